@@ -1,0 +1,59 @@
+# Every target works from a bare clone: .venv is made and filled when it is missing or stale.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONHASHSEED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book sections notebooks course test lint format bench serve results clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install everything
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(PY) --constraints constraints.txt --editable '.[course,test]'
+	touch $@
+
+notebooks: setup ## rebuild notebooks/ (and course/source, course/release) from solutions/
+	$(PY) scripts/build_notebooks.py
+
+course: notebooks ## a standard nbgrader course in course/
+
+sections: notebooks ## run every notebook (quick profile) and write book/sections/
+	$(PY) scripts/build_book.py
+
+book: sections ## the executed, rendered site in _build/html
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "Open _build/html/index.html"
+
+serve: ## show the built site on http://localhost:8000
+	$(PY) -m http.server --directory _build/html 8000
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(PY) scripts/build_notebooks.py --check
+
+format: setup ## let ruff tidy the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## lint and the whole test suite
+	$(PY) -m pytest
+
+bench: setup ## side-by-side measurements against peers
+	$(PY) benchmarks/vae_training.py
+
+results: setup ## the committed results at report scale (full MNIST; resumes)
+	$(BIN)/mnistdiff eval judge --save-json book/results/judge.json
+	$(BIN)/mnistdiff train vae --profile report --beta 1 --latent-dim 100 --save-json book/results/vae_report_beta1.json
+
+clean: ## remove what builds made (never course/submitted or the gradebook)
+	rm -rf _build book/sections .pytest_cache .ruff_cache

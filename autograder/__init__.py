@@ -1,0 +1,40 @@
+"""Checks of the graded cells. `check` is the one line that a hidden test cell holds.
+
+Importing this package is cheap on purpose: torch and the checks load on the first call.
+"""
+
+from collections.abc import Iterable
+
+__all__ = ["check"]
+
+
+def check(grade_id: str, namespace: dict, seed: int | None = None) -> float:
+    """Check one cell in this kernel, print a hint per failed behaviour, return the points earned.
+
+    nbgrader reads the returned float as partial credit, 0.0 included, as long as the call is the
+    last expression of the test cell. Student code can neither raise nor write to stderr from
+    here, but it runs in the same process, so a student who wants to cheat still can: see
+    `autograder.guards`. Without a `seed` the inputs are the same in every run.
+    """
+    from autograder.carriers import InKernel
+    from autograder.checks import find
+
+    verdicts = find(grade_id)().run(InKernel(namespace), 0 if seed is None else seed)
+    for line in report(grade_id, verdicts):
+        print(line)
+    return float(sum(verdict.points for verdict in verdicts if verdict.passed))
+
+
+def report(grade_id: str, verdicts: Iterable) -> list[str]:
+    """One line per failed behaviour; behaviours that failed for the same reason share a line."""
+    verdicts, failed = list(verdicts), {}
+    for verdict in verdicts:
+        if not verdict.passed:
+            failed.setdefault(verdict.hint, []).append(verdict)
+    lines = []
+    for hint, group in failed.items():
+        missed = f"0 of {sum(v.points for v in group):g}"
+        parts = "; ".join(v.property for v in group)
+        everything = len(group) == len(verdicts)
+        lines.append(f"{grade_id}{'' if everything else ': ' + parts} ({missed}): {hint}")
+    return lines

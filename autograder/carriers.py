@@ -1,0 +1,178 @@
+"""How a check reaches a student's work: by name, with plain values in and plain values out.
+
+| part of the interface | meaning |
+|---|---|
+| `call(target, *args)` | call a function of the notebook, or a handle |
+| `new(cls, config, weights)` | build a class of the notebook with given weights, get a handle |
+| `grad(target, args, wrt)` | gradient of the summed result, None where none arrives |
+| `guard(seals)` | a block with library functions sealed and output swallowed |
+| `standing_in(names)` | a block in which the library stands in for an earlier cell |
+
+`InKernel` does this in the student's own process. A carrier that reaches into another process
+offers the same interface, so a check never sees an object of the student's, only its value.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from autograder.guards import capture, locate, preserved, seal
+
+MAX_DEPTH = 4  # of lists in lists: a list may hold itself
+MAX_TEXT = 300  # of an error message
+
+
+class Wrong(Exception):
+    """What is wrong with the student's work, in words for the student."""
+
+
+class Interrupted(Wrong):
+    """The student's code was stopped: nothing more of it should be run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Handle:
+    """Names an object that lives on the student's side."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Foreign:
+    """Stands for a returned value that is neither a plain tensor nor JSON."""
+
+    type_name: str
+
+
+def plain(value: object, depth: int = 0) -> object:
+    """The value without any behaviour of its own: no subclass may lie about what it equals."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) in (Tensor, torch.nn.Parameter):
+        dense = value.detach().to("cpu").to_dense() if value.is_sparse else value.detach().cpu()
+        return dense.resolve_conj().resolve_neg().clone()
+    if type(value).__module__ == "numpy" and hasattr(value, "ndim"):
+        return plain(value.item() if value.ndim == 0 else torch.tensor(value.tolist()), depth + 1)
+    if isinstance(value, (tuple, list)) and depth < MAX_DEPTH:
+        return [plain(item, depth + 1) for item in value]
+    if type(value) is dict and depth < MAX_DEPTH:
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+    return Foreign(type(value).__name__)
+
+
+def fresh(value: object) -> object:
+    """A copy of an argument, so that in-place work on it harms no one."""
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, (tuple, list)):
+        return type(value)(fresh(item) for item in value)
+    if isinstance(value, dict):
+        return {key: fresh(item) for key, item in value.items()}
+    return value
+
+
+def explain(error: BaseException, label: str, file_name: str | None) -> Wrong:
+    """Turn what student code raised into a sentence that says what and in which line."""
+    try:
+        text = str(error)[:MAX_TEXT]
+    except Exception:
+        text = ""
+    if isinstance(error, NotImplementedError) and (not text or "fill in" in text):
+        return Wrong(f"`{label}` is not written yet: replace the line that raises this error")
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(f"`{label}` was interrupted: does it ever end?")
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file_name:
+            line = f" in line {trace.tb_lineno} of its cell"
+        trace = trace.tb_next
+    return Wrong(f"`{label}` raised {type(error).__name__}{line}: {text}".rstrip(": "))
+
+
+class InKernel:
+    """The student's work in this very process: `namespace` is the notebook's `globals()`."""
+
+    def __init__(self, namespace: dict) -> None:
+        self.namespace = namespace
+        self._objects: list[object] = []
+
+    def call(self, target: str | Handle, *args: object) -> object:
+        """The plain result of the function or object `target` on copies of `args`."""
+        return self._run(target, lambda function: plain(function(*[fresh(a) for a in args])))
+
+    def new(self, cls: str, config: dict, weights: dict[str, Tensor]) -> Handle:
+        """Build the notebook's class `cls` from `config`, load `weights`, switch to eval mode."""
+
+        def build(klass: Callable) -> object:
+            built = klass(**config)
+            built.load_state_dict(fresh(weights))
+            return built.eval()
+
+        self._objects.append(self._run(cls, build))
+        return Handle(len(self._objects) - 1)
+
+    def grad(
+        self, target: str | Handle | tuple[str, int], args: Sequence, wrt: Sequence[int]
+    ) -> list[Tensor | None]:
+        """Gradients of the summed result by the arguments `wrt`; ("f", 0) takes f's result 0."""
+        name, item = target if isinstance(target, tuple) else (target, None)
+
+        def backward(function: Callable) -> list[Tensor | None]:
+            leaves = {i: args[i].detach().clone().requires_grad_() for i in wrt}
+            # Clones again: in-place work on a leaf would raise.
+            result = function(
+                *[leaves[i].clone() if i in leaves else fresh(a) for i, a in enumerate(args)]
+            )
+            result = result if item is None else result[item]
+            if type(result) is not Tensor or not result.requires_grad:
+                return [None] * len(wrt)
+            by = torch.autograd.grad(result.sum(), [leaves[i] for i in wrt], allow_unused=True)
+            return [plain(gradient) for gradient in by]
+
+        return self._run(name, backward)
+
+    @contextlib.contextmanager
+    def guard(self, seals: Sequence[str]) -> Iterator[None]:
+        """A block with these library functions sealed, output swallowed and state restored."""
+        with capture(), preserved(), seal(seals):
+            yield
+
+    @contextlib.contextmanager
+    def standing_in(self, names: dict[str, str]) -> Iterator[None]:
+        """A block in which each name of the notebook is the library function at the path."""
+        missing = object()
+        before = {name: self.namespace.get(name, missing) for name in names}
+        try:
+            self.namespace.update({name: locate(path) for name, path in names.items()})
+            yield
+        finally:
+            for name, value in before.items():
+                if value is missing:
+                    self.namespace.pop(name, None)
+                else:
+                    self.namespace[name] = value
+
+    def _run(self, target: str | Handle, use: Callable[[Callable], object]) -> object:
+        """`use` the target; whatever its code raises comes back as words."""
+        label, function = self._find(target)
+        file_name = getattr(getattr(function, "__code__", None), "co_filename", None)
+        try:
+            return use(function)
+        except BaseException as error:
+            raise explain(error, label, file_name) from None
+
+    def _find(self, target: str | Handle) -> tuple[str, Callable]:
+        if isinstance(target, Handle):
+            found = self._objects[target.number]
+            return type(found).__name__, found
+        found = self.namespace.get(target)
+        if found is None:
+            raise Wrong(f"`{target}` is not defined: run its cell, and keep the name it was given")
+        if not callable(found):
+            raise Wrong(
+                f"`{target}` is no function but a {type(found).__name__}: rename that value"
+            )
+        return target, found

@@ -1,0 +1,156 @@
+"""What every check is made of: behaviours worth points, drawn inputs, plain comparisons."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from autograder.carriers import Foreign, Interrupted, Wrong
+
+RTOL, ATOL = 1e-4, 1e-5  # float32 work on tiny tensors is a hundred times closer than this
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What came out for one behaviour of one cell."""
+
+    property: str
+    points: float
+    passed: bool
+    hint: str
+    seconds: float
+
+
+def behaviour(title: str, points: float) -> Callable:
+    """Mark a method of a check as one behaviour that is worth `points`."""
+
+    def mark(method: Callable) -> Callable:
+        method.behaviour = (title, points)
+        return method
+
+    return mark
+
+
+class Draw:
+    """Random inputs of one seed, as float32 tensors on the CPU."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Values between `low` and `high`, of the given shape."""
+        unit = torch.rand(shape, generator=self.generator, dtype=torch.float32, device="cpu")
+        return low + (high - low) * unit
+
+    def signed(self, *shape: int, low: float = 0.5, high: float = 1.5) -> Tensor:
+        """Values of either sign and of a size between `low` and `high`: never near zero."""
+        sign = torch.where(self.uniform(*shape) < 0.5, -1.0, 1.0)
+        return sign * self.uniform(*shape, low=low, high=high)
+
+    def order(self, n: int) -> Tensor:
+        """A random order of 0 ... n - 1, shape (n,)."""
+        return torch.randperm(n, generator=self.generator, device="cpu")
+
+
+class Check:
+    """One graded cell. Subclasses hold the behaviours, in the order they are reported."""
+
+    name: ClassVar[str]  # the cell's grade_id
+    points: ClassVar[float]
+    seals: ClassVar[Sequence[str]] = ()  # "package.module:function", closed during the check
+    stand_ins: ClassVar[dict[str, str]] = {}  # earlier cells whose mistakes shall not count here
+
+    @classmethod
+    def behaviours(cls) -> list[tuple[str, float, str]]:
+        """Title, points and method name of each behaviour."""
+        return [(*m.behaviour, n) for n, m in vars(cls).items() if hasattr(m, "behaviour")]
+
+    def run(self, student: Any, seed: int) -> list[Verdict]:
+        """Judge every behaviour; where an earlier cell may be at fault, judge without it too."""
+        with student.guard(self.seals):
+            verdicts = self._judge(student, seed)
+            if self.stand_ins and not all(verdict.passed for verdict in verdicts):
+                with student.standing_in(self.stand_ins):
+                    verdicts = max(verdicts, self._judge(student, seed), key=earned)
+        return verdicts
+
+    def _judge(self, student: Any, seed: int) -> list[Verdict]:
+        verdicts, stopped = [], None
+        for title, points, method in self.behaviours():
+            start, hint = time.perf_counter(), ""
+            try:
+                if stopped:
+                    raise stopped
+                getattr(self, method)(student, Draw(seed))
+            except Wrong as wrong:
+                hint = str(wrong)
+                stopped = wrong if isinstance(wrong, Interrupted) else None
+            seconds = time.perf_counter() - start
+            verdicts.append(Verdict(title, points, not hint, hint, seconds))
+        return verdicts
+
+
+def earned(verdicts: Iterable[Verdict]) -> float:
+    """The points of the behaviours that hold."""
+    return sum(verdict.points for verdict in verdicts if verdict.passed)
+
+
+def close(a: Tensor | float, b: Tensor | float) -> bool:
+    """Whether two values have one shape and agree to float32's honest accuracy."""
+    a, b = (torch.as_tensor(value, dtype=torch.float64) for value in (a, b))
+    pairs = zip(a.flatten().tolist(), b.flatten().tolist(), strict=False)
+    # Written out, in Python's own floats: `not <=` also refuses NaN.
+    return a.shape == b.shape and all(abs(x - y) <= ATOL + RTOL * abs(y) for x, y in pairs)
+
+
+def diagnose(got: Tensor | float, mistakes: Iterable[tuple], otherwise: str) -> str:
+    """The hint of the first typical mistake that would have given what we got."""
+    return next((hint for value, hint in mistakes if close(got, value)), otherwise)
+
+
+def kind(value: object) -> str:
+    """What was returned, in words."""
+    if value is None:
+        return "nothing (is there a `return`?)"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and type {value.dtype}"
+    name = value.type_name if isinstance(value, Foreign) else type(value).__name__
+    return f"a value of type {name}"
+
+
+def as_tensor(value: object, shape: Sequence[int], axes: str) -> Tensor:
+    """A returned float tensor of exactly this shape, as float64; `axes` names it: "(B, D)"."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise Wrong(f"expected a float tensor of shape {axes}, got {kind(value)}")
+    if tuple(value.shape) != tuple(shape):
+        raise Wrong(
+            f"expected shape {axes} = {tuple(shape)}, got {tuple(value.shape)}: check `dim`"
+        )
+    if not all(map(math.isfinite, value.flatten().tolist())):
+        raise Wrong("the result holds NaN or infinity, though every input is of ordinary size")
+    return value.to(torch.float64)
+
+
+def as_number(value: object, what: str = "the result") -> float:
+    """A returned float, or tensor of one float, as a Python float."""
+    if isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point():
+        value = value.item()
+    if type(value) not in (float, int):
+        raise Wrong(f"expected {what} to be one float, got {kind(value)}")
+    if not math.isfinite(value):
+        raise Wrong(f"{what} is {value}, though every input is of ordinary size")
+    return float(value)
+
+
+def require_gradient(gradient: Tensor | None, name: str) -> None:
+    """Refuse a gradient that did not arrive."""
+    if gradient is None or not any(gradient.flatten().tolist()):
+        raise Wrong(
+            f"no gradient reaches `{name}`: keep to tensor operations all the way "
+            "(.item(), .detach(), no_grad and detours over NumPy cut the graph)"
+        )
+    as_tensor(gradient, gradient.shape, "of the gradient")

@@ -1,0 +1,60 @@
+"""Mends for Jupyter Book 1: no double Thebe script, no web MathJax, no theme error."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.errors import ExtensionError
+
+MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml", "a11y", "sre")
+
+
+def silence_thebe(app: Sphinx) -> None:
+    """Unhook sphinx-thebe, which declares its script's constant twice on every page.
+
+    Its `builder-inited` listener stays: it provides the style sheet that pages link to.
+    """
+    for event in ("env-before-read-docs", "doctree-resolved"):
+        listeners = app.events.listeners[event]
+        listeners[:] = [
+            one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")
+        ]
+
+
+def set_default_mode(app: Sphinx, config: Config) -> None:
+    """Name the theme's mode: an empty one is reported as an error in the console."""
+    config.html_context.setdefault("default_mode", "auto")
+
+
+def mathjax_folder() -> Path:
+    """Return the folder of MathJax's files in the package that carries them."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ExtensionError(
+            "The book needs the package sphinx-mathjax-offline for its equations: install it."
+        )
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Copy MathJax beside the pages, so that equations need no network."""
+    if error is not None or app.builder.format != "html":
+        return
+    source, target = mathjax_folder(), Path(app.outdir) / "vendor" / "mathjax"
+    for part in MATHJAX_PARTS:
+        if (source / part).is_dir():
+            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
+        else:
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / part, target / part)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the mends."""
+    silence_thebe(app)
+    mathjax_folder()
+    app.connect("config-inited", set_default_mode)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

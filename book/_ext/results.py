@@ -1,0 +1,104 @@
+"""Numbers, tables and figures of the book, made at build time from book/results/*.json.
+
+`{result-table} name`, `{result-figure} name` and the role {result}`file:key:format`.
+A missing file or key stops the build with a sentence: no number is ever typed by hand.
+"""
+
+import json
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from results_figures import FIGURES
+from results_tables import TABLES, seconds_in_words
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+FILES = {"vae-report": "vae_report_beta1", "judge": "judge"}  # table and figure prefix: file
+
+
+def load(env: BuildEnvironment, name: str) -> dict[str, Any]:
+    """Read book/results/<name>.json and note that the page depends on it."""
+    path = Path(env.srcdir) / "book" / "results" / f"{name}.json"
+    if not path.is_file():
+        raise ExtensionError(
+            f"The page {env.docname} shows the run book/results/{name}.json, which is missing: "
+            "run `make results`, or take the file from the repository."
+        )
+    env.note_dependency(str(path))
+    try:
+        return json.loads(path.read_text(encoding="utf8"))
+    except json.JSONDecodeError as error:
+        raise ExtensionError(f"book/results/{name}.json is not valid JSON: {error}.") from error
+
+
+def file_for(item: str) -> str:
+    """Return the results file that feeds a table or figure called `item`."""
+    for prefix, name in FILES.items():
+        if item.startswith(prefix):
+            return name
+    raise ExtensionError(f"The book has no results called {item!r}; known: {', '.join(FILES)}.")
+
+
+def render(env: BuildEnvironment, makers: dict[str, Any], item: str) -> str:
+    """Call the maker of `item`; a key that the file lacks is named in the error."""
+    name = file_for(item)
+    if item not in makers:
+        raise ExtensionError(f"The book has no results called {item!r}; known: {list(makers)}.")
+    try:
+        return makers[item](load(env, name))
+    except KeyError as error:
+        raise ExtensionError(f"book/results/{name}.json has no key {error}.") from error
+
+
+class ResultTable(SphinxDirective):
+    """A table (Markdown, so that it may hold mathematics) made from a results file."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Render the rows and let MyST parse them."""
+        text = render(self.env, TABLES, self.arguments[0])
+        return self.parse_text_to_nodes(text)
+
+
+class ResultFigure(SphinxDirective):
+    """An inline SVG with a caption; its colours follow the page's light or dark mode."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Put the drawing and the caption (the directive's content) into one figure."""
+        svg = render(self.env, FIGURES, self.arguments[0])
+        figure = nodes.figure(classes=["result-figure"])
+        figure += nodes.raw("", f'<div class="result-plot">{svg}</div>', format="html")
+        text = nodes.paragraph()
+        self.state.nested_parse(self.content, self.content_offset, text)
+        figure += nodes.caption("", "", *[c for p in text.children for c in p.children])
+        return [figure]
+
+
+class ResultRole(SphinxRole):
+    """One number in prose: {result}`judge:accuracy:.2%`; a slash goes into an object."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Look the key up and format it."""
+        name, key, form = self.text.split(":", 2)
+        try:
+            value = reduce(lambda found, part: found[part], key.split("/"), load(self.env, name))
+        except KeyError as error:
+            raise ExtensionError(f"book/results/{name}.json has no key {error}.") from error
+        text = seconds_in_words(value) if form == "time" else format(value, form)
+        return [nodes.Text(text)], []
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directives and the role."""
+    app.add_directive("result-table", ResultTable)
+    app.add_directive("result-figure", ResultFigure)
+    app.add_role("result", ResultRole())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

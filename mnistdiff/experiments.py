@@ -1,0 +1,261 @@
+"""The runs behind every table: one profile, one VAE, and sweeps over beta or latent dimension."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mnistdiff.data import Digits, load_mnist
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.metrics import (
+    CONFIDENT,
+    active_units,
+    distance_floor,
+    distance_to_train,
+    load_judge,
+    read_digits,
+    wilson_interval,
+)
+from mnistdiff.training import TrainConfig, default_device, fit_or_load, seed_everything
+from mnistdiff.vae import VAE, VAEConfig, check_loss, vae_loss
+
+BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0)
+LATENT_DIMS = (2, 10, 50, 100, 500)
+SAMPLE_SEED = 1_000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much data, network and training an experiment gets."""
+
+    name: str
+    source: str  # of the digits: "bundled" or "full"
+    train_size: int
+    test_size: int
+    epochs: int
+    long_epochs: int  # Figure 2 compares `epochs` with these
+    batch_size: int
+    learning_rate: float
+    width: int  # of the VAE's hidden layers
+    blocks: int
+    samples: int  # prior samples that the judge reads, per model
+
+    @property
+    def label(self) -> str:
+        """What a figure from this profile must say about itself."""
+        return f"{self.name} profile: {self.train_size:,} training digits, {self.epochs} epochs"
+
+
+PROFILES = {
+    "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64),
+    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 1e-3, 256, 1, 1_000),
+    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 512, 2, 10_000),
+}
+
+
+def get_profile(name: str = "quick") -> Profile:
+    """The profile of that name; "smoke" whenever nbgrader runs the notebook."""
+    if os.environ.get("NBGRADER_EXECUTION"):
+        name = "smoke"
+    if name not in PROFILES:
+        raise MnistdiffError(f"profile is {name!r}; it must be one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def load_digits(profile: Profile, quiet: bool = False) -> tuple[Digits, Digits]:
+    """Training and test digits of a profile."""
+    train = load_mnist("train", profile.source, quiet)
+    test = load_mnist("test", profile.source, quiet)
+    return _first(train, profile.train_size), _first(test, profile.test_size)
+
+
+def _first(digits: Digits, n: int) -> Digits:
+    return Digits(digits.images[:n], digits.labels[:n], digits.source)
+
+
+class VAERun(NamedTuple):
+    """A trained VAE, its row of measurements, and its mean losses per epoch."""
+
+    model: VAE
+    row: dict[str, Any]
+    history: list[dict[str, float]]
+
+
+class VAELoss:
+    """The VAE's loss as `train` wants it: draws the latent noise, returns total, recon and kl."""
+
+    def __init__(self, beta: float, loss_type: str) -> None:
+        check_loss(beta, loss_type)
+        self.beta, self.loss_type = beta, loss_type
+
+    def __call__(
+        self, model: VAE, images: Float[Tensor, "b 1 28 28"], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        noise = torch.randn(len(images), model.config.latent_dim, generator=generator)
+        recon, mu, logvar = model(images, noise.to(images.device))
+        total, recon_loss, kl = vae_loss(recon, images, mu, logvar, self.beta, self.loss_type)
+        return {"total": total, "recon": recon_loss, "kl": kl}
+
+
+def fit_vae(
+    profile: Profile,
+    beta: float = 1.0,
+    latent_dim: int = 100,
+    loss_type: str = "mse",
+    epochs: int | None = None,
+    seed: int = 0,
+) -> VAERun:
+    """Train a VAE (or load it from the cache) and measure it on the profile's test digits."""
+    train, test = load_digits(profile, quiet=True)
+    loss = VAELoss(beta, loss_type)
+    config = TrainConfig(
+        epochs=profile.epochs if epochs is None else epochs,
+        batch_size=profile.batch_size,
+        learning_rate=profile.learning_rate,
+        seed=seed,
+    )
+    seed_everything(seed)
+    device = default_device()
+    model = VAE(VAEConfig(latent_dim, profile.width, profile.blocks)).to(device)
+    settings = {"beta": beta, "loss_type": loss_type}
+    name = f"vae-{loss_type}-beta{beta:g}-dim{latent_dim}"
+    fit = fit_or_load(name, model, loss, (train.images,), config, settings=settings)
+    model = model.cpu().eval()
+    row = {
+        **settings,
+        "latent_dim": latent_dim,
+        "epochs": config.epochs,
+        "seed": seed,
+        "profile": profile.name,
+        "data": train.source,
+        **{name: fit.history[-1][name] for name in ("total", "recon", "kl")},
+        **measure_vae(model, test, loss, profile.samples, seed),
+        "seconds": fit.seconds,
+    }
+    return VAERun(model, row, fit.history)
+
+
+@torch.inference_mode()
+def measure_vae(
+    model: VAE, test: Digits, loss: VAELoss, samples: int, seed: int = 0
+) -> dict[str, Any]:
+    """Test losses, label accuracy of reconstructions, and the judge's view of prior samples."""
+    generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
+    losses = loss(model, test.images, generator)
+    mu, _ = model.encode(test.images)
+    judge = load_judge()
+    reading = read_digits(model.decode(mu), judge.classifier)
+    correct = int((reading.digits == test.labels).sum())
+    drawn = read_digits(sample_prior(model, samples, generator), judge.classifier)
+    confident = int((drawn.confidence > CONFIDENT).sum())
+    return {
+        **{f"{name}_test": float(value) for name, value in losses.items()},
+        "recon_accuracy": correct / len(test.labels),
+        "recon_accuracy_interval": wilson_interval(correct, len(test.labels)),
+        "confident_share": confident / samples,
+        "confident_interval": wilson_interval(confident, samples),
+        "fd_ratio": distance_to_train(drawn.features, judge) / distance_floor(judge, samples),
+        "active_units": active_units(mu),
+        "judge": judge.version,
+    }
+
+
+@torch.inference_mode()
+def sample_prior(
+    model: VAE, n: int, generator: torch.Generator | None = None
+) -> Float[Tensor, "n 1 28 28"]:
+    """Decode n latents drawn from the prior N(0, 1)."""
+    return model.decode(torch.randn(n, model.config.latent_dim, generator=generator))
+
+
+@torch.inference_mode()
+def reconstruct(model: VAE, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
+    """Decode the posterior mean of each image."""
+    return model.decode(model.encode(images)[0])
+
+
+def beta_sweep(profile: Profile, betas: Sequence[float] = BETAS) -> list[VAERun]:
+    """One VAE of latent dimension 100 per beta (the report's Table 2, and 0.5)."""
+    return [fit_vae(profile, beta=beta) for beta in betas]
+
+
+def latent_dim_sweep(profile: Profile, dims: Sequence[int] = LATENT_DIMS) -> list[VAERun]:
+    """One VAE with beta 1 per latent dimension (the report's Table 3, and 10)."""
+    return [fit_vae(profile, latent_dim=dim) for dim in dims]
+
+
+def compare_table(runs: Iterable[VAERun], key: str, report: dict[Any, dict[str, Any]]) -> str:
+    """Markdown table of training losses, ours beside the report's, by `key` (beta, latent_dim)."""
+    names = ("total", "recon", "kl")
+    head = [key.replace("_", " "), *(f"{n} {who}" for n in names for who in ("ours", "report"))]
+    rows = []
+    for run in runs:
+        theirs = report.get(run.row[key], {})
+        cells = [f"{run.row[key]:g}"]
+        for name in names:
+            cells += [f"{run.row[name]:.2f}", f"{theirs[name]:.2f}" if theirs else "–"]
+        rows.append(cells)
+    return markdown_table(head, rows)
+
+
+def measured_table(runs: Iterable[VAERun], key: str) -> str:
+    """Markdown table of what the judge measures, with 95 % Wilson intervals."""
+    head = [
+        key.replace("_", " "),
+        "reconstructions read right, %",
+        "samples read confidently, %",
+        "FD ratio of samples",
+        "active units",
+    ]
+    rows = []
+    for run in runs:
+        row = run.row
+        rows.append(
+            [
+                f"{row[key]:g}",
+                percent(row["recon_accuracy"], row["recon_accuracy_interval"]),
+                percent(row["confident_share"], row["confident_interval"]),
+                f"{row['fd_ratio']:.0f}",
+                f"{row['active_units']} of {row['latent_dim']}",
+            ]
+        )
+    return markdown_table(head, rows)
+
+
+def percent(share: float, interval: tuple[float, float]) -> str:
+    """A share with its interval: "87.2 (85.0–89.1)"."""
+    return f"{100 * share:.1f} ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A markdown table, numbers to the right."""
+    lines = [head, ["---:"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def save_result(path: Path, result: dict[str, Any]) -> None:
+    """Write a result with the commit and hardware it came from, for the book's tables."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result | provenance(), indent=1, sort_keys=True) + "\n")
+
+
+def provenance() -> dict[str, str]:
+    """Commit (if the package runs from a checkout), hardware and torch version."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = "not a checkout"
+    device = default_device()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
+    hardware = f"{device.type} {name}, {torch.get_num_threads()} threads"
+    return {"commit": commit, "hardware": hardware, "torch": torch.__version__}

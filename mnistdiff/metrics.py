@@ -1,0 +1,244 @@
+"""How good are generated digits? A pinned classifier as judge, and measures with intervals.
+
+Images go in as (N, 1, 28, 28) float in [0, 1] and are rounded to 8 bits before scoring.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.weights import PACKAGED, load_into, read_weights
+
+CONFIDENT = 0.9  # softmax maximum above which a digit counts as confidently read
+SCORE_BATCH = 500
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """A small convolutional network: a convolution per stage, 2x2 pooling between stages."""
+
+    channels: tuple[int, ...] = (16, 32, 64)
+    kernel_size: int = 3
+    features: int = 64  # width of the penultimate layer, the space of every Frechet distance
+
+
+class DigitClassifier(nn.Module):
+    """Reads a digit; the judge's penultimate layer is the feature space of FD and PRDC."""
+
+    def __init__(self, config: ClassifierConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ClassifierConfig()
+        kernel, stages, width = self.config.kernel_size, [], 1
+        for channels in self.config.channels:
+            stages += [
+                nn.Conv2d(width, channels, kernel, padding=kernel // 2, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+            width = channels
+        side = 28 // 2 ** (len(self.config.channels) - 1)
+        self.body = nn.Sequential(*stages[:-1], nn.Flatten())  # no pooling after the last stage
+        self.neck = nn.Linear(width * side * side, self.config.features)
+        self.head = nn.Linear(self.config.features, 10)
+
+    def features(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n f"]:
+        """Penultimate activations, >= 0."""
+        return F.relu(self.neck(self.body(images)))
+
+    def forward(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 10"]:
+        return self.head(self.features(images))
+
+
+class Reading(NamedTuple):
+    """What a classifier saw: digit (N,), softmax maximum (N,), penultimate features (N, F)."""
+
+    digits: Int[Tensor, " n"]
+    confidence: Float[Tensor, " n"]
+    features: Float[Tensor, "n f"]
+
+
+class Judge(NamedTuple):
+    """A pinned classifier with its version and the reference statistics that ship with it."""
+
+    classifier: DigitClassifier
+    version: str
+    train_mean: Float[Tensor, " f"]  # over all 60,000 training images, float64
+    train_covariance: Float[Tensor, "f f"]
+    test_features: Float[Tensor, "n f"]  # of the 10,000 test images
+
+
+@cache
+def load_judge() -> Judge:
+    """The judge `judge-v1` from the package's weights."""
+    classifier, tensors, version = _load_classifier("judge-v1")
+    return Judge(
+        classifier,
+        version,
+        tensors["reference.train_mean"],
+        tensors["reference.train_covariance"],
+        tensors["reference.test_features"].float(),
+    )
+
+
+@cache
+def load_second_classifier() -> DigitClassifier:
+    """The second classifier: another architecture and seed; settings are chosen with it."""
+    return _load_classifier("second-v1")[0]
+
+
+def _load_classifier(name: str) -> tuple[DigitClassifier, dict[str, Tensor], str]:
+    path = PACKAGED / f"{name}.safetensors"
+    tensors, meta = read_weights(path)
+    config = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["config"].items()}
+    classifier = DigitClassifier(ClassifierConfig(**config))
+    own = {k: v for k, v in tensors.items() if not k.startswith("reference.")}
+    load_into(classifier, own, path)
+    return classifier.eval(), tensors, meta["version"]
+
+
+def to_8_bits(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
+    """Round to the 256 grey levels that a saved picture has. Raises outside (N, 1, 28, 28)."""
+    if images.ndim != 4 or tuple(images.shape[1:]) != (1, 28, 28):
+        raise MnistdiffError(f"images have shape {tuple(images.shape)}, not (N, 1, 28, 28).")
+    if not torch.isfinite(images).all():
+        raise MnistdiffError("images hold NaN or infinity; the model has diverged.")
+    return (images.clamp(0, 1) * 255).round() / 255
+
+
+@torch.inference_mode()
+def read_digits(
+    images: Float[Tensor, "n 1 28 28"], classifier: DigitClassifier | None = None
+) -> Reading:
+    """Classify images (rounded to 8 bits) with the judge, or another classifier."""
+    classifier = classifier or load_judge().classifier
+    features = torch.cat(
+        [classifier.features(to_8_bits(part)) for part in images.split(SCORE_BATCH)]
+    )
+    confidence, digits = classifier.head(features).softmax(dim=1).max(dim=1)
+    return Reading(digits, confidence, features)
+
+
+def label_accuracy(digits: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> float:
+    """Share of images read as the digit that was asked for."""
+    if digits.shape != labels.shape:
+        raise MnistdiffError(f"{len(digits)} digits were read for {len(labels)} labels.")
+    return float((digits == labels).double().mean())
+
+
+def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % interval for a share (Wilson, 1927); sensible also near 0 and 1."""
+    if not 0 <= successes <= n or n < 1:
+        raise MnistdiffError(f"{successes} of {n} is no share; 0 <= successes <= n, n >= 1.")
+    share, spread = successes / n, z * z / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    # exact at the ends, where rounding would leave 1e-17
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == n else centre + half
+    return low, high
+
+
+def gaussian_statistics(
+    features: Float[Tensor, "n f"],
+) -> tuple[Float[Tensor, " f"], Float[Tensor, "f f"]]:
+    """Mean and covariance in float64, the summary that a Frechet distance compares."""
+    features = features.double()
+    return features.mean(dim=0), torch.cov(features.T)
+
+
+def frechet_distance(
+    mean_a: Float[Tensor, " f"],
+    covariance_a: Float[Tensor, "f f"],
+    mean_b: Float[Tensor, " f"],
+    covariance_b: Float[Tensor, "f f"],
+) -> float:
+    """Squared Frechet distance of two Gaussians (Heusel et al., 2017, eq. 6).
+
+    |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)); the trace of the root is the sum of the
+    roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric.
+    """
+    values, vectors = torch.linalg.eigh(covariance_a.double())
+    root_a = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root_a @ covariance_b.double() @ root_a)
+    traces = covariance_a.trace() + covariance_b.trace() - 2 * cross.clamp(min=0).sqrt().sum()
+    return float((mean_a - mean_b).double().square().sum() + traces)
+
+
+def distance_to_train(features: Float[Tensor, "n f"], judge: Judge | None = None) -> float:
+    """FD in the judge's features between images and all 60,000 training images."""
+    judge = judge or load_judge()
+    return frechet_distance(
+        *gaussian_statistics(features), judge.train_mean, judge.train_covariance
+    )
+
+
+def distance_floor(judge: Judge | None = None, n: int | None = None) -> float:
+    """FD of real test images against the training images: the best a generator can hope for.
+
+    The distance falls with the number of images, so a generator's is compared with the floor
+    at its own `n` (the first n test images; all 10,000 by default).
+    """
+    judge = judge or load_judge()
+    return distance_to_train(judge.test_features[:n], judge)
+
+
+def prdc(
+    real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], nearest_k: int = 5
+) -> dict[str, float]:
+    """Precision, recall (Kynkaanniemi et al., 2019), density, coverage (Naeem et al., 2020)."""
+    if min(len(real), len(fake)) <= nearest_k:
+        raise MnistdiffError(f"{len(real)} real and {len(fake)} fake; need over {nearest_k} each.")
+    real, fake = real.double(), fake.double()
+    real_radius = _kth_neighbour(real, nearest_k)
+    fake_radius = _kth_neighbour(fake, nearest_k)
+    distance = torch.cdist(real, fake)  # (n, m)
+    inside_real = distance < real_radius[:, None]
+    return {
+        "precision": float(inside_real.any(dim=0).double().mean()),
+        "recall": float((distance < fake_radius[None, :]).any(dim=1).double().mean()),
+        "density": float(inside_real.double().sum(dim=0).mean() / nearest_k),
+        "coverage": float((distance.min(dim=1).values < real_radius).double().mean()),
+    }
+
+
+def _kth_neighbour(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " n"]:
+    return torch.cdist(points, points).kthvalue(k + 1, dim=1).values  # the first is the point
+
+
+def memorisation(
+    generated: Float[Tensor, "n 1 28 28"], train: Float[Tensor, "m 1 28 28"]
+) -> dict[str, float]:
+    """Share of images that copy a training image: nearest / second nearest pixel L2 < 1/3.
+
+    Also the median distance to the nearest training image.
+    """
+    queries, keys = to_8_bits(generated).flatten(1), train.flatten(1)
+    nearest = torch.cat(
+        [torch.cdist(part, keys).topk(2, largest=False).values for part in queries.split(200)]
+    )
+    copied = nearest[:, 0] < nearest[:, 1].clamp(min=1e-12) / 3
+    return {
+        "memorised_share": float(copied.double().mean()),
+        "median_distance": float(nearest[:, 0].median()),
+    }
+
+
+def kl_per_dimension(mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"]) -> Float[Tensor, " d"]:
+    """KL(q(z_d given x) || N(0, 1)) of each latent dimension, averaged over the batch, in nats."""
+    return (0.5 * (mu.square() + logvar.exp() - 1 - logvar)).mean(dim=0)
+
+
+def active_units(mu: Float[Tensor, "b d"], threshold: float = 0.01) -> int:
+    """Latent dimensions whose posterior mean varies (variance over the data) above threshold.
+
+    Burda et al., 2016, section 5.2.
+    """
+    return int((mu.var(dim=0, unbiased=False) > threshold).sum())

@@ -1,0 +1,119 @@
+"""The variational autoencoder: a compressor whose latent space can be sampled.
+
+| in the paper (Kingma & Welling, 2014) | here |
+|---|---|
+| q(z given x) = N(mu, sigma^2) | `encode` returns mu and `logvar` = log sigma^2 |
+| z = mu + sigma * noise | `reparameterize` |
+| p(x given z) | `decode` returns the pixels' means in (0, 1) |
+| -ELBO, with a weight beta on the KL (Higgins et al., 2017) | `vae_loss` |
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.layers import residual_mlp
+
+LOSS_TYPES = ("mse", "bce")
+IMAGE_SHAPE = (1, 28, 28)
+PIXELS = 28 * 28
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """Architecture of encoder and decoder, which mirror each other."""
+
+    latent_dim: int = 100
+    width: int = 512  # of the hidden layers
+    blocks: int = 2  # residual blocks on each side
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("latent_dim", 1), ("width", 1), ("blocks", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < minimum:
+                raise MnistdiffError(
+                    f"{name} is {value!r}; it must be a whole number >= {minimum}."
+                )
+
+
+class VAE(nn.Module):
+    """A residual MLP each way between 28x28 images in [0, 1] and latent vectors."""
+
+    def __init__(self, config: VAEConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or VAEConfig()
+        width, blocks, latent = self.config.width, self.config.blocks, self.config.latent_dim
+        self.encoder = residual_mlp(PIXELS, width, blocks, 2 * latent)
+        self.decoder = residual_mlp(latent, width, blocks, PIXELS)
+
+    def encode(
+        self, x: Float[Tensor, "b 1 28 28"]
+    ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
+        """Mean and log variance of q(z given x), each (B, latent_dim)."""
+        if tuple(x.shape[1:]) != IMAGE_SHAPE:
+            raise MnistdiffError(f"images have shape {tuple(x.shape)}, not (B, 1, 28, 28).")
+        mu, logvar = self.encoder(x.flatten(1)).float().chunk(2, dim=1)
+        return mu, logvar
+
+    @staticmethod
+    def reparameterize(
+        mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"], noise: Float[Tensor, "b d"]
+    ) -> Float[Tensor, "b d"]:
+        """z = mu + sigma * noise, with sigma = exp(logvar / 2)."""
+        return mu + (0.5 * logvar).exp() * noise
+
+    def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 28 28"]:
+        """Pixel means in (0, 1)."""
+        if z.ndim != 2 or z.shape[1] != self.config.latent_dim:
+            raise MnistdiffError(
+                f"latents have shape {tuple(z.shape)}, not (B, {self.config.latent_dim})."
+            )
+        return torch.sigmoid(self.decoder(z).float()).unflatten(1, IMAGE_SHAPE)
+
+    def forward(
+        self, x: Float[Tensor, "b 1 28 28"], noise: Float[Tensor, "b d"]
+    ) -> tuple[Float[Tensor, "b 1 28 28"], Float[Tensor, "b d"], Float[Tensor, "b d"]]:
+        """Reconstruction, mu and logvar; `noise` is standard normal, zeros give z = mu."""
+        mu, logvar = self.encode(x)
+        return self.decode(self.reparameterize(mu, logvar, noise)), mu, logvar
+
+
+def kl_divergence(mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
+    """KL(N(mu, sigma^2) || N(0, 1)) in nats: summed over dimensions, averaged over the batch.
+
+    Kingma & Welling, 2014, appendix B.
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(dim=1).mean()
+
+
+def vae_loss(
+    recon: Float[Tensor, "b ..."],
+    x: Float[Tensor, "b ..."],
+    mu: Float[Tensor, "b d"],
+    logvar: Float[Tensor, "b d"],
+    beta: float = 1.0,
+    loss_type: str = "mse",
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
+    """total = recon + beta * kl, recon summed over pixels and averaged over the batch.
+
+    "mse": squared error; "bce": binary cross-entropy in nats. Images in [0, 1].
+    """
+    check_loss(beta, loss_type)
+    if recon.shape != x.shape:
+        raise MnistdiffError(f"reconstruction {tuple(recon.shape)} for images {tuple(x.shape)}.")
+    error = F.mse_loss if loss_type == "mse" else F.binary_cross_entropy
+    recon_loss = error(recon, x, reduction="sum") / len(x)
+    kl = kl_divergence(mu, logvar)
+    return recon_loss + beta * kl, recon_loss, kl
+
+
+def check_loss(beta: float, loss_type: str) -> None:
+    """Raise MnistdiffError for a beta below 0 (or not finite) or an unknown loss."""
+    if not 0 <= beta < float("inf"):
+        raise MnistdiffError(f"beta is {beta}; it must be a number >= 0.")
+    if loss_type not in LOSS_TYPES:
+        raise MnistdiffError(f"loss_type is {loss_type!r}; it must be 'mse' or 'bce'.")

@@ -1,0 +1,702 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. The VAE and its $\beta$: reconstruction against regularity
+#
+# *Needs: CPU, about 1 minute.*
+#
+# A variational autoencoder squeezes a digit into a few numbers and draws it again. One weight, $\beta$, decides
+# what those numbers are good for: *copying* the digit they came from, or *inventing* new ones. In this notebook you
+# write the three functions at the heart of a VAE, and then sweep $\beta$ to watch the trade.
+
+# %%
+import sys
+
+if "google.colab" in sys.modules:  # only in Colab: install this course's package, nothing else
+    import subprocess
+
+    url = "git+https://github.com/mnistdiff/mnistdiff"
+    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", url])
+
+# %% tags=["parameters"]
+profile = "quick"
+
+# %% [markdown]
+# **By the end you can**
+#
+# - write the reparameterisation trick, the KL divergence and the loss of a $\beta$-VAE, and say why each is as it is;
+# - read a table of losses and tell a VAE that copies from a VAE that has collapsed;
+# - say in measured numbers, not by eye, what $\beta$ does to reconstructions and to new samples;
+# - explain why $\beta = 1$ with a squared error is a stronger prior than it looks.
+
+# %%
+# %matplotlib inline
+import math
+
+import torch
+import torch.nn.functional as F
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mnistdiff import plotting
+from mnistdiff.data import batches
+from mnistdiff.experiments import (
+    BETAS,
+    beta_sweep,
+    compare_table,
+    fit_vae,
+    get_profile,
+    load_digits,
+    measured_table,
+)
+from mnistdiff.report import BETA_SWEEP, EPOCHS_40_TOTAL, EPOCHS_200_TOTAL, VAE_SETTINGS
+from mnistdiff.training import seed_everything
+from mnistdiff.vae import VAE, VAEConfig
+from mnistdiff.vae import kl_divergence as library_kl_divergence
+from mnistdiff.vae import vae_loss as library_vae_loss
+
+settings = get_profile(profile)
+train, test = load_digits(settings)
+
+
+def expect(name: str, found: object, expected: list | float, causes: dict) -> None:
+    """Compare an answer with the expected numbers; when they differ, say both and a likely cause."""
+    wanted = torch.as_tensor(expected)
+    kind = type(found).__name__
+    assert isinstance(found, Tensor), f"{name} is {kind}, expected a tensor. Is there a `return`?"
+    shape = f"{name} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}."
+    assert found.shape == wanted.shape, f"{shape} Which axes do you sum or average over?"
+    values = found.detach().to(wanted.dtype)
+    near = [
+        why for why, wrong in causes.items() if values.allclose(torch.as_tensor(wrong), atol=1e-3)
+    ]
+    why = near[0] if near else "compare your code with the equation, term by term"
+    shown = (values * 1e4).round() / 1e4
+    message = f"{name} is {shown.tolist()}, expected {wanted.tolist()}. Likely cause: {why}."
+    assert values.allclose(wanted, atol=1e-3), message
+
+
+# %% tags=["hide-input"]
+run_label = (
+    f"*{settings.label[0].upper()}{settings.label[1:]} ({train.source} MNIST); the report used "
+    f"full MNIST and {VAE_SETTINGS['epochs']} epochs.*"
+)
+Markdown(run_label)
+
+# %% mystnb={"image": {"alt": "A grid of handwritten digits from the training set, white on black."}, "figure": {"caption": "Some of the digits that the models below learn from.", "name": "fig-01-digits"}}
+plotting.plot_digits(train.images[:30], columns=10)
+
+# %% [markdown]
+# ## The model
+#
+# We imagine that each digit $x$ was made in two steps: a code $z$ was drawn from a standard normal distribution, and
+# a **decoder** drew the picture from it. An **encoder** guesses, for a picture, which codes could have made it
+# ([Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)):
+#
+# | | equation | here |
+# |---|---|---|
+# | prior | $p(z) = \mathcal N(0, I)$ | `torch.randn(count, latent_dim)` |
+# | decoder | $p(x \mid z)$, with mean $\hat x(z)$ | `recon = model.decode(z)` |
+# | encoder | $q(z \mid x) = \mathcal N\big(\mu(x), \operatorname{diag} \sigma^2(x)\big)$ | `mu, logvar = model.encode(x)` |
+#
+# The encoder gives $\log \sigma^2$, called `logvar`: any real number is allowed, and $\sigma^2$ comes out positive.
+# To **reconstruct**, encode and decode. To **sample** a new digit, decode noise.
+#
+# Training maximises a lower bound on $\log p(x)$, the *ELBO*. With its sign turned it is a loss of two terms, and
+# the weight $\beta$ between them is the theme of this notebook
+# ([Higgins et al., 2017](https://openreview.net/forum?id=Sy2fzU9gl)):
+#
+# $$ L \;=\; \underbrace{\mathbb E_{q(z \mid x)}\big[-\log p(x \mid z)\big]}_{L_\text{recon}: \text{ draw this digit}}
+# \;+\; \beta \; \underbrace{D_\text{KL}\big(q(z \mid x) \,\|\, p(z)\big)}_{L_\text{KL}: \text{ keep codes near the prior}} $$
+
+# %% [markdown]
+# ## Exercise 1: the reparameterisation trick
+#
+# The loss needs a draw from $q(z \mid x)$, and training needs its gradient with respect to $\mu$ and $\sigma$. A random
+# draw has none. The trick: draw the randomness *outside*, and let $z$ be a plain function of it.
+#
+# $$ z = \mu + \sigma \odot \varepsilon, \qquad \varepsilon \sim \mathcal N(0, I) $$
+#
+# The noise $\varepsilon$ comes in as an argument, so that the same call gives the same $z$.
+#
+# <details><summary>Hint</summary>
+#
+# The encoder speaks of $\log \sigma^2$. Write $\sigma$ in terms of it first: what does a square root do to an
+# exponent?
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "reparameterize", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """Turn standard normal noise into a draw from the encoder's Gaussian.
+
+    mu, logvar, noise: (B, D), where logvar is log(sigma^2). Returns z: (B, D).
+    """
+    ### BEGIN SOLUTION
+    sigma = torch.exp(0.5 * logvar)
+    return mu + sigma * noise
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": false, "grade_id": "visible_reparameterize", "locked": true, "schema_version": 3, "solution": false, "task": false}
+mu = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
+logvar = torch.tensor([[0.0, 1.386294], [-1.386294, 2.197225]])
+noise = torch.tensor([[1.0, -1.0], [2.0, 0.5]])
+causes = {
+    "you scaled by sigma^2; logvar is log(sigma^2), so sigma needs half of it": [
+        [1.0, -3.0],
+        [2.5, 3.5],
+    ],
+    "you scaled by logvar itself; it is a logarithm": [[0.0, -0.3863], [-0.7726, 0.0986]],
+    "the noise is not used": [[0.0, 1.0], [2.0, -1.0]],
+    "mu is not added": [[1.0, -2.0], [1.0, 1.5]],
+    "mu should be added to the scaled noise, not subtracted": [[1.0, -3.0], [-1.0, 2.5]],
+}
+expect("z", reparameterize(mu, logvar, noise), [[1.0, -1.0], [3.0, 0.5]], causes)
+
+mu = torch.tensor([[0.5]], requires_grad=True)
+logvar = torch.tensor([[0.0]], requires_grad=True)
+z = reparameterize(mu, logvar, torch.tensor([[2.0]]))
+assert z.requires_grad, (
+    "z is cut off from mu and logvar: do not use .data, .item() or torch.no_grad()"
+)
+z.sum().backward()
+expect("dz/dmu", mu.grad, [[1.0]], {})
+assert logvar.grad is not None, "no gradient reaches logvar: sigma must be computed from it"
+expect("dz/dlogvar", logvar.grad, [[1.0]], {"sigma = exp(logvar / 2), not exp(logvar)": [[2.0]]})
+print("reparameterize: the visible tests pass.")
+
+# %% nbgrader={"grade": true, "grade_id": "test_reparameterize", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# hidden checks run here
+### BEGIN HIDDEN TESTS
+from autograder import check
+
+check("reparameterize", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Expected.** The same noise, moved by three encoders: the cloud's centre follows $\mu$, its width $\sigma$.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three clouds of points: a round one at the origin, a small round one up on the right, and a wide flat one down on the left."}, "figure": {"caption": "One cloud of noise after three encoders.", "name": "fig-01-reparameterize"}}
+noise = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+encoders = {
+    "mu (0, 0), sigma (1, 1)": ((0.0, 0.0), (1.0, 1.0)),
+    "mu (4, 3), sigma (0.4, 0.4)": ((4.0, 3.0), (0.4, 0.4)),
+    "mu (-3, -4), sigma (2, 0.3)": ((-3.0, -4.0), (2.0, 0.3)),
+}
+figure = Figure(figsize=(5, 3.4), layout="constrained")
+axes = figure.add_subplot(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+for marker, (name, (mean, width)) in zip("os^", encoders.items(), strict=True):
+    mu, logvar = torch.tensor(mean), 2 * torch.tensor(width).log()
+    axes.plot(*VAE.reparameterize(mu, logvar, noise).T, marker, markersize=3, alpha=0.6, label=name)
+axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+figure
+
+# %% [markdown]
+# ## Exercise 2: the KL divergence
+#
+# The second term asks how far the encoder's Gaussian strays from the prior. By definition it is an average over draws
+# from $q$,
+#
+# $$ D_\text{KL}(q \,\|\, p) = \mathbb E_{z \sim q}\big[\log q(z) - \log p(z)\big], $$
+#
+# and that can be estimated with any two distributions:
+
+# %%
+q = torch.distributions.Normal(loc=1.0, scale=0.5)
+p = torch.distributions.Normal(loc=0.0, scale=1.0)
+torch.manual_seed(0)
+draws = q.sample((100_000,))
+estimate = (q.log_prob(draws) - p.log_prob(draws)).mean()
+print(f"estimated from {len(draws):,} draws: {estimate:.3f} nats")
+
+# %% [markdown]
+# For two Gaussians the integral has a closed form, with no noise at all and a clean gradient. Per image, summed over
+# the $D$ latent dimensions:
+#
+# $$ L_\text{KL} = \frac12 \sum_{d=1}^{D} \left( \mu_d^2 + \sigma_d^2 - 1 - \log \sigma_d^2 \right) $$
+#
+# **Sum over the $D$ dimensions, average over the $B$ images** of the batch. (Averaging over $D$ as well would divide
+# $\beta$ by $D$ behind your back.)
+#
+# <details><summary>Hint</summary>
+#
+# Two of the four terms are $\sigma^2$ and $\log \sigma^2$. You are given the second; the first is one function away.
+# Check yourself against the estimate above: $\mu = 1$, $\sigma = 0.5$.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "kl_divergence", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL divergence from the standard normal prior to the encoder's Gaussian, in nats.
+
+    mu, logvar: (B, D), where logvar is log(sigma^2). Returns a scalar, shape ():
+    the sum over the D dimensions, averaged over the B images.
+    """
+    ### BEGIN SOLUTION
+    per_dimension = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+    return per_dimension.sum(dim=1).mean()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": false, "grade_id": "visible_kl_divergence", "locked": true, "schema_version": 3, "solution": false, "task": false}
+zeros = torch.zeros(2, 2)
+expect(
+    "the KL of the prior from itself", kl_divergence(zeros, zeros), 0.0, {"the -1 is missing": 1.0}
+)
+
+mu = torch.tensor([[1.0, -2.0], [0.0, 0.0], [1.0, 0.0]])
+causes = {
+    "you summed over the images too; average over them": 3.0,
+    "you averaged over the dimensions too; sum over them": 0.5,
+    "the factor 1/2 is missing": 2.0,
+    "the sign is turned; KL is never negative": -1.0,
+    "mu should enter squared": 0.0,
+}
+expect("the KL of three images", kl_divergence(mu, torch.zeros(3, 2)), 1.0, causes)
+
+causes = {
+    "the sign is turned; KL is never negative": -0.8069,
+    "logvar is already log(sigma^2): exp(logvar) is sigma^2, do not square it again": 6.1137,
+    "the factor 1/2 is missing": 1.6137,
+    "you used sigma where the equation has sigma^2": -0.1931,
+    "the log(sigma^2) term is missing, or the -1 took its place": 1.5,
+    "logvar should be subtracted, not added": 2.1931,
+}
+sigma_2 = torch.tensor([[1.386294]])  # sigma = 2, so sigma^2 = 4
+expect(
+    "the KL of one image with sigma = 2", kl_divergence(torch.zeros(1, 1), sigma_2), 0.8069, causes
+)
+print("kl_divergence: the visible tests pass.")
+
+# %% nbgrader={"grade": true, "grade_id": "test_kl_divergence", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+# hidden checks run here
+### BEGIN HIDDEN TESTS
+from autograder import check
+
+check("kl_divergence", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Expected.** At $\mu = 1$, $\sigma = 0.5$ your function gives the estimate above to two decimals. The price of a
+# code, for one dimension: moving $\mu$ costs quadratically, and a very *sure* encoder (small $\sigma$) pays as well.
+
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two curves. KL against mu is a parabola with its minimum 0 at mu 0. KL against sigma is 0 at sigma 1 and rises steeply towards small sigma."}, "figure": {"caption": "What one latent dimension pays, in nats. It is free only at the prior.", "name": "fig-01-kl"}}
+figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+left, right = figure.subplots(1, 2, sharey=True)
+means, widths = torch.linspace(-3, 3, 61), torch.logspace(-1.5, 0.4, 61)
+zero = torch.zeros(1, 1)
+left.plot(means, [library_kl_divergence(mean.view(1, 1), zero) for mean in means])
+right.semilogx(widths, [library_kl_divergence(zero, 2 * w.log().view(1, 1)) for w in widths])
+left.set(xlabel=r"$\mu$  (at $\sigma = 1$)", ylabel="KL (nats)")
+right.set(xlabel=r"$\sigma$  (at $\mu = 0$)")
+figure
+
+# %% [markdown]
+# ## Exercise 3: the loss
+#
+# What is $-\log p(x \mid z)$ for a picture? That depends on how the pixels are thought to scatter around the decoder's
+# output $\hat x$. Two choices, each summed over the pixels $i$:
+#
+# | decoder | $L_\text{recon}$ per image | `loss_type` |
+# |---|---|---|
+# | Bernoulli: pixels are coin flips | $-\sum_i \big[ x_i \log \hat x_i + (1 - x_i) \log (1 - \hat x_i) \big]$ | `"bce"` |
+# | Gaussian: pixels have fixed noise | $\sum_i (x_i - \hat x_i)^2$ | `"mse"` |
+#
+# The report derives its loss as a likelihood and trains with the squared error. Both are offered here. For both:
+# **sum over all pixels of an image, average over the images**, and then $L = L_\text{recon} + \beta \, L_\text{KL}$.
+#
+# <details><summary>Hint</summary>
+#
+# `F.mse_loss` and `F.binary_cross_entropy` average over *everything* unless told otherwise: look up their argument
+# `reduction`, then mind the number of images. The three values that you return are `total`, `recon` and `kl`, the
+# last one *without* $\beta$. You may call your `kl_divergence`.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "vae_loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def vae_loss(
+    recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float, loss_type: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The beta-VAE loss.
+
+    recon, x: (B, 1, 28, 28) in [0, 1]; mu, logvar: (B, D); loss_type: "mse" or "bce".
+    Returns total, recon loss, KL: three scalars, each a mean over the B images.
+    """
+    ### BEGIN SOLUTION
+    error = {"mse": F.mse_loss, "bce": F.binary_cross_entropy}[loss_type]
+    recon_loss = error(recon, x, reduction="sum") / len(x)
+    kl = kl_divergence(mu, logvar)
+    return recon_loss + beta * kl, recon_loss, kl
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": false, "grade_id": "visible_vae_loss", "locked": true, "schema_version": 3, "solution": false, "task": false}
+x = torch.tensor([[[[0.0, 1.0]]], [[[1.0, 1.0]]]])  # two images of two pixels
+recon = torch.tensor([[[[0.5, 0.5]]], [[[0.9, 0.6]]]])
+mu = torch.tensor([[1.0, -2.0], [0.0, 0.0]])
+answer = vae_loss(recon, x, mu, torch.zeros(2, 2), 3.0, "mse")
+assert isinstance(answer, tuple | list), "return three tensors: total, recon, kl"
+assert len(answer) == 3, f"{len(answer)} values came back, expected three: total, recon, kl"
+total, recon_loss, kl = answer
+causes = {
+    "you summed over the images too; average over them": 0.67,
+    "you averaged over the pixels too (the default of F.mse_loss); sum over them": 0.1675,
+    "return the plain squared error; beta belongs to the KL, in the total": 1.005,
+}
+expect("the squared error", recon_loss, 0.335, causes)
+causes = {
+    "return the KL itself; beta enters only the total": 3.75,
+    "you summed over the images too; average over them": 2.5,
+    "you averaged over the dimensions too; sum over them": 0.625,
+}
+expect("the KL", kl, 1.25, causes)
+causes = {
+    "beta is not used": 1.585,
+    "beta multiplies the reconstruction; it belongs to the KL": 2.255,
+    "beta multiplies both terms; it belongs to the KL only": 4.755,
+}
+expect("the total at beta = 3", total, 4.085, causes)
+
+total, recon_loss, kl = vae_loss(recon, x, mu, torch.zeros(2, 2), 3.0, "bce")
+causes = {
+    'loss_type "bce" still gives the squared error': 0.335,
+    "you summed over the images too; average over them": 2.0025,
+    "you averaged over the pixels too; sum over them": 0.5006,
+    "the sign is turned": -1.0012,
+}
+expect("the cross-entropy", recon_loss, 1.0012, causes)
+expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.2512})
+print("vae_loss: the visible tests pass.")
+
+# %% nbgrader={"grade": true, "grade_id": "test_vae_loss", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}
+# hidden checks run here
+### BEGIN HIDDEN TESTS
+from autograder import check
+
+check("vae_loss", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Expected.** Your three functions now train a network. The next cell gives them to a small VAE (16 latent
+# dimensions, $\beta = 0.1$); below are real test digits, and under them what it makes of them.
+
+
+# %%
+def train_with(reparameterize, vae_loss, epochs: int) -> tuple[Tensor, float]:
+    """A minimal training loop around the given functions: reconstructions and the last total."""
+    generator = seed_everything(0)
+    model = VAE(VAEConfig(latent_dim=16, width=128, blocks=1))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
+    for _ in range(epochs):
+        for (x,) in batches(train.images, batch_size=128, generator=generator):
+            mu, logvar = model.encode(x)
+            z = reparameterize(mu, logvar, torch.randn(mu.shape, generator=generator))
+            total, _, _ = vae_loss(model.decode(z), x, mu, logvar, 0.1, "mse")
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+    with torch.inference_mode():
+        return model.decode(model.encode(test.images[:10])[0]), total.item()
+
+
+# %% mystnb={"image": {"alt": "Ten real digits and below each its reconstruction by a small VAE."}, "figure": {"caption": "Real digits above, reconstructions with your loss below.", "name": "fig-01-yours"}}
+try:
+    images, yours = train_with(reparameterize, vae_loss, settings.epochs)
+    _, ours = train_with(VAE.reparameterize, library_vae_loss, settings.epochs)
+    print(f"last batch's total: {yours:.3f} with your functions, {ours:.3f} with the library's")
+    display(plotting.plot_digits(torch.cat([test.images[:10], images]), columns=10))
+except Exception as error:  # an unfinished cell must not stop the notebook
+    print(f"Not yet ({type(error).__name__}: {error}).")
+    print("Finish the three cells above, then run this one again.")
+
+# %% [markdown]
+# ## The sweep over $\beta$
+#
+# From here on the cells are given, and they use the library's loss, so nothing above can spoil them.
+# First the settings, the report's Table 1 beside ours.
+
+# %% tags=["hide-input"]
+ours = {
+    "epochs": settings.epochs,
+    "batch_size": settings.batch_size,
+    "learning_rate": settings.learning_rate,
+    "latent_dim": VAE_SETTINGS["latent_dim"],
+    "beta": ", ".join(f"{beta:g}" for beta in BETAS),
+    "loss_type": VAE_SETTINGS["loss_type"],
+}
+rows = [
+    f"| {name.replace('_', ' ')} | {VAE_SETTINGS[name]} | {value} |" for name, value in ours.items()
+]
+rows.append(f"| training images | 60,000 | {len(train.images):,} |")
+Markdown("\n".join(["| Table 1 | report | here |", "|---|---:|---:|", *rows]))
+
+# %%
+runs = beta_sweep(settings)
+by_beta = {run.row["beta"]: run for run in runs}
+
+# %% tags=["hide-input"]
+display(Markdown(f"**Table 2**, ours beside the report's, on the training images. {run_label}"))
+Markdown(compare_table(runs, key="beta", report=BETA_SWEEP))
+
+# %% [markdown]
+# **How to read it.** The sums depend on conventions, so state them: squared error summed over the 784 pixels of an image
+# in [0, 1] (the report's 32x32 images add only black padding), KL summed over latent dimensions, both averaged over
+# images. The total must be the sum of its parts in every row:
+
+# %% tags=["hide-input"]
+gap = max(abs(r["recon"] + r["beta"] * r["kl"] - r["total"]) for r in (run.row for run in runs))
+report_gap = max(abs(r["recon"] + beta * r["kl"] - r["total"]) for beta, r in BETA_SWEEP.items())
+Markdown(
+    f"Largest difference between *total* and *recon + beta KL*: {gap:.4f} in our rows, {report_gap:.2f} "
+    "in the report's (its numbers are printed with two decimals)."
+)
+
+# %% mystnb={"image": {"alt": "Reconstruction loss and KL against beta on logarithmic axes: the reconstruction loss rises with beta while the KL falls."}, "figure": {"caption": "The trade: as beta grows, the code gets cheaper (KL) and the copy worse (reconstruction).", "name": "fig-01-trade-off"}}
+plotting.plot_loss_trade_off(runs, key="beta", report=BETA_SWEEP)
+
+# %% mystnb={"image": {"alt": "For each beta a block of reconstructed digits above a block of digits sampled from the prior. Small beta: sharp reconstructions, scribbles as samples. Large beta: both blurred and alike."}, "figure": {"caption": "Figure 1 of the report, ours: per beta, reconstructions of test digits above samples from the prior.", "name": "fig-01-sweep"}}
+plotting.plot_sweep(runs, test.images, key="beta")
+
+# %% [markdown]
+# ## Measured, not by eye
+#
+# The report judged these pictures by eye, in words. Words do not compare, so we let a **judge** read them: a small
+# classifier, trained on MNIST for this purpose only, and never used to train or choose a VAE.
+#
+# - **Confident samples**: the share of new samples that the judge reads as *some* digit with more than 90 % confidence.
+#   It rises as samples look like digits; a classifier can be sure of nonsense, so it never stands alone.
+# - **Label accuracy of reconstructions**: the share of reconstructed test digits that are still read as the digit they
+#   were, with its 95 % Wilson interval (the range of true shares that fit such a count).
+# - **FD ratio**: the Fréchet distance between samples and real digits in the judge's features, divided by the distance
+#   between two sets of *real* digits; 1 is perfect, and it sees poor variety as well as poor shape.
+# - **Active units**: how many latent dimensions carry anything, that is, whose mean moves from image to image
+#   ([Burda et al., 2016](https://arxiv.org/abs/1509.00519); you write this one in section 2). The others are noise.
+
+# %% tags=["hide-input"]
+display(Markdown(run_label))
+Markdown(measured_table(runs, key="beta"))
+
+# %% [markdown]
+# The report's words beside those numbers:
+
+# %% tags=["hide-input"]
+lines = [
+    "| beta | samples, by eye | confident | FD ratio | reconstructions, by eye | label accuracy |"
+]
+lines.append("|---:|---|---:|---:|---|---:|")
+for beta, words in BETA_SWEEP.items():
+    row = by_beta[beta].row
+    lines.append(
+        f"| {beta:g} | {words['samples']} | {row['confident_share']:.0%} | {row['fd_ratio']:.0f} "
+        f"| {words['reconstructions']} | {row['recon_accuracy']:.1%} |"
+    )
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# ## Why $\beta = 1$ caps the reconstructions
+#
+# "$\beta = 1$" sounds neutral, and for a true likelihood it is. But a squared error is a likelihood only up to scale. A
+# Gaussian decoder with noise $\sigma_x$ per pixel has
+#
+# $$ -\log p(x \mid z) = \frac{1}{2 \sigma_x^2} \sum_i (x_i - \hat x_i)^2 + \text{const}
+# \qquad\Longrightarrow\qquad \beta = 2 \sigma_x^2 : $$
+#
+# multiply the ELBO by $2 \sigma_x^2$, and the squared error stands alone while the KL gets the weight $2 \sigma_x^2$.
+# So choosing $\beta$ *is* choosing how noisy pixels are, and no detail fainter than that noise is worth its price in
+# the code.
+# What noise do the runs really leave? The mean squared error per pixel says so; the two agree where
+# $\beta = 2 L_\text{recon} / 784$ (the idea of [Rybkin et al., 2021](https://arxiv.org/abs/2006.13202)).
+
+# %% tags=["hide-input"]
+lines = ["| beta | noise that beta assumes | noise left in the pixels |", "|---:|---:|---:|"]
+distance = {}
+for run in runs:
+    beta, left = run.row["beta"], math.sqrt(run.row["recon_test"] / 784)
+    assumed = math.sqrt(beta / 2)
+    distance[beta] = abs(math.log(assumed / left))
+    lines.append(f"| {beta:g} | {assumed:.3f} | {left:.3f} |")
+consistent = min(distance, key=distance.get)
+left = math.sqrt(by_beta[1].row["recon_test"] / 784)
+display(Markdown("\n".join(lines)))
+Markdown(
+    f"At beta = 1 the model assumes a noise of {math.sqrt(0.5):.2f} on a scale where black is 0 and white is 1, "
+    f"and leaves only {left:.2f}: it blurs far more than it must, and its reconstructions are read correctly in "
+    f"{by_beta[1].row['recon_accuracy']:.1%} of cases, against {by_beta[0.1].row['recon_accuracy']:.1%} at beta = 0.1. "
+    f"Of our values the one that agrees with its own noise best is beta = {consistent:g}."
+)
+
+# %% [markdown]
+# ## Squared error or cross-entropy?
+#
+# The cross-entropy punishes a confident wrong pixel without limit, so at the same $\beta$ it spends more nats on the
+# code. (For grey pixels it is no true likelihood, but it trains well.) The two losses are in different units: only the
+# measured columns can be compared.
+
+# %% tags=["hide-input"]
+cross_entropy = fit_vae(settings, loss_type="bce")
+display(Markdown(run_label))
+lines = [
+    "| loss | label accuracy of reconstructions | confident samples | FD ratio | active units |",
+    "|---|---:|---:|---:|---:|",
+]
+for row in (by_beta[1].row, cross_entropy.row):
+    lines.append(
+        f"| {row['loss_type']} | {row['recon_accuracy']:.1%} | {row['confident_share']:.1%} "
+        f"| {row['fd_ratio']:.0f} | {row['active_units']} of {row['latent_dim']} |"
+    )
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# ## Does it help to train for longer?
+#
+# The report's Figure 2 sets samples after 40 epochs beside samples after 200. We do the same at our scale: our number
+# of epochs, and five times as many (the ratio of the report's).
+
+# %%
+long = fit_vae(settings, epochs=settings.long_epochs)
+plotting.plot_history([by_beta[1], long], labels=["the sweep's run", "the long run"])
+
+# %% mystnb={"image": {"alt": "Two grids of sampled digits side by side, after few and after five times as many epochs."}, "figure": {"caption": "Figure 2 of the report, ours: samples from the same noise, after one and after five times the training.", "name": "fig-01-longer"}}
+plotting.plot_sample_pair(by_beta[1], long)
+
+# %% tags=["hide-input"]
+short_row, long_row = by_beta[1].row, long.row
+lines = [
+    "| epochs | total (train) | total (test) | confident samples | FD ratio |",
+    "|---:|---:|---:|---:|---:|",
+]
+for row in (short_row, long_row):
+    lines.append(
+        f"| {row['epochs']} | {row['total']:.2f} | {row['total_test']:.2f} "
+        f"| {row['confident_share']:.0%} | {row['fd_ratio']:.0f} |"
+    )
+display(Markdown("\n".join(lines)))
+Markdown(
+    f"Report: the total falls from {EPOCHS_40_TOTAL} to {EPOCHS_200_TOTAL} "
+    f"({EPOCHS_200_TOTAL / EPOCHS_40_TOTAL - 1:+.0%}), with no visible gain. Here: from {short_row['total']:.2f} to "
+    f"{long_row['total']:.2f} ({long_row['total'] / short_row['total'] - 1:+.0%}). Mind where each starts: "
+    f"our {short_row['epochs']} epochs are a small part of the report's 40 in steps, so there is more left to learn."
+)
+
+# %% [markdown]
+# ## The report's claims, checked
+#
+# Each verdict is computed from the runs above. A rank correlation (Spearman's) is +1 when two columns always rise
+# together and -1 when one falls as the other rises.
+
+
+# %% tags=["hide-input"]
+def spearman(a: list[float], b: list[float]) -> float:
+    """Correlation of ranks, in [-1, 1]."""
+    ranks = [torch.tensor(column).argsort().argsort().double() for column in (a, b)]
+    return torch.corrcoef(torch.stack(ranks))[0, 1].item()
+
+
+column = {
+    name: [run.row[name] for run in runs]
+    for name in ("beta", "kl", "recon", "fd_ratio", "active_units")
+}
+with_kl, with_recon = (
+    spearman(column["beta"], column["kl"]),
+    spearman(column["beta"], column["recon"]),
+)
+best_fd = min(runs, key=lambda run: run.row["fd_ratio"]).row["beta"]
+best_copy = max(runs, key=lambda run: run.row["recon_accuracy"]).row["beta"]
+surest = max(runs, key=lambda run: run.row["confident_share"]).row["beta"]
+gain = short_row["fd_ratio"] / long_row["fd_ratio"]
+claims = [
+    (
+        "beta and KL are strongly anti-correlated",
+        f"rank correlation {with_kl:+.2f}",
+        with_kl < -0.9,
+    ),
+    (
+        "beta and reconstruction loss are correlated",
+        f"rank correlation {with_recon:+.2f}",
+        with_recon > 0.9,
+    ),
+    (
+        "beta = 1 is the best balance",
+        f"lowest FD ratio at beta = {best_fd:g}, most confident samples at {surest:g}, "
+        f"best reconstructions at {best_copy:g}",
+        best_fd == 1,
+    ),
+    (
+        "200 epochs bring no visible gain over 40",
+        f"{long_row['epochs']} epochs instead of {short_row['epochs']} divide the FD ratio by {gain:.1f}",
+        gain < 1.1,
+    ),
+    (
+        "at beta = 10 the model has collapsed",
+        f"{by_beta[10].row['active_units']} active units of {VAE_SETTINGS['latent_dim']}, "
+        f"KL {by_beta[10].row['kl']:.2f} nats",
+        by_beta[10].row["active_units"] <= 1,
+    ),
+]
+lines = ["| the report says | we measure | verdict |", "|---|---|---|"]
+lines += [
+    f"| {said} | {seen} | {'holds' if holds else '**does not hold here**'} |"
+    for said, seen, holds in claims
+]
+display(Markdown("\n".join(lines)))
+Markdown(
+    f"{run_label} One seed: a claim about small differences needs the longer runs of the results page."
+)
+
+# %% [markdown]
+# ## Exercise 4: what does $\beta$ do?
+#
+# In 150 to 250 words, from your own tables and figures:
+#
+# 1. As $\beta$ grows, what happens to the KL and to the reconstruction loss, and *why*?
+# 2. What is posterior collapse? Name the numbers above that show it.
+# 3. At very small $\beta$ reconstructions are excellent and samples are not. How can that be?
+# 4. Which $\beta$ would you hand to a model that generates *latent vectors*, to be decoded afterwards? Say why.
+#
+# *How it is marked (5 points): one point for each of the four answers, when its reason is given and not only what is
+# seen, and one point for numbers from your own run used as evidence.*
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "explain_beta", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# 1. $\beta$ is the price of a nat in the code. The dearer it is, the closer the encoder stays to the prior: KL falls
+#    in every row of Table 2. A code that says less about the digit lets the decoder say less, so the reconstruction loss
+#    rises; the rank correlations are close to -1 and +1.
+# 2. Posterior collapse: the encoder ignores the picture, $q(z \mid x) \approx p(z)$ for every $x$, and the decoder draws
+#    one average digit. At $\beta = 10$ the KL is close to 0, few or no units are active, and reconstructions
+#    are no longer read as their label.
+# 3. With almost no pressure, each digit gets a tiny, private region far from the others. Where the prior draws, the
+#    decoder was never trained: between those regions lie holes. The high KL and the high FD ratio of samples say so.
+# 4. A small one, 0.1 or below: the second model learns where the codes lie, so they need not fill the prior by
+#    themselves, and no later step can restore detail that the decoder lost; its label accuracy is the ceiling.
+#    (An answer for 0.5 or 1 counts when it weighs this ceiling against smoother latents that are easier to model.)
+#
+# **Rubric (5 points)**
+#
+# - 1: direction of both terms *and* the reason (price of information; less informative code).
+# - 1: collapse defined as $q(z \mid x)$ equal to the prior, with KL near 0 or active units as evidence.
+# - 1: holes: prior samples fall where no training code was decoded.
+# - 1: a choice for latent generation with a reason that names the decoder's ceiling or the shape of the latents.
+# - 1: at least two numbers from the student's own run, used as evidence.
+# - Half a point is possible; "it gets blurry" without a reason earns none.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## Where next
+#
+# Section 2 keeps $\beta = 1$ and asks the other question about the bottleneck: *how many* latent dimensions does a
+# digit need, and how many does the model use?

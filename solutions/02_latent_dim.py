@@ -1,0 +1,376 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 2. The latent dimension: how many numbers is a digit?
+#
+# *Needs: CPU, about 1 minute.*
+#
+# Section 1 turned the price of a code. Here we turn its *length*: the number $D$ of latent dimensions. Too few, and
+# digits are lost; with plenty, something odd happens: the model leaves most of them empty. You write the two
+# measurements that show which dimensions are in use.
+
+# %%
+import sys
+
+if "google.colab" in sys.modules:  # only in Colab: install this course's package, nothing else
+    import subprocess
+
+    url = "git+https://github.com/mnistdiff/mnistdiff"
+    subprocess.check_call([sys.executable, "-m", "pip", "install", "--quiet", url])
+
+# %% tags=["parameters"]
+profile = "quick"
+
+# %% [markdown]
+# **By the end you can**
+#
+# - split a VAE's KL divergence over its latent dimensions, and read how many nats each one carries;
+# - count active units, and say why a VAE with 500 dimensions uses only a few of them;
+# - read a two-dimensional latent space as a map;
+# - tell *more capacity* from *overfitting* by comparing training and test digits.
+
+# %%
+# %matplotlib inline
+import math
+
+import torch
+from IPython.display import Markdown, display
+from torch import Tensor
+
+from mnistdiff import metrics, plotting
+from mnistdiff.experiments import (
+    LATENT_DIMS,
+    compare_table,
+    get_profile,
+    latent_dim_sweep,
+    load_digits,
+    measured_table,
+)
+from mnistdiff.report import LATENT_SWEEP, VAE_SETTINGS
+
+settings = get_profile(profile)
+train, test = load_digits(settings)
+
+
+def expect(name: str, found: object, expected: list | float, causes: dict) -> None:
+    """Compare an answer with the expected numbers; when they differ, say both and a likely cause."""
+    wanted = torch.as_tensor(expected)
+    kind = type(found).__name__
+    assert isinstance(found, Tensor), f"{name} is {kind}, expected a tensor. Is there a `return`?"
+    shape = f"{name} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}."
+    assert found.shape == wanted.shape, f"{shape} Which axes do you sum or average over?"
+    values = found.detach().to(wanted.dtype)
+    near = [
+        why for why, wrong in causes.items() if values.allclose(torch.as_tensor(wrong), atol=1e-3)
+    ]
+    why = near[0] if near else "compare your code with the equation, term by term"
+    shown = (values * 1e4).round() / 1e4
+    message = f"{name} is {shown.tolist()}, expected {wanted.tolist()}. Likely cause: {why}."
+    assert values.allclose(wanted, atol=1e-3), message
+
+
+# %% tags=["hide-input"]
+run_label = (
+    f"*{settings.label[0].upper()}{settings.label[1:]} ({train.source} MNIST); the report used "
+    f"full MNIST and {VAE_SETTINGS['epochs']} epochs.*"
+)
+Markdown(run_label)
+
+# %% [markdown]
+# ## The sweep
+#
+# One VAE per latent dimension, everything else as in section 1 with $\beta = 1$. (The report's text says that it tried
+# 10, 50, 100 and 500; its table lists 2, 50, 100 and 500. We run all five.)
+
+# %%
+runs = latent_dim_sweep(settings)
+by_dim = {run.row["latent_dim"]: run for run in runs}
+
+# %% tags=["hide-input"]
+display(Markdown("**Table 3**, ours beside the report's, on the training images."))
+display(Markdown(compare_table(runs, key="latent_dim", report=LATENT_SWEEP)))
+Markdown(run_label)
+
+# %% [markdown]
+# From two dimensions to ten the reconstruction improves by a lot. From fifty on, the three losses hardly move, and
+# neither does the KL: 500 dimensions hold no more information than 50. Where does that information sit?
+
+# %% mystnb={"image": {"alt": "For each latent dimension a block of reconstructed digits above a block of digits sampled from the prior."}, "figure": {"caption": "Per latent dimension: reconstructions of test digits above samples from the prior.", "name": "fig-02-sweep"}}
+plotting.plot_sweep(runs, test.images, key="latent_dim")
+
+# %% [markdown]
+# ## Exercise 1: the KL of each dimension
+#
+# The prior and the encoder's Gaussian are both products over dimensions, so the KL is a sum, and each summand says how
+# many nats its dimension tells about the digit (divide by $\log 2$ for bits):
+#
+# $$ L_\text{KL} = \sum_{d=1}^{D} \text{KL}_d, \qquad
+# \text{KL}_d = \frac1B \sum_{b=1}^{B} \frac12 \left( \mu_{bd}^2 + \sigma_{bd}^2 - 1 - \log \sigma_{bd}^2 \right) $$
+#
+# The encoder of any run gives you what you need: `mu, logvar = model.encode(test.images)`, both $(B, D)$.
+#
+# <details><summary>Hint</summary>
+#
+# It is section 1's KL with one step left out. Which axis is the batch? `logvar` is $\log \sigma^2$.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "kl_per_dimension", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def kl_per_dimension(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL divergence from the prior, separately for each latent dimension, in nats.
+
+    mu, logvar: (B, D), where logvar is log(sigma^2). Returns (D,): the mean over the B images.
+    """
+    ### BEGIN SOLUTION
+    per_image = 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+    return per_image.mean(dim=0)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": false, "grade_id": "visible_kl_per_dimension", "locked": true, "schema_version": 3, "solution": false, "task": false}
+mu = torch.tensor([[1.0, 0.0], [3.0, 0.0], [0.0, 0.0], [0.0, 2.0]])  # four images, two dimensions
+causes = {
+    "you summed over the images; average over them": [5.0, 2.0],
+    "the factor 1/2 is missing": [2.5, 1.0],
+    "the sign is turned; KL is never negative": [-1.25, -0.5],
+    "you divided by the number of dimensions as well": [0.625, 0.25],
+    "mu should enter squared": [0.5, 0.25],
+}
+expect("KL per dimension", kl_per_dimension(mu, torch.zeros(4, 2)), [1.25, 0.5], causes)
+
+logvar = torch.tensor([[1.386294, 0.0], [1.386294, 0.0]])  # sigma = 2 in the first dimension
+causes = {
+    "logvar is already log(sigma^2): exp(logvar) is sigma^2": [6.1137, 0.0],
+    "you used sigma where the equation has sigma^2": [-0.1931, 0.0],
+    "logvar should be subtracted, not added": [2.1931, 0.0],
+    "the factor 1/2 is missing": [1.6137, 0.0],
+}
+expect(
+    "KL where sigma is 2 and 1", kl_per_dimension(torch.zeros(2, 2), logvar), [0.8069, 0.0], causes
+)
+print("kl_per_dimension: the visible tests pass.")
+
+# %% nbgrader={"grade": true, "grade_id": "test_kl_per_dimension", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# hidden checks run here
+### BEGIN HIDDEN TESTS
+from autograder import check
+
+check("kl_per_dimension", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Expected.** For each VAE its dimensions, from the most to the least informative: a few speak, the rest are silent.
+# Nobody told the model to; paying nats for a dimension that saves less squared error than it
+# costs is a loss, so it is not done.
+
+# %% mystnb={"image": {"alt": "One curve per VAE: KL per latent dimension, sorted. The first dimensions are high, then the curves of the larger VAEs drop to zero."}, "figure": {"caption": "KL per latent dimension on test digits, sorted.", "name": "fig-02-kl"}}
+with torch.inference_mode():
+    codes = {dim: run.model.encode(test.images) for dim, run in by_dim.items() if dim > 2}
+kl = {f"D = {dim}": metrics.kl_per_dimension(*code) for dim, code in codes.items()}
+plotting.plot_kl_per_dimension(kl)
+
+# %% tags=["hide-input"]
+ranked = kl["D = 100"].sort(descending=True).values
+half = int((ranked.cumsum(0) < 0.5 * ranked.sum()).sum()) + 1
+Markdown(
+    f"With 100 dimensions, all of them together hold {ranked.sum():.2f} nats "
+    f"({ranked.sum() / math.log(2):.1f} bits) per digit; the {half} strongest hold half of it."
+)
+
+# %% [markdown]
+# ## Exercise 2: active units
+#
+# A dimension is **active** when the mean that the encoder gives it depends on the picture
+# ([Burda et al., 2016](https://arxiv.org/abs/1509.00519)):
+#
+# $$ A_d = \operatorname{Var}_x \big[ \mu_d(x) \big] > 0.01 $$
+#
+# The variance runs *over the images*. A dimension whose mean is always 3 says nothing, however large 3 is. (Whether
+# the variance divides by $B$ or $B - 1$ makes no difference that anyone would see; both are accepted.)
+#
+# <details><summary>Hint</summary>
+#
+# Three steps: one number per dimension, compare with the threshold, count. Return a Python `int`.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "active_units", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def active_units(mu: Tensor, threshold: float = 0.01) -> int:
+    """Count the latent dimensions whose posterior mean varies over the data.
+
+    mu: (B, D). Returns how many of the D variances over the B images exceed the threshold.
+    """
+    ### BEGIN SOLUTION
+    spread = mu.var(dim=0)
+    return int((spread > threshold).sum())
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": false, "grade_id": "visible_active_units", "locked": true, "schema_version": 3, "solution": false, "task": false}
+def expect_count(found: object, expected: int, causes: dict[int, str], what: str) -> None:
+    """Compare a count; on failure name a likely cause."""
+    why = causes.get(
+        found, "one variance per dimension, over the images; count those above the threshold"
+    )
+    message = f"active_units gives {found} for {what}, expected {expected}. Likely cause: {why}."
+    assert type(found) is int, f"{message} Return a Python int: int(...)."
+    assert found == expected, message
+
+
+moving = torch.tensor([[1.0, 3.0, 0.0], [-1.0, 3.0, 0.0], [1.0, 3.0, 0.0], [-1.0, 3.0, 0.0]])
+causes = {
+    2: "a dimension that is far from 0 but constant is not active; use the variance over images",
+    4: "you took the variance over the dimensions; take it over the images, axis 0",
+    0: "a mean over the images can be 0 although the dimension moves; use the variance",
+}
+expect_count(active_units(moving), 1, causes, "one moving and two constant dimensions")
+
+quiet = torch.tensor([[0.05], [-0.05], [0.05], [-0.05]])
+causes = {1: "the standard deviation is above 0.01, the variance is not: compare the variance"}
+expect_count(active_units(quiet), 0, causes, "a dimension with variance 0.0025")
+causes = {0: "the argument threshold is not used"}
+expect_count(active_units(quiet, threshold=0.001), 1, causes, "variance 0.0025 and threshold 0.001")
+print("active_units: the visible tests pass.")
+
+# %% nbgrader={"grade": true, "grade_id": "test_active_units", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+# hidden checks run here
+### BEGIN HIDDEN TESTS
+from autograder import check
+
+check("active_units", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# **Expected.** The last column of this table, counted by the library. Beside it, the measures that section 1 explains:
+# how many reconstructed test digits a judge still reads right, how many samples it reads with confidence, and how far
+# samples are from real digits (FD ratio; 1 is as near as real digits are to each other).
+
+# %% tags=["hide-input"]
+display(Markdown(measured_table(runs, key="latent_dim")))
+Markdown(run_label)
+
+# %% [markdown]
+# ## Silent dimensions are really silent
+#
+# If an inactive dimension says nothing, the decoder should not miss it. Let us keep the strongest dimensions of the VAE
+# with 500, set all others to 0, and decode.
+
+# %% tags=["hide-input"]
+wide = by_dim[500].model
+with torch.inference_mode():
+    mu, logvar = wide.encode(test.images)
+    order = metrics.kl_per_dimension(mu, logvar).argsort(descending=True)
+    counts = sorted({1, 2, 5, metrics.active_units(mu), 500})
+    lines = [
+        "| dimensions kept | squared error per image | read right by the judge |",
+        "|---:|---:|---:|",
+    ]
+    for count in counts:
+        kept = torch.zeros_like(mu)
+        kept[:, order[:count]] = mu[:, order[:count]]
+        recon = wide.decode(kept)
+        error = (recon - test.images).square().flatten(1).sum(1).mean()
+        right = metrics.label_accuracy(metrics.read_digits(recon).digits, test.labels)
+        lines.append(f"| {count} | {error:.2f} | {right:.1%} |")
+display(Markdown("\n".join(lines)))
+Markdown(
+    f"The row with {metrics.active_units(mu)} keeps exactly the active units. Test digits. {run_label}"
+)
+
+# %% [markdown]
+# ## Two dimensions are a map
+#
+# With $D = 2$ the whole code fits on paper. Each test digit is a point at its $\mu$: neighbours look alike, and classes
+# that look alike share a border. That is also where reconstructions go wrong.
+
+# %% mystnb={"image": {"alt": "Left: test digits as points in two latent dimensions, coloured by class; clusters fan out around the origin, some apart, some overlapping. Right: a grid of decoded digits that change smoothly from class to class."}, "figure": {"caption": "The latent space of the two-dimensional VAE: where test digits lie, and what each place decodes to.", "name": "fig-02-map"}}
+plotting.plot_latent_map(by_dim[2].model, test)
+
+# %% [markdown]
+# The right picture decodes a grid of places. Between two classes the decoder draws what lies between them, a digit or
+# not.
+#
+# With more dimensions there is no map, but there are **traversals**: take one digit's code, move one dimension, keep the
+# others, and watch what that dimension *means*. Here the most informative dimensions of the VAE with 50.
+
+# %% mystnb={"image": {"alt": "Rows of one digit that changes gradually from left to right, each row in another way: slant, stroke width, loop size, or into another digit."}, "figure": {"caption": "A traversal: each row moves one latent dimension, the most informative first.", "name": "fig-02-traversal"}}
+plotting.plot_traversal(by_dim[50].model, test.images[:1])
+
+# %% [markdown]
+# ## The report's claims, checked
+#
+# Overfitting is a *gap*: a model that learns its training digits by heart is worse on new ones. So we compare the total
+# loss on training and on test digits.
+
+# %% tags=["hide-input"]
+lines = ["| latent dim | total, training | total, test | gap |", "|---:|---:|---:|---:|"]
+gap = {}
+for dim, run in by_dim.items():
+    gap[dim] = run.row["total_test"] - run.row["total"]
+    lines.append(
+        f"| {dim} | {run.row['total']:.2f} | {run.row['total_test']:.2f} | {gap[dim]:+.2f} |"
+    )
+display(Markdown("\n".join(lines)))
+Markdown(
+    "The training loss is averaged over the last epoch, while the model still learns; the test loss is measured "
+    f"after it. {run_label}"
+)
+
+# %% [markdown]
+# Each verdict is computed from the runs above.
+
+# %% tags=["hide-input"]
+small, fifty, largest = by_dim[2].row, by_dim[50].row, by_dim[500].row
+best_beyond = min(by_dim[dim].row["total_test"] for dim in LATENT_DIMS if dim > 50)
+gained = 1 - best_beyond / fifty["total_test"]
+intervals_apart = small["recon_accuracy_interval"][1] < fifty["recon_accuracy_interval"][0]
+claims = [
+    (
+        "too few dimensions lose information",
+        f"test reconstruction loss {small['recon_test']:.2f} with 2 dimensions, {fifty['recon_test']:.2f} with 50; "
+        f"read right: {small['recon_accuracy']:.1%} and {fifty['recon_accuracy']:.1%}",
+        "holds" if intervals_apart else "**not shown here**",
+    ),
+    (
+        "past 50 nothing is gained",
+        f"best total on test digits beyond 50: {gained:+.1%} better; active units {fifty['active_units']} "
+        f"of 50, {largest['active_units']} of 500",
+        "holds" if gained < 0.02 else "**does not hold here**",
+    ),
+    (
+        "500 overfits",
+        f"the gap is {gap[500]:+.2f} with 500 dimensions, {gap[50]:+.2f} with 50",
+        "holds"
+        if gap[500] > 1.2 * gap[50] and gap[500] - gap[50] > 0.5
+        else "**not shown: no larger gap**",
+    ),
+    (
+        "a latent diffusion model wants reconstruction more than regularity",
+        f"at beta 1 the judge reads {fifty['recon_accuracy']:.1%} of reconstructions right, a ceiling for whatever "
+        "is decoded",
+        "open: section 4 measures it",
+    ),
+]
+lines = ["| the report says | we measure | verdict |", "|---|---|---|"]
+lines += ["| " + " | ".join(claim) + " |" for claim in claims]
+display(Markdown("\n".join(lines)))
+Markdown(f"{run_label} One seed.")
+
+# %% [markdown]
+# ## What to take away
+#
+# - At a given $\beta$ a VAE decides by itself how many dimensions it uses; $D$ is only an upper limit.
+# - A code that is too short shows in the reconstructions; one that is too long costs little and gains nothing.
+# - To store *more* per digit, lower $\beta$, not only raise $D$: that is what section 4, on latent diffusion, needs.

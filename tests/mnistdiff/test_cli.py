@@ -1,0 +1,67 @@
+"""The `mnistdiff` command: JSON out, sentences for bad input, never a traceback."""
+
+import json
+
+import pytest
+
+from mnistdiff.cli import main
+
+
+def run(capsys, *arguments):
+    code = main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_train_vae_prints_one_json_object(capsys, tmp_path):
+    saved = tmp_path / "result.json"
+    arguments = ("train", "vae", "--profile", "smoke", "--beta", "0.5", "--latent-dim", "3")
+    code, out, _ = run(capsys, *arguments, "--json", "--save-json", str(saved))
+    assert code == 0
+    row = json.loads(out.strip().splitlines()[-1])
+    assert row["total"] == pytest.approx(row["recon"] + 0.5 * row["kl"], rel=1e-5)
+    wanted = {"total_test", "recon_test", "kl_test", "seed", "data", "seconds", "active_units"}
+    assert wanted <= set(row)
+    assert (row["latent_dim"], row["epochs"], row["data"]) == (3, 1, "bundled")
+    assert {"commit", "hardware"} <= set(json.loads(saved.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--beta", "-1"), "beta is -1.0"),
+        (("--latent-dim", "0"), "latent_dim is 0"),
+        (("--loss", "l1"), "'l1'"),
+        (("--epochs", "0"), "epochs is 0"),
+        (("--profile", "fast"), "'fast'"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_exit_2(capsys, arguments, words):
+    code, out, err = run(capsys, "train", "vae", "--profile", "smoke", *arguments)
+    assert code == 2
+    assert words in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err + out
+
+
+def test_missing_mnist_is_a_sentence(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
+    code, _, err = run(capsys, "eval", "judge")
+    assert code == 2
+    assert "mnistdiff data download" in err
+
+
+def test_unwritable_result_file_is_a_sentence(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    code, _, err = run(capsys, "data", "info", "--save-json", str(blocker / "x" / "r.json"))
+    assert code == 2
+    assert "cannot be written" in err
+
+
+def test_data_info_says_what_auto_finds(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
+    code, out, _ = run(capsys, "data", "info", "--json")
+    assert code == 0
+    assert json.loads(out)["train"] == {"images": 4000, "source": "bundled"}

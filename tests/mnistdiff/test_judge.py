@@ -1,0 +1,59 @@
+"""The shipped judge: good enough to be believed, small enough to ship."""
+
+import pytest
+import torch
+
+from mnistdiff.data import load_mnist
+from mnistdiff.judge import calibration_error, evaluate_judge, random_shift
+from mnistdiff.metrics import (
+    distance_floor,
+    distance_to_train,
+    load_judge,
+    load_second_classifier,
+    read_digits,
+)
+from mnistdiff.weights import PACKAGED
+
+
+def test_judge_meets_its_gates_on_full_mnist(full_mnist):
+    result = evaluate_judge()
+    assert result["n"] == 10_000
+    assert result["accuracy"] >= 0.994
+    assert result["second_accuracy"] >= 0.99
+    assert result["fd_floor"] <= 0.3
+    assert result["sensitivity"]["noise_0.05"] >= 20
+    assert result["sensitivity"]["blur_3x3"] >= 80
+    assert result["sensitivity"]["missing_nine"] >= 40
+    assert result["calibration_error"] < 0.1
+
+
+def test_judge_reads_the_bundled_digits_and_notices_noise():
+    test = load_mnist("test", "bundled", quiet=True)
+    judge = load_judge()
+    reading = read_digits(test.images)
+    assert (reading.digits == test.labels).float().mean() > 0.99
+    clean = distance_to_train(reading.features, judge)
+    noisy = read_digits((test.images + 0.1 * torch.randn_like(test.images)).clamp(0, 1))
+    assert distance_to_train(noisy.features, judge) > 10 * clean
+    assert distance_floor(judge) < distance_floor(judge, 1_000)  # fewer images, larger distance
+
+
+def test_the_two_classifiers_differ_and_fit_in_four_megabytes():
+    assert load_judge().classifier.config != load_second_classifier().config
+    names = ("judge-v1", "second-v1")
+    assert sum((PACKAGED / f"{n}.safetensors").stat().st_size for n in names) <= 4e6
+
+
+def test_calibration_error_of_a_certain_liar_is_one():
+    sure, right = torch.ones(10), torch.ones(10, dtype=torch.bool)
+    assert calibration_error(sure, ~right) == pytest.approx(1)
+    assert calibration_error(sure, right) == pytest.approx(0)
+
+
+def test_shifts_stay_small_and_keep_every_pixel():
+    images = torch.zeros(16, 1, 28, 28)
+    images[:, :, 14, 14] = 1
+    moved = random_shift(images, torch.Generator().manual_seed(0))
+    assert moved.sum() == 16
+    assert moved[:, :, 12:17, 12:17].sum() == 16
+    assert not torch.equal(moved, images)

@@ -1,0 +1,183 @@
+"""Training resumes bit for bit after SIGKILL and caches by its whole configuration."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+import torch
+
+from mnistdiff import training
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.experiments import VAELoss
+from mnistdiff.training import EMA, TrainConfig, fit_or_load, seed_everything, train
+from mnistdiff.vae import VAE, VAEConfig
+
+IMAGES = torch.rand(96, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def small_vae() -> VAE:
+    seed_everything(0)
+    return VAE(VAEConfig(2, 8, 1))
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def fit(epochs=2, beta=1.0, images=IMAGES, **config):
+    model = small_vae()
+    settings = TrainConfig(epochs, batch_size=32, **config)
+    done = fit_or_load(
+        "test", model, VAELoss(beta, "mse"), (images,), settings, settings={"b": beta}
+    )
+    return model, done
+
+
+def test_yields_each_step_and_the_epochs_means():
+    steps = list(train(small_vae(), VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(2, 32)))
+    assert [s.step for s in steps] == [1, 2, 3, 4, 5, 6]
+    assert [s.epoch_means is not None for s in steps] == [False, False, True] * 2
+    mean = sum(float(s.losses["total"]) for s in steps[:3]) / 3
+    assert steps[2].epoch_means["total"] == pytest.approx(mean, rel=1e-5)
+    assert steps[-1].epoch_means["total"] < steps[2].epoch_means["total"]
+
+
+def test_same_seed_same_weights_other_seed_other_weights():
+    runs = []
+    for seed in (0, 0, 1):
+        model = small_vae()
+        list(train(model, VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(1, 32, seed=seed)))
+        runs.append(weights(model))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("ema_decay", [None, 0.9])
+def test_resumes_bit_identically_from_any_step(tmp_path, ema_decay):
+    config = TrainConfig(4, 32, ema_decay=ema_decay)
+    loss, data = VAELoss(1.0, "mse"), (IMAGES,)
+    whole = small_vae()
+    list(train(whole, loss, data, config))
+    for stop_at in (1, 3, 5, 8):
+        path = tmp_path / f"{stop_at}.checkpoint"
+        for step in train(small_vae(), loss, data, config, checkpoint=path, run_key="k"):
+            if step.step == stop_at:
+                break
+        resumed = small_vae()
+        list(train(resumed, loss, data, config, checkpoint=path, run_key="k"))
+        assert same(weights(whole), weights(resumed)), f"stopped at step {stop_at}"
+
+
+KILLED = textwrap.dedent("""
+    import torch
+    torch.set_num_threads(1)
+    from mnistdiff.experiments import VAELoss
+    from mnistdiff.training import TrainConfig, fit_or_load, seed_everything
+    from mnistdiff.vae import VAE, VAEConfig
+
+    images = torch.rand(256, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    seed_everything(0)
+    model = VAE(VAEConfig(2, 64, 1))
+    print("ready", flush=True)
+    loss, config = VAELoss(1.0, "mse"), TrainConfig(40, batch_size=32)
+    print(fit_or_load("killed", model, loss, (images,), config, settings={}).path, flush=True)
+""")
+
+
+def start(cache):
+    environment = os.environ | {"MNISTDIFF_CACHE": str(cache), "CI": "true"}
+    command = [sys.executable, "-c", KILLED]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_sigkill_at_any_moment_changes_no_bit(tmp_path):
+    whole = start(tmp_path / "whole").communicate(timeout=120)[0].split()[1]
+    cache = tmp_path / "killed"
+    for delay in (0.05, 0.25):  # seconds of training before each kill
+        process = start(cache)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    resumed = start(cache).communicate(timeout=120)[0].split()[1]
+    ours, theirs = (training.read_weights(path)[0] for path in (resumed, whole))
+    assert same(ours, theirs)
+
+
+def test_second_call_loads_and_any_change_trains_anew():
+    first, done = fit()
+    again, loaded = fit()
+    assert loaded.path == done.path
+    assert loaded.history == done.history
+    assert same(weights(first), weights(again))
+    assert not done.path.with_suffix(".checkpoint").exists()
+    others = [fit(beta=2.0), fit(seed=1), fit(epochs=3), fit(images=IMAGES.flip(0))]
+    assert len({done.path, *(other.path for _, other in others)}) == 5
+
+
+def test_history_is_whole_after_an_interruption(monkeypatch):
+    real = training.train
+
+    def interrupted(*args, **kwargs):
+        for step in real(*args, **kwargs):
+            yield step
+            if step.step == 4:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(epochs=3)
+    monkeypatch.setattr(training, "train", real)
+    _, done = fit(epochs=3)
+    assert [entry["epoch"] for entry in done.history] == [1, 2, 3]
+
+
+def test_corrupt_cache_gets_a_sentence():
+    _, done = fit()
+    done.path.write_bytes(b"oops")
+    with pytest.raises(MnistdiffError, match="delete it and train again"):
+        fit()
+
+
+def test_unwritable_cache_gets_a_sentence(tmp_path, monkeypatch):
+    blocker = tmp_path / "file"
+    blocker.write_text("in the way")
+    monkeypatch.setenv("MNISTDIFF_CACHE", str(blocker / "cache"))
+    with pytest.raises(MnistdiffError, match="MNISTDIFF_CACHE"):
+        fit()
+
+
+def test_foreign_checkpoint_gets_a_sentence(tmp_path):
+    path = tmp_path / "c.checkpoint"
+    loss, data, config = VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(1, 32)
+    list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
+    with pytest.raises(MnistdiffError, match="no checkpoint of this run"):
+        list(train(small_vae(), loss, data, config, checkpoint=path, run_key="two"))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"epochs": 0}, {"epochs": 1, "batch_size": 0}, {"epochs": 1, "learning_rate": -1.0}]
+)
+def test_bad_settings_get_a_sentence(bad):
+    with pytest.raises(MnistdiffError, match="must be"):
+        TrainConfig(**bad)
+
+
+def test_ema_follows_the_closed_form():
+    model = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(model.weight)
+    ema, expected = EMA(model, 0.9), 0.0
+    for n, value in enumerate((1.0, 2.0, 3.0), start=1):
+        torch.nn.init.constant_(model.weight, value)
+        ema.update(model)
+        decay = min(0.9, (1 + n) / (10 + n))
+        expected = decay * expected + (1 - decay) * value
+    assert ema.shadow["weight"].item() == pytest.approx(expected)

@@ -1,0 +1,62 @@
+"""The architecture's arrows point down only (DESIGN: mnistdiff: modules, names, arrows)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# A module may import from strictly lower layers, and the names listed beside its own.
+LAYERS = [
+    {"errors"},
+    {"weights", "report"},
+    {"schedules", "layers", "data"},
+    {"guidance"},
+    {"samplers", "vae", "unet", "latent", "clip", "lora"},
+    {"training", "metrics"},
+    {"judge", "plotting", "pipeline"},
+    {"experiments", "export", "comfyui"},
+    {"cli"},
+]
+# figures of a run draw its samples with the same functions that measured them, imported late
+SIDEWAYS = {("plotting", "experiments")}
+
+
+def imports(path: Path, package: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {a.name for a in node.names if a.name.split(".")[0] == package}
+    return found
+
+
+def layer_of(name: str) -> int:
+    return next(i for i, layer in enumerate(LAYERS) if name in layer)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "mnistdiff").glob("[a-z]*.py")), ids=lambda p: p.stem
+)
+def test_module_imports_only_lower_layers(path):
+    for module in imports(path, "mnistdiff"):
+        target = module.split(".")[1]
+        if (path.stem, target) not in SIDEWAYS:
+            assert layer_of(target) < layer_of(path.stem), f"{path.stem} imports {target}"
+
+
+def test_library_never_imports_the_autograder():
+    for path in (ROOT / "mnistdiff").rglob("*.py"):
+        assert not imports(path, "autograder"), path
+
+
+def test_import_loads_neither_torchvision_nor_matplotlib():
+    code = (
+        "import sys, mnistdiff; "
+        "print([m for m in ('torchvision', 'matplotlib', 'mlxtend') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
