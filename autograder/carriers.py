@@ -15,6 +15,7 @@ offers the same interface, so a check never sees an object of the student's, onl
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
 
 import torch
 from torch import Tensor
@@ -158,7 +159,8 @@ class InKernel:
     def _run(self, target: str | Handle, use: Callable[[Callable], object]) -> object:
         """`use` the target; whatever its code raises comes back as words."""
         label, function = self._find(target)
-        file_name = getattr(getattr(function, "__code__", None), "co_filename", None)
+        own = type(function) is FunctionType and function.__globals__ is self.namespace
+        file_name = function.__code__.co_filename if own else None  # of its cell
         try:
             return use(function)
         except BaseException as error:

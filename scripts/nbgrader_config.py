@@ -1,6 +1,7 @@
 """Settings of the nbgrader course. Rebuilt by `make course`: put yours in nbgrader_local.py."""
 
 import os
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent
@@ -8,7 +9,6 @@ c = get_config()
 
 c.CourseDirectory.root = str(ROOT)
 c.CourseDirectory.course_id = "mnistdiff"
-c.CourseDirectory.assignment_id = "project3"
 c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'gradebook.db'}"
 
 c.ClearSolutions.code_stub = {
@@ -20,6 +20,9 @@ c.LimitOutput.max_lines = 500
 
 # Tiny tensors are slower on several threads, and classes are graded in several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# nbgrader calls its helper `alembic` by name: found also when .venv is not activated.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 if (ROOT / "nbgrader_local.py").exists():
     load_subconfig("nbgrader_local.py")

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-from collections.abc import Iterable
 
 from nbformat import NotebookNode
 
@@ -27,7 +26,9 @@ def grading(cell: NotebookNode) -> dict:
 def is_marker_like(line: str) -> bool:
     """Whether a line was probably meant as a marker, however it is spelt."""
     letters = re.sub("[^A-Z]", "", line.upper())
-    if any(marker in line.upper() for marker in (f"{e} {k}" for e in ("BEGIN", "END") for k in KINDS)):
+    if any(
+        marker in line.upper() for marker in (f"{e} {k}" for e in ("BEGIN", "END") for k in KINDS)
+    ):
         return True
     if not line.lstrip().startswith("#"):
         return False
@@ -43,8 +44,10 @@ def regions(source: str) -> tuple[list[tuple[str, list[str]]], list[str]]:
         text = line.strip()
         if text not in MARKERS:
             if is_marker_like(line):
-                problems.append(f"`{text}` looks like a marker with a typo: use one of "
-                                + ", ".join(f"`{marker}`" for marker in sorted(MARKERS)))
+                problems.append(
+                    f"`{text}` looks like a marker with a typo: use one of "
+                    + ", ".join(f"`{marker}`" for marker in sorted(MARKERS))
+                )
             elif inside:
                 found[-1][1].append(text)
             continue
@@ -139,7 +142,9 @@ def read_points(readme: str) -> dict[str, dict[str, float]]:
     return points
 
 
-def check_points(name: str, notebook: NotebookNode, table: dict[str, dict[str, float]]) -> list[str]:
+def check_points(
+    name: str, notebook: NotebookNode, table: dict[str, dict[str, float]]
+) -> list[str]:
     """The points in a notebook's cells are those of the README's table, row by row."""
     number = name.split("/")[-1].split(".")[0]
     stated = next((rows for key, rows in table.items() if number.startswith(key)), {})
@@ -158,13 +163,13 @@ def _points(value: float | None) -> str:
     return "no such cell" if value is None else f"{value:g} points"
 
 
-def secrets(source: NotebookNode, stub: Iterable[str]) -> dict[str, str]:
-    """Lines that students must not see -> the id of their cell; one-word lines do not count."""
-    public, found = {squeeze(line) for line in stub}, {}
+def secrets(source: NotebookNode) -> dict[str, str]:
+    """Lines that students must not see -> the id of their cell; lines of one token do not count."""
+    found = {}
     for cell in source.cells:
         for _, lines in regions(cell.source)[0]:
             for line in lines:
-                if len(re.findall(r"\w+|[^\w\s]", line)) >= 2 and squeeze(line) not in public:
+                if len(re.findall(r"\w+|[^\w\s]", line)) >= 2:
                     found[squeeze(line)] = grading(cell).get("grade_id", "?")
     return found
 

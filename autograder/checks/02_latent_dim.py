@@ -39,7 +39,8 @@ class KLPerDimension(Check):
     @behaviour("one value per dimension, from that dimension alone", 1)
     def dimensions(self, student: Any, draw: Draw) -> None:
         """Changing mu or logvar of one dimension changes that entry and no other."""
-        mu, logvar = draw.signed(4, 5), draw.signed(4, 5)
+        # All positive: doubling any of them raises the divergence, on average too.
+        mu, logvar = (draw.uniform(4, 5, low=0.5, high=1.5) for _ in range(2))
         index = int(draw.order(5)[0])
         before = self._values(student, mu, logvar)
         for which in (0, 1):
@@ -104,7 +105,10 @@ class ActiveUnits(Check):
             if int(result) != active:
                 mistakes = [
                     (idle, "you counted the idle dimensions: active means above the threshold"),
-                    (self.ROWS, "you took the variance over the latent dimensions: use dim 0"),
+                    (
+                        int((mu.var(1) > 0.01).sum()),
+                        "you took the variance over the latent dimensions: use dim 0",
+                    ),
                     (active + idle, "every dimension was counted: compare with the threshold"),
                 ]
                 raise Wrong(diagnose(int(result), mistakes, self.RULE))

@@ -146,11 +146,12 @@ def as_number(value: object, what: str = "the result") -> float:
     return float(value)
 
 
-def require_gradient(gradient: Tensor | None, name: str) -> None:
-    """Refuse a gradient that did not arrive."""
-    if gradient is None or not any(gradient.flatten().tolist()):
-        raise Wrong(
-            f"no gradient reaches `{name}`: keep to tensor operations all the way "
-            "(.item(), .detach(), no_grad and detours over NumPy cut the graph)"
-        )
-    as_tensor(gradient, gradient.shape, "of the gradient")
+def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> None:
+    """Refuse a gradient that did not arrive at the argument of that name."""
+    for gradient, name in zip(gradients, names, strict=True):
+        if gradient is None or not any(gradient.flatten().tolist()):
+            raise Wrong(
+                f"no gradient reaches `{name}`: keep to tensor operations all the way "
+                "(.item(), .detach(), no_grad and detours over NumPy cut the graph)"
+            )
+        as_tensor(gradient, gradient.shape, "of the gradient")

@@ -1,5 +1,6 @@
 # points: 3 | hint:
 import torch
+
 from mnistdiff.vae import kl_divergence
 
 

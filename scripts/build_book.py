@@ -1,0 +1,154 @@
+"""Run every notebook with its answers, then write book/sections/ without them, outputs kept."""
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import build_notebooks as pipeline
+import nbformat
+import notebook_guard as guard
+from build_notebooks import Stop
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[1]
+WIDGET = "application/vnd.jupyter.widget-view+json"  # a live progress bar
+
+
+def key(name: str, source: NotebookNode, profile: str, root: Path) -> str:
+    """Changes with everything that the outputs depend on."""
+    library = root / "mnistdiff"
+    files = [*library.rglob("*.py"), *library.rglob("*.safetensors"), *library.rglob("*.json")]
+    digest = hashlib.sha256(f"{name}\n{profile}\n{nbformat.writes(source)}".encode())
+    for path in sorted(files):
+        digest.update(f"\n{path.relative_to(library)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def execute(name: str, source: NotebookNode, profile: str) -> NotebookNode:
+    """Run the notebook in a kernel of its own; Stop says which cell failed and why."""
+    import papermill
+
+    os.environ["TQDM_DISABLE"] = "1"
+    with tempfile.TemporaryDirectory() as work:
+        path, output = Path(work, "in.ipynb"), Path(work, "out.ipynb")
+        nbformat.write(source, path)
+        try:
+            papermill.execute_notebook(
+                path,
+                output,
+                parameters={"profile": profile},
+                progress_bar=False,
+                cwd=work,
+                kernel_name="python3",
+            )
+        except papermill.PapermillExecutionError as error:
+            first = error.source.strip().split("\n")[0]
+            raise Stop(
+                f"solutions/{name}.py, the cell that begins `{first[:60]}`: "
+                f"{error.ename}: {error.evalue}"
+            ) from None
+        return nbformat.read(output, as_version=4)
+
+
+def executed(name: str, source: NotebookNode, profile: str, folder: Path) -> NotebookNode:
+    """The executed notebook, from an earlier run where nothing has changed since."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}-{profile}-{key(name, source, profile, ROOT)}.ipynb"
+    if path.exists():
+        print(f"{name}: unchanged since it last ran", flush=True)
+        return nbformat.read(path, as_version=4)
+    start = time.perf_counter()
+    notebook = execute(name, source, profile)
+    seconds = time.perf_counter() - start
+    print(f"{name}: ran in {seconds:.0f} s", flush=True)
+    for old in folder.glob(f"{name}-{profile}-*.ipynb"):
+        old.unlink()
+    part = path.with_suffix(".part")
+    nbformat.write(notebook, part)
+    part.rename(path)
+    record(folder / "times.json", name, profile, seconds)
+    return notebook
+
+
+def record(path: Path, name: str, profile: str, seconds: float) -> None:
+    """Keep the seconds of each notebook's last run."""
+    times = json.loads(path.read_text()) if path.exists() else {}
+    times.setdefault(profile, {})[name] = round(seconds, 1)
+    path.write_text(json.dumps(times, indent=1, sort_keys=True) + "\n")
+
+
+def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
+    """The cells of one notebook with the outputs of another; no graded cell, no tool's metadata."""
+    outputs = {cell.id: cell.outputs for cell in ran.cells if cell.cell_type == "code"}
+    notebook = nbformat.v4.new_notebook(metadata=shown.metadata)
+    for cell in shown.cells:
+        role = guard.grading(cell)
+        if role.get("grade") and not role.get("solution"):
+            continue
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = [out for out in map(clean, outputs.get(cell.id, [])) if out]
+        if "parameters" in tags:
+            cell.source = f'profile = "{profile}"'
+        notebook.cells.append(cell)
+    return nbformat.from_dict(notebook)
+
+
+def clean(output: NotebookNode) -> NotebookNode | None:
+    """An output as a reader wants it, None to leave it out: warnings and progress bars."""
+    if output.get("name") == "stderr" or WIDGET in output.get("data", {}):
+        return None
+    if "execution_count" in output:
+        output.execution_count = None
+    return output
+
+
+def unmarked(notebook: NotebookNode) -> NotebookNode:
+    """A copy that shows the answers, for an instructor: only the markers go."""
+    notebook = nbformat.from_dict(notebook)
+    for cell in notebook.cells:
+        lines = cell.source.split("\n")
+        cell.source = "\n".join(line for line in lines if line.strip() not in guard.MARKERS)
+    return notebook
+
+
+def build(root: Path, profile: str, with_answers: bool = False) -> None:
+    """Write book/sections/NN.ipynb for every notebook of solutions/."""
+    sections = root / "book" / "sections"
+    sections.mkdir(parents=True, exist_ok=True)
+    for name, source in pipeline.read_sources(root).items():
+        ran = executed(name, source, profile, root / "_build" / "executed")
+        if with_answers:
+            shown = unmarked(source)
+        else:
+            shown = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4)
+        written = page(shown, ran, profile)
+        leaks = guard.check_leaks(f"book/sections/{name}.ipynb", guard.secrets(source), written)
+        if leaks and not with_answers:
+            raise Stop("\n".join(leaks))
+        nbformat.write(written, sections / f"{name}.ipynb")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", default="quick", help="smoke, quick or report")
+    parser.add_argument("--with-answers", action="store_true", help="an instructor's own copy")
+    parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    try:
+        build(arguments.root, arguments.profile, arguments.with_answers)
+    except Stop as stop:
+        sys.exit(str(stop))
+
+
+if __name__ == "__main__":
+    main()

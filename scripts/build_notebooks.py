@@ -1,0 +1,193 @@
+"""Build notebooks/ and the nbgrader course in course/ from solutions/.
+
+`--check` writes nothing and fails when a committed notebook is not what solutions/ gives.
+"""
+
+import argparse
+import difflib
+import logging
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+import notebook_guard as guard
+from nbformat import NotebookNode
+
+ASSIGNMENT = "project3"
+CONFIG = Path(__file__).with_name("nbgrader_config.py")
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
+
+
+class Stop(Exception):
+    """Why nothing was built, in words."""
+
+
+def read_source(path: Path) -> NotebookNode:
+    """The notebook with answers: stable ids, no tool's metadata, its source named at the top."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata.pop("lines_to_next_cell", None)
+        cell.id = guard.grading(cell).get("grade_id") or f"cell-{number:03d}"
+    note = f"<!-- Made from solutions/{path.name}: edit that file, then run `make notebooks`. -->"
+    notebook.cells[0].source += f"\n\n{note}"
+    return notebook
+
+
+def read_sources(root: Path) -> dict[str, NotebookNode]:
+    """All notebooks with answers, by the name of their file."""
+    paths = sorted((root / "solutions").glob("[0-9][0-9]_*.py"))
+    if not paths:
+        raise Stop(f"There is no solutions/NN_name.py under {root}.")
+    return {path.stem: read_source(path) for path in paths}
+
+
+def check_sources(sources: dict[str, NotebookNode], readme: str) -> None:
+    """Stop with a sentence per mistake in solutions/."""
+    named = {f"solutions/{name}.py": notebook for name, notebook in sources.items()}
+    try:
+        table = guard.read_points(readme)
+    except ValueError as error:
+        raise Stop(str(error)) from None
+    problems = guard.check_ids(named)
+    for name, notebook in named.items():
+        problems += guard.check_markers(name, notebook)
+        problems += guard.check_cells(name, notebook)
+        problems += guard.check_points(name, notebook, table)
+    if problems:
+        raise Stop("\n".join(problems))
+
+
+def write_course(sources: dict[str, NotebookNode], course: Path) -> None:
+    """Write the settings and source/ into a new course."""
+    source = course / "source" / ASSIGNMENT
+    source.mkdir(parents=True)
+    shutil.copyfile(CONFIG, course / CONFIG.name)
+    for name, notebook in sources.items():
+        nbformat.write(notebook, source / f"{name}.ipynb")
+
+
+def release(course: Path) -> Path:
+    """What `nbgrader generate_assignment project3 --no-db` does, in this process; its folder."""
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config import PyFileConfigLoader
+    from traitlets.log import get_logger
+
+    get_logger().setLevel(logging.ERROR)
+    config = PyFileConfigLoader(CONFIG.name, path=str(course)).load_config()
+    config.CourseDirectory.assignment_id = ASSIGNMENT
+    config.GenerateAssignment.no_database = True
+    config.SaveCells.enabled = False
+    coursedir = CourseDirectory(config=config)
+    try:
+        GenerateAssignment(coursedir=coursedir, config=config).start()
+    except NbGraderException as error:
+        raise Stop(f"nbgrader refuses a notebook: {error}") from None
+    return course / "release" / ASSIGNMENT
+
+
+def check_release(sources: dict[str, NotebookNode], released: Path) -> None:
+    """Stop if an answer or a hidden test is still in a student notebook."""
+    problems = []
+    for name, source in sources.items():
+        published = nbformat.read(released / f"{name}.ipynb", as_version=4)
+        hidden = guard.secrets(source)
+        problems += guard.check_leaks(f"notebooks/{name}.ipynb", hidden, published)
+    if problems:
+        raise Stop("\n".join(problems))
+
+
+def install(built: Path, released: Path, root: Path) -> list[str]:
+    """Copy what is new into course/ and notebooks/; the notebooks that changed."""
+    changed = []
+    course, notebooks = root / "course", root / "notebooks"
+    for path in sorted(p for p in built.rglob("*") if p.is_file()):
+        copy_if_new(path, course / path.relative_to(built))
+    for path in sorted(released.glob("*.ipynb")):
+        if copy_if_new(path, notebooks / path.name):
+            changed.append(path.stem)
+    return changed
+
+
+def copy_if_new(path: Path, target: Path) -> bool:
+    """Copy unless the target holds the same bytes already."""
+    if target.exists() and target.read_bytes() == path.read_bytes():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+    return True
+
+
+def stale(released: Path, committed: Path) -> list[str]:
+    """A sentence and a short diff for each committed notebook that a build would change."""
+    names = {path.name for folder in (released, committed) for path in folder.glob("*.ipynb")}
+    problems = []
+    for name in sorted(names):
+        new, old = ((folder / name) for folder in (released, committed))
+        if not old.exists():
+            problems.append(f"notebooks/{name} is missing.")
+        elif not new.exists():
+            problems.append(f"notebooks/{name} has no source in solutions/.")
+        elif new.read_bytes() != old.read_bytes():
+            problems.append(f"notebooks/{name} is stale:\n{summary(old, new)}")
+    return problems
+
+
+def summary(old: Path, new: Path, limit: int = 12) -> str:
+    """The first changed lines between two notebooks."""
+    before, after = (path.read_text(encoding="utf-8").splitlines() for path in (old, new))
+    lines = [
+        f"    {line[:100]}"
+        for line in difflib.unified_diff(before, after, "committed", "built", n=0, lineterm="")
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    more = [f"    ... and {len(lines) - limit} more lines"] if len(lines) > limit else []
+    return "\n".join(lines[:limit] + more)
+
+
+def build(root: Path, check: bool = False) -> str:
+    """Build everything under `root`, or only compare; says what came out."""
+    sources = read_sources(root)
+    readme = root / "README.md"
+    check_sources(sources, readme.read_text(encoding="utf-8") if readme.exists() else "")
+    with tempfile.TemporaryDirectory() as folder:
+        write_course(sources, Path(folder))
+        released = release(Path(folder))
+        check_release(sources, released)
+        if not check:
+            changed = install(Path(folder), released, root)
+            return f"{len(sources)} notebooks built, changed: {', '.join(changed) or 'none'}"
+        if problems := stale(released, root / "notebooks"):
+            raise Stop("\n".join([*problems, "Run `make notebooks` and commit the result."]))
+        return f"{len(sources)} notebooks are what solutions/ gives"
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare only, and fail when stale")
+    parser.add_argument("--root", type=Path, default=CONFIG.parents[1], help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    try:
+        print(build(arguments.root, arguments.check))
+    except Stop as stop:
+        sys.exit(str(stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Does stock nbgrader, run as an instructor runs it, give every answer the marks it deserves?"""
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import build_notebooks  # noqa: E402
+import notebook_guard as guard  # noqa: E402
+
+FIXTURES = sorted((ROOT / "tests" / "answers").glob("*/*.py"))
+NOISE = """    ### BEGIN SOLUTION
+    import os, sys, warnings
+    warnings.warn("a student's warning")
+    print("a student's words", file=sys.stderr)
+    os.write(2, b"as C++ code writes")
+"""
+
+
+def nbgrader(course: Path, *arguments: str) -> str:
+    """Run the stock command inside the course; what it said, or a failure that shows it."""
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    environment = os.environ | {"MNISTDIFF_CACHE": str(course / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def submit(course: Path, assignment: str, student: str, answers: dict[str, str]) -> None:
+    """Hand in the released notebooks with these cells filled in, by the id of the cell."""
+    folder = course / "submitted" / student / assignment
+    folder.mkdir(parents=True)
+    for path in sorted((course / "release" / assignment).glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            cell.source = answers.get(cell.id, cell.source)
+        nbformat.write(notebook, folder / path.name)
+
+
+def marks(course: Path, assignment: str, student: str) -> dict[str, tuple[float | None, float]]:
+    """Marks and maximum of each graded cell, from nbgrader's own gradebook."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        notebooks = gradebook.find_submission(assignment, student).notebooks
+        grades = [grade for notebook in notebooks for grade in notebook.grades]
+        return {grade.name: (grade.auto_score, grade.max_score) for grade in grades}
+
+
+def solution_cells() -> dict[str, NotebookNode]:
+    """Every answer cell of the course, solved, by its id."""
+    sources = build_notebooks.read_sources(ROOT).values()
+    cells = [cell for source in sources for cell in source.cells]
+    return {cell.id: cell for cell in cells if guard.grading(cell).get("solution")}
+
+
+def cases() -> Iterator[tuple[str, str, str, float, str]]:
+    """Id of the case, graded cell, answer, points and hint: the fixtures, and noisy solutions."""
+    for path in FIXTURES:
+        header, _, answer = path.read_text().partition("\n")
+        points, _, hint = header.removeprefix("# points:").partition("| hint:")
+        yield f"{path.parent.name}-{path.stem}", path.parent.name, answer, float(points), hint
+    points_of = {}
+    for source in build_notebooks.read_sources(ROOT).values():
+        points_of |= guard.points_of(source)
+    for name, cell in solution_cells().items():
+        if cell.cell_type == "code":
+            noisy = cell.source.replace("    ### BEGIN SOLUTION\n", NOISE)
+            yield f"{name}-noisy", name, noisy, points_of[name], ""
+
+
+CASES = {case[0]: case[1:] for case in cases()}
+
+
+def answers_notebook(name: str) -> NotebookNode:
+    """One notebook that asks for the same cell once per case."""
+    cell, source = nbformat.v4.new_code_cell, "import torch\nimport torch.nn.functional as F\n"
+    notebook = nbformat.v4.new_notebook(metadata=build_notebooks.METADATA)
+    notebook.cells = [cell(source + "from torch import Tensor", id="setup")]
+    role = {"grade": False, "locked": False, "schema_version": 3, "solution": True, "task": False}
+    test = role | {"grade": True, "locked": True, "solution": False}
+    for case, (cell_name, _, _, _) in CASES.items():
+        if cell_name == name:
+            full = next(v[2] for k, v in CASES.items() if k == f"{name}-noisy")
+            answer = {"nbgrader": role | {"grade_id": case}}
+            notebook.cells.append(
+                cell("### BEGIN SOLUTION\n### END SOLUTION", metadata=answer, id=case)
+            )
+            hidden = f'from autograder import check\n\ncheck("{name}", globals())'
+            hidden = f"### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
+            graded = {"nbgrader": test | {"grade_id": f"test_{case}", "points": full}}
+            notebook.cells.append(cell(hidden, metadata=graded, id=f"test_{case}"))
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Path:
+    """A course whose `project3` is solved by one student and left blank by another."""
+    course = tmp_path_factory.mktemp("course")
+    build_notebooks.write_course(build_notebooks.read_sources(ROOT), course)
+    nbgrader(course, "generate_assignment", "project3")
+    submit(course, "project3", "blank", {})
+    solved = {name: cell.source for name, cell in solution_cells().items()}
+    submit(course, "project3", "solver", solved)
+    nbgrader(course, "autograde", "project3")
+    return course
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> tuple[dict, dict]:
+    """Marks of all cases in one submission, and what the student is shown, by case."""
+    course = tmp_path_factory.mktemp("answers")
+    build_notebooks.write_course({}, course)
+    folder = course / "source" / "project3"
+    for name in {case[0] for case in CASES.values()}:
+        nbformat.write(answers_notebook(name), folder / f"{name}.ipynb")
+    nbgrader(course, "generate_assignment", "project3")
+    forget = "globals().pop({!r}, None)  # the answer of the case before\n"
+    texts = {case: forget.format(name) + text for case, (name, text, _, _) in CASES.items()}
+    submit(course, "project3", "all", texts)
+    nbgrader(course, "autograde", "project3")
+    shown = {}
+    for path in (course / "autograded" / "all" / "project3").glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            shown[cell.id] = "".join(out.get("text", "") for out in cell.get("outputs", []))
+    return marks(course, "project3", "all"), shown
+
+
+def test_stock_nbgrader_releases_the_committed_notebooks(course):
+    release = sorted((course / "release" / "project3").iterdir())
+    committed = sorted((ROOT / "notebooks").iterdir())
+    assert [path.name for path in release] == [path.name for path in committed]
+    for ours, theirs in zip(release, committed, strict=True):
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_the_solution_gets_full_marks_in_every_cell_graded_by_program(course):
+    found = marks(course, "project3", "solver")
+    by_program = {name: mark for name, mark in found.items() if name.startswith("test_")}
+    assert by_program
+    assert all(mark == full for mark, full in by_program.values()), by_program
+    by_hand = found.keys() - by_program.keys()
+    assert by_hand
+    assert all(found[name][0] is None for name in by_hand), "a person marks these"
+
+
+def test_a_blank_notebook_gets_nothing(course):
+    found = marks(course, "project3", "blank")
+    assert found.keys() == marks(course, "project3", "solver").keys()
+    assert {mark for mark, _ in found.values()} == {0.0}, found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_answer_gets_its_marks_and_its_hint(answers, case):
+    _, _, points, hint = CASES[case]
+    found, shown = answers
+    assert found[f"test_{case}"][0] == points, shown[f"test_{case}"]
+    assert hint.strip() in shown[f"test_{case}"]
+
+
+def test_feedback_shows_the_hints_and_the_export_holds_the_marks(course):
+    nbgrader(course, "generate_feedback", "project3")
+    pages = sorted((course / "feedback" / "blank" / "project3").glob("*.html"))
+    assert len(pages) == len(list((ROOT / "solutions").glob("*.py")))
+    assert all("not written yet" in page.read_text() for page in pages)
+    nbgrader(course, "export")
+    with (course / "grades.csv").open() as file:
+        scores = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    full = sum(full for mark, full in marks(course, "project3", "solver").values() if mark)
+    assert scores == {"blank": 0.0, "solver": full}
+
+
+def test_validate_tells_a_student_what_is_missing(course):
+    name = sorted((ROOT / "notebooks").iterdir())[-1].name
+    said = nbgrader(course, "validate", f"submitted/blank/project3/{name}")
+    assert "VALIDATION FAILED" in said
+    assert "fill in this cell" in said
+    assert "Success" in nbgrader(course, "validate", f"submitted/solver/project3/{name}")

@@ -1,0 +1,68 @@
+"""Do the book's sections keep what a reader wants and nothing of what graders want?"""
+
+import json
+
+import build_book
+import build_notebooks
+import nbformat
+import pytest
+from build_notebooks import Stop
+
+
+@pytest.fixture
+def section(tiny):
+    """Build the tiny notebook's section; gives a function that builds it again and reads it."""
+    build_notebooks.build(tiny)
+
+    def build(**options) -> nbformat.NotebookNode:
+        build_book.build(tiny, "smoke", **options)
+        return nbformat.read(tiny / "book" / "sections" / "01_tiny.ipynb", as_version=4)
+
+    return build
+
+
+def test_a_section_keeps_outputs_and_loses_answers_tests_points_and_noise(section, tiny, capsys):
+    notebook = section()
+    nbformat.validate(notebook)
+    text = json.dumps(notebook)
+    for secret in ("doubled_value", "adding a number", "42", "points", "papermill", "noise noise"):
+        assert secret not in text, secret
+    cells = {cell.id: cell for cell in notebook.cells}
+    assert "NotImplementedError" in cells["double"].source
+    assert "test_double" not in cells
+    assert "visible_double" in cells
+    picture = next(cell for cell in notebook.cells if "mystnb" in cell.metadata)
+    assert picture.metadata == {"mystnb": {"image": {"alt": "a number"}}, "tags": ["hide-input"]}
+    assert [output.output_type for output in picture.outputs] == ["execute_result"]
+    assert picture.outputs[0].data["text/plain"] == "15"
+    assert cells["cell-001"].source == 'profile = "smoke"'
+    assert section() == notebook  # from the cache
+    assert "01_tiny: unchanged since it last ran" in capsys.readouterr().out
+    times = json.loads((tiny / "_build" / "executed" / "times.json").read_text())
+    assert times["smoke"]["01_tiny"] > 0
+
+
+def test_the_instructors_copy_shows_the_answers(section):
+    text = json.dumps(section(with_answers=True))
+    assert "doubled_value" in text
+    assert "adding a number" in text
+    assert "BEGIN SOLUTION" not in text
+    assert "double(21)" not in text
+
+
+def test_a_cell_that_fails_is_named_in_one_line(section, tiny):
+    path = tiny / "solutions" / "01_tiny.py"
+    path.write_text(path.read_text().replace("2 * x", "1 / 0"))
+    with pytest.raises(Stop, match=r"`assert double.*ZeroDivisionError") as caught:
+        section()
+    assert str(caught.value).startswith("solutions/01_tiny.py")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_answer_in_an_output_stops_the_build(section, tiny):
+    path = tiny / "solutions" / "01_tiny.py"
+    given = 'print("    doubled_value = 2*x")\nprint("noise "'
+    path.write_text(path.read_text().replace('print("noise "', given))
+    build_notebooks.build(tiny)
+    with pytest.raises(Stop, match=r"sections/01_tiny.ipynb, cell 5: .* is hidden in `double`"):
+        section()
