@@ -56,8 +56,8 @@ class Profile:
 
 PROFILES = {
     "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64),
-    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 1e-3, 256, 1, 1_000),
-    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 512, 2, 10_000),
+    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000),
+    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000),
 }
 
 
@@ -199,7 +199,7 @@ def compare_table(runs: Iterable[VAERun], key: str, report: dict[Any, dict[str, 
     rows = []
     for run in runs:
         theirs = report.get(run.row[key], {})
-        cells = [f"{run.row[key]:g}"]
+        cells = [_name(run.row[key])]
         for name in names:
             cells += [f"{run.row[name]:.2f}", f"{theirs[name]:.2f}" if theirs else "–"]
         rows.append(cells)
@@ -220,7 +220,7 @@ def measured_table(runs: Iterable[VAERun], key: str) -> str:
         row = run.row
         rows.append(
             [
-                f"{row[key]:g}",
+                _name(row[key]),
                 percent(row["recon_accuracy"], row["recon_accuracy_interval"]),
                 percent(row["confident_share"], row["confident_interval"]),
                 f"{row['fd_ratio']:.0f}",
@@ -228,6 +228,10 @@ def measured_table(runs: Iterable[VAERun], key: str) -> str:
             ]
         )
     return markdown_table(head, rows)
+
+
+def _name(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def percent(share: float, interval: tuple[float, float]) -> str:

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class MLPBlock(nn.Module):
     """Residual block on vectors: x + Linear(GELU(Linear(LayerNorm(x)))), (B, width) to the same.
 
-    The normalised input keeps the gradient alive at the report's small learning rate: after
-    four epochs a VAE of such blocks is where a plain MLP of the same size is after seven.
+    It starts as the identity. At the report's small learning rate a VAE of such blocks is after
+    four epochs where a plain MLP of the same size is after seven.
     """
 
     def __init__(self, width: int) -> None:
@@ -16,6 +16,8 @@ class MLPBlock(nn.Module):
         self.body = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
         )
+        nn.init.zeros_(self.body[-1].weight)
+        nn.init.zeros_(self.body[-1].bias)
 
     def forward(self, x: Float[Tensor, "b w"]) -> Float[Tensor, "b w"]:
         return x + self.body(x)

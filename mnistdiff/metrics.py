@@ -162,7 +162,7 @@ def frechet_distance(
 ) -> float:
     """Squared Frechet distance of two Gaussians (Heusel et al., 2017, eq. 6).
 
-    |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)); the trace of the root is the sum of the
+    ``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``; the trace of the root is the sum of the
     roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric.
     """
     values, vectors = torch.linalg.eigh(covariance_a.double())

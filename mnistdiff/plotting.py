@@ -119,7 +119,7 @@ def plot_loss_trade_off(
         ax.plot(list(report), theirs, "s--", color=GREY, mfc="none", label="report")
         ax.set(xscale="log", xlabel=_AXIS[key])
         ax.set_ylim(bottom=0)
-        ax.legend()
+        ax.legend(frameon=False)
     axes[0, 0].set_title("reconstruction loss (squared error per image)")
     axes[0, 1].set_title("KL (nats per image)")
     return figure
@@ -135,8 +135,8 @@ def plot_history(runs: Sequence["VAERun"], labels: Sequence[str] | None = None) 
         totals = [entry["total"] for entry in run.history]
         label = labels[index] if labels else f"β = {run.row['beta']:g}"
         axes[0, 0].plot(epochs, totals, line, color=colour, label=label)
-    axes[0, 0].set(xlabel="epoch", ylabel="total training loss", yscale="log")
-    axes[0, 0].legend()
+    axes[0, 0].set(xlabel="epoch", ylabel="total training loss")
+    axes[0, 0].legend(frameon=False)
     return figure
 
 
@@ -169,7 +169,7 @@ def plot_latent_map(model: VAE, digits: Digits, side: int = 18, reach: float = 2
             linewidths=0,
             label=str(digit),
         )
-    axes[0, 0].legend(ncols=2, markerscale=1.6, handletextpad=0.1, columnspacing=0.6)
+    axes[0, 0].legend(frameon=False, ncols=2, markerscale=1.6, handletextpad=0.1, columnspacing=0.6)
     axes[0, 0].set(xlabel="$z_1$", ylabel="$z_2$", title="test digits, posterior mean")
     line = torch.linspace(-reach, reach, side)
     z = torch.stack(torch.meshgrid(line.flip(0), line, indexing="ij"), dim=-1).reshape(-1, 2)
@@ -208,5 +208,5 @@ def plot_kl_per_dimension(
     if threshold is not None:
         axes[0, 0].axhline(threshold, color=GREY, lw=0.8)
     axes[0, 0].set(xscale="log", xlabel="latent dimension, by rank", ylabel="KL (nats)")
-    axes[0, 0].legend()
+    axes[0, 0].legend(frameon=False)
     return figure

@@ -1,11 +1,8 @@
 """The variational autoencoder: a compressor whose latent space can be sampled.
 
-| in the paper (Kingma & Welling, 2014) | here |
-|---|---|
-| q(z given x) = N(mu, sigma^2) | `encode` returns mu and `logvar` = log sigma^2 |
-| z = mu + sigma * noise | `reparameterize` |
-| p(x given z) | `decode` returns the pixels' means in (0, 1) |
-| -ELBO, with a weight beta on the KL (Higgins et al., 2017) | `vae_loss` |
+In the terms of Kingma & Welling (2014): `encode` gives q(z given x) = N(mu, sigma^2) as mu and
+`logvar` = log sigma^2; `reparameterize` draws z; `decode` gives the means of p(x given z);
+`vae_loss` is the negative ELBO, with Higgins et al.'s (2017) weight beta on the KL.
 """
 
 from dataclasses import dataclass
@@ -21,6 +18,8 @@ from mnistdiff.layers import residual_mlp
 LOSS_TYPES = ("mse", "bce")
 IMAGE_SHAPE = (1, 28, 28)
 PIXELS = 28 * 28
+PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images
+LOGIT_SCALE = 4.0  # pixels are mostly near 0 or 1: larger logits come sooner
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,8 @@ class VAE(nn.Module):
         """Mean and log variance of q(z given x), each (B, latent_dim)."""
         if tuple(x.shape[1:]) != IMAGE_SHAPE:
             raise MnistdiffError(f"images have shape {tuple(x.shape)}, not (B, 1, 28, 28).")
-        mu, logvar = self.encoder(x.flatten(1)).float().chunk(2, dim=1)
+        standardised = (x.flatten(1) - PIXEL_MEAN) / PIXEL_STD
+        mu, logvar = self.encoder(standardised).float().chunk(2, dim=1)
         return mu, logvar
 
     @staticmethod
@@ -72,7 +72,8 @@ class VAE(nn.Module):
             raise MnistdiffError(
                 f"latents have shape {tuple(z.shape)}, not (B, {self.config.latent_dim})."
             )
-        return torch.sigmoid(self.decoder(z).float()).unflatten(1, IMAGE_SHAPE)
+        logits = LOGIT_SCALE * self.decoder(z).float()
+        return torch.sigmoid(logits).unflatten(1, IMAGE_SHAPE)
 
     def forward(
         self, x: Float[Tensor, "b 1 28 28"], noise: Float[Tensor, "b d"]

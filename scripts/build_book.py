@@ -111,6 +111,14 @@ def clean(output: NotebookNode) -> NotebookNode | None:
     return output
 
 
+def student_notebook(path: Path, source: NotebookNode) -> NotebookNode:
+    """The notebook without answers, if it is of the same cells as its source."""
+    notebook = nbformat.read(path, as_version=4) if path.exists() else None
+    if not notebook or [c.id for c in notebook.cells] != [c.id for c in source.cells]:
+        raise Stop(f"notebooks/{path.name} is missing or stale: run `make notebooks`.")
+    return notebook
+
+
 def unmarked(notebook: NotebookNode) -> NotebookNode:
     """A copy that shows the answers, for an instructor: only the markers go."""
     notebook = nbformat.from_dict(notebook)
@@ -129,7 +137,7 @@ def build(root: Path, profile: str, with_answers: bool = False) -> None:
         if with_answers:
             shown = unmarked(source)
         else:
-            shown = nbformat.read(root / "notebooks" / f"{name}.ipynb", as_version=4)
+            shown = student_notebook(root / "notebooks" / f"{name}.ipynb", source)
         written = page(shown, ran, profile)
         leaks = guard.check_leaks(f"book/sections/{name}.ipynb", guard.secrets(source), written)
         if leaks and not with_answers:

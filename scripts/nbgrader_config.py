@@ -14,9 +14,13 @@ c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'gradebook.db'}"
 c.ClearSolutions.code_stub = {
     "python": '# YOUR CODE HERE\nraise NotImplementedError("fill in this cell")'
 }
+# The visible tests carry no points, and `nbgrader validate` would pass over them otherwise.
+c.Validator.validate_all = True
 # Seconds per cell: everything graded takes well under one, so this only stops an endless loop.
 c.Execute.timeout = 120
 c.LimitOutput.max_lines = 500
+# `OverwriteCells.add_missing_cells` stays off: it fails on the whole submission where the cell
+# before the missing one is locked and ungraded. A deleted test shows up as "needs manual grade".
 
 # Tiny tensors are slower on several threads, and classes are graded in several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

