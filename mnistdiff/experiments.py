@@ -57,7 +57,7 @@ class Profile:
 PROFILES = {
     "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64),
     "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000),
-    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000),
+    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 512, 2, 10_000),
 }
 
 
