@@ -1,0 +1,131 @@
+"""The site in a real browser: offline, quiet, accessible, no wider than a phone, no answers."""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("_config.yml", "_toc.yml", "book", "notebooks", "CONTRIBUTING.md")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PAGES = sorted(
+    line.split()[-1] for line in (ROOT / "_toc.yml").read_text().splitlines() if "book/" in line
+)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The book, built strictly, with the student notebooks as its sections: no run is needed."""
+    folder = tmp_path_factory.mktemp("site")
+    for part in PARTS:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / part)
+    shutil.rmtree(folder / "book" / "sections", ignore_errors=True)
+    shutil.copytree(ROOT / "notebooks", folder / "book" / "sections")
+    command = [Path(sys.executable).parent / "jupyter-book", "build", ".", "-W", "-n"]
+    environment = os.environ | {"PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [*command, "--keep-going"], cwd=folder, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium; `.ci/run` installs it."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: install the Debian package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+def visit(browser, site, page, width=1280, scheme="light"):
+    """Open a page; return it with the console's errors and the requests to other places."""
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    errors, foreign = [], []
+    tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    tab.on("pageerror", lambda e: errors.append(str(e)))
+    tab.on("request", lambda r: None if local(r.url) else foreign.append(r.url))
+    tab.goto((site / f"{page}.html").as_uri(), wait_until="load")
+    tab.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise")
+    return tab, errors, foreign
+
+
+def local(url):
+    return url.startswith(("file:", "data:", "blob:", "about:"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_is_quiet_offline_and_fits_a_phone(browser, site, page):
+    for width, scheme in ((1280, "light"), (360, "dark")):
+        tab, errors, foreign = visit(browser, site, page, width, scheme)
+        wider = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        unnamed = tab.locator("article img:not([alt]), article img[alt='']").count()
+        tab.close()
+        assert foreign == []
+        assert errors == []
+        assert wider <= 0, f"{wider} pixels too wide at {width}"
+        assert unnamed == 0, "a picture without alternative text"
+
+
+@pytest.mark.parametrize("page", ["book/index", "book/judge", "book/sections/01_vae_beta"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_serious_accessibility_fault(browser, site, page, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    tab, _, _ = visit(browser, site, page, scheme=scheme)
+    found = Axe().run(tab).response["violations"]
+    tab.close()
+    serious = [
+        (fault["id"], [node["html"][:120] for node in fault["nodes"]][:3])
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_buttons_lead_to_the_student_notebook(browser, site):
+    tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
+    links = tab.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+    tab.close()
+    colab = [link for link in links if "colab" in link]
+    assert colab
+    assert all(link.endswith("/blob/main/notebooks/01_vae_beta.ipynb") for link in colab)
+    downloads = [link for link in links if link.startswith("file:") and link.endswith(".ipynb")]
+    assert downloads
+    assert all(Path(link.removeprefix("file://")).is_file() for link in downloads)
+
+
+def test_equations_are_drawn(browser, site):
+    tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
+    tab.wait_for_selector("mjx-container", timeout=20_000)
+    assert tab.locator("mjx-merror").count() == 0
+    tab.close()
+
+
+def test_no_answer_is_on_the_site(site):
+    answers = [p.read_text() for p in (ROOT / "solutions").glob("*.py")]
+    secret = {
+        line.strip()
+        for text in answers
+        for block in text.split("### BEGIN SOLUTION")[1:]
+        for line in block.split("### END SOLUTION")[0].splitlines()
+        if len(line.split()) > 3
+    }
+    assert secret
+    tags = re.compile(r"<[^>]+>")  # the highlighter's spans cut every line to pieces
+    pages = "".join(html.unescape(tags.sub("", p.read_text())) for p in site.rglob("*.html"))
+    assert "def kl_divergence" in pages
+    downloads = "".join(p.read_text() for p in site.rglob("*.ipynb"))
+    assert [line for line in secret if line in pages + downloads] == []
