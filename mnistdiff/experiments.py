@@ -46,7 +46,9 @@ class Profile:
     learning_rate: float
     width: int  # of the VAE's hidden layers
     blocks: int
-    samples: int  # prior samples that the judge reads, per model
+    samples: int  # samples that the judge reads, per model
+    pixel_epochs: int  # of the U-Net
+    latent_epochs: int  # of the noise predictor on latents
 
     @property
     def label(self) -> str:
@@ -55,9 +57,9 @@ class Profile:
 
 
 PROFILES = {
-    "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64),
-    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000),
-    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 512, 2, 10_000),
+    "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64, 1, 1),
+    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000, 1, 40),
+    "report": Profile("report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000, 28, 100),
 }
 
 

@@ -1,7 +1,78 @@
 """Building blocks that several networks share."""
 
-from jaxtyping import Float
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from mnistdiff.errors import MnistdiffError
+
+GROUPS = 8  # of every group normalisation
+
+
+def timestep_embedding(
+    t: Int[Tensor, " b"], dim: int, max_period: float = 10_000.0
+) -> Float[Tensor, "b dim"]:
+    """Sines and cosines of t at `dim` / 2 frequencies from 1 down to 1 / max_period.
+
+    Vaswani et al., 2017, section 3.5, with the halves side by side as in Ho et al., 2020.
+    Raises MnistdiffError for an odd or non-positive `dim`.
+    """
+    if dim < 2 or dim % 2:
+        raise MnistdiffError(f"the timestep embedding has dim {dim}; it must be even and >= 2.")
+    steps = torch.arange(dim // 2, device=t.device, dtype=torch.float32)
+    angles = t[:, None].float() * torch.exp(-math.log(max_period) * steps / (dim // 2))
+    return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+class ResBlock(nn.Module):
+    """Residual block on images, (B, in, H, W) to (B, out, H, W), told the time by `emb` (B, E).
+
+    The embedding scales and shifts the second normalisation (Dhariwal & Nichol, 2021, eq. 6);
+    the block starts as its shortcut.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, emb_dim: int) -> None:
+        super().__init__()
+        self.norm_in = nn.GroupNorm(GROUPS, in_channels)
+        self.conv_in = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.emb = nn.Linear(emb_dim, 2 * out_channels)
+        self.norm_out = nn.GroupNorm(GROUPS, out_channels)
+        self.conv_out = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        same = in_channels == out_channels
+        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]
+    ) -> Float[Tensor, "b d h w"]:
+        h = self.conv_in(F.silu(self.norm_in(x)))
+        scale, shift = append_dims(self.emb(F.silu(emb)), 4).chunk(2, dim=1)
+        h = torch.addcmul(shift, self.norm_out(h), 1 + scale)
+        return self.shortcut(x) + self.conv_out(F.silu(h))
+
+
+class SelfAttention(nn.Module):
+    """Residual self-attention over the pixels of (B, C, H, W); it starts as the identity."""
+
+    def __init__(self, channels: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        batch, channels, height, width = x.shape
+        qkv = self.qkv(self.norm(x)).reshape(batch, 3, self.heads, -1, height * width)
+        q, k, v = qkv.transpose(3, 4).unbind(1)  # each (B, heads, H W, C / heads)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(attended.transpose(2, 3).reshape(batch, channels, height, width))
 
 
 class MLPBlock(nn.Module):

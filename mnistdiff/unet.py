@@ -1,0 +1,74 @@
+"""The pixel-space noise predictor: a small U-Net for 28x28 images in [-1, 1]."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.layers import GROUPS, ResBlock, SelfAttention, timestep_embedding
+
+SIDE = 28
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Channels at 14x14 and at 7x7; each 2x2 patch of the image is one position at 14x14."""
+
+    channels: tuple[int, int] = (32, 64)
+    emb_dim: int = 128
+    prediction_type: str = "v_prediction"  # or "epsilon": what the network was trained to say
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))  # JSON has only lists
+        if len(self.channels) != 2 or any(c < GROUPS or c % GROUPS for c in self.channels):
+            raise MnistdiffError(
+                f"channels are {self.channels}; expected two multiples of {GROUPS}."
+            )
+        if self.prediction_type not in ("epsilon", "v_prediction"):
+            raise MnistdiffError(
+                f"prediction_type is {self.prediction_type!r}; expected 'epsilon' or "
+                "'v_prediction'."
+            )
+
+
+class UNet(nn.Module):
+    """Patches of 2x2 pixels, one block per stage down and up, attention in the middle (7x7).
+
+    After Ho et al. (2020), appendix B, with skips that add instead of concatenate: half the
+    work of the first convolution of each block on the way up.
+    """
+
+    def __init__(self, config: UNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or UNetConfig()
+        (fine, coarse), emb = self.config.channels, self.config.emb_dim
+        self.emb = nn.Sequential(nn.Linear(emb, emb), nn.SiLU(), nn.Linear(emb, emb))
+        self.stem = nn.Conv2d(4, fine, 3, padding=1)
+        self.fine_down = ResBlock(fine, fine, emb)
+        self.down = nn.Conv2d(fine, coarse, 2, stride=2)
+        self.coarse_down = ResBlock(coarse, coarse, emb)
+        self.attention = SelfAttention(coarse)
+        self.middle = ResBlock(coarse, coarse, emb)
+        self.coarse_up = ResBlock(coarse, coarse, emb)
+        self.up = nn.ConvTranspose2d(coarse, fine, 2, stride=2)
+        self.fine_up = ResBlock(fine, fine, emb)
+        self.head = nn.Sequential(
+            nn.GroupNorm(GROUPS, fine), nn.SiLU(), nn.Conv2d(fine, 4, 3, padding=1)
+        )
+
+    def forward(
+        self, x_t: Float[Tensor, "b 1 28 28"], t: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b 1 28 28"]:
+        if tuple(x_t.shape[1:]) != (1, SIDE, SIDE):
+            raise MnistdiffError(f"images have shape {tuple(x_t.shape)}, not (B, 1, 28, 28).")
+        emb = self.emb(timestep_embedding(t, self.config.emb_dim))
+        stem = self.stem(F.pixel_unshuffle(x_t, 2))  # (B, fine, 14, 14)
+        fine = self.fine_down(stem, emb)
+        coarse = self.coarse_down(self.down(fine), emb)  # (B, coarse, 7, 7)
+        h = self.middle(self.attention(coarse), emb)
+        h = self.coarse_up(h + coarse, emb)
+        h = self.fine_up(self.up(h) + fine, emb)
+        return F.pixel_shuffle(self.head(h + stem), 2)
