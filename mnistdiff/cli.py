@@ -51,6 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     vae.add_argument("--loss", dest="loss_type", default="mse", help="mse (default) or bce")
     vae.add_argument("--epochs", type=int, help="instead of the profile's")
     vae.add_argument("--seed", type=int, default=0)
+    pixel = _command(train, "pixel", _train_pixel, "train a U-Net on digits")
+    latent = _command(train, "latent", _train_latent, "train a VAE and diffuse its latents")
+    for parser_of in (pixel, latent):
+        parser_of.add_argument("--profile", default="quick", help="smoke, quick (default), report")
+        parser_of.add_argument("--seed", type=int, default=0)
+    latent.add_argument("--beta", type=float, default=1.0, help="weight of the KL term, >= 0")
+    latent.add_argument("--latent-dim", type=int, default=50, help="latent dimensions, >= 1")
     for name, version in (("judge", "judge-v1"), ("second", "second-v1")):
         judge = _command(train, name, _train_classifier, f"train the classifier {version}")
         judge.set_defaults(version=version)
@@ -58,6 +65,22 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = verbs.add_parser("eval", help="evaluate a model").add_subparsers(required=True)
     _command(evaluate, "judge", _eval_judge, "accuracy, FD floor and sensitivity of the judge")
+    pixel = _command(evaluate, "pixel", _eval_pixel, "quality of the shipped U-Net's samples")
+    latent = _command(evaluate, "latent", _eval_latent, "quality of latent diffusion's samples")
+    for command in (pixel, latent):
+        command.add_argument(
+            "--sampler", default="ddim", help="ddim (default), ddpm, dpmpp_2m or heun"
+        )
+        command.add_argument("--steps", type=int, default=50, help="inference steps (default 50)")
+        command.add_argument("--eta", type=float, help="DDIM's noise, 0 (default) to 1")
+        command.add_argument("--n", type=int, default=10_000, help="images per seed (10,000)")
+        command.add_argument(
+            "--seeds", type=int, default=3, help="how many sampling seeds (default 3)"
+        )
+        command.add_argument("--save", type=Path, metavar="FILE.npz", help="keep seed 0's images")
+    latent.add_argument("--beta", type=float, help="of a shipped VAE (default: the best one's)")
+    latent.add_argument("--latent-dim", type=int, help="of a shipped VAE (default: the best's)")
+    latent.add_argument("--profile", help="train in this profile instead of loading what ships")
     return parser
 
 
@@ -93,6 +116,23 @@ def _train_vae(options: argparse.Namespace) -> dict[str, Any]:
     return run.row
 
 
+def _train_pixel(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.diffusion import fit_unet
+    from mnistdiff.experiments import get_profile
+
+    _, fit = fit_unet(get_profile(options.profile), options.seed)
+    return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
+
+
+def _train_latent(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.diffusion import fit_latent
+    from mnistdiff.experiments import get_profile
+
+    profile = get_profile(options.profile)
+    fit = fit_latent(profile, options.beta, options.latent_dim, options.seed)[2]
+    return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
+
+
 def _train_classifier(options: argparse.Namespace) -> dict[str, Any]:
     from mnistdiff.judge import train_classifier
     from mnistdiff.weights import PACKAGED
@@ -104,6 +144,39 @@ def _eval_judge(options: argparse.Namespace) -> dict[str, Any]:
     from mnistdiff.judge import evaluate_judge
 
     return evaluate_judge()
+
+
+def _eval_pixel(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.diffusion import load_pixel_model
+
+    return _evaluate(load_pixel_model(), options)
+
+
+def _eval_latent(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.diffusion import BEST_VAE, fit_latent, load_latent_model
+    from mnistdiff.experiments import get_profile
+
+    beta = BEST_VAE[0] if options.beta is None else options.beta
+    latent_dim = BEST_VAE[1] if options.latent_dim is None else options.latent_dim
+    if options.profile:
+        model = fit_latent(get_profile(options.profile), beta, latent_dim)[0]
+    else:
+        model = load_latent_model(beta, latent_dim)
+    return {"beta": beta, "latent_dim": latent_dim} | _evaluate(model, options)
+
+
+def _evaluate(model: Any, options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.evaluation import evaluate
+
+    return evaluate(
+        model,
+        n=options.n,
+        seeds=range(options.seeds),
+        sampler=options.sampler,
+        num_inference_steps=options.steps,
+        eta=options.eta,
+        save=options.save,
+    )
 
 
 def _readable(result: dict[str, Any]) -> str:

@@ -49,6 +49,7 @@ class Profile:
     samples: int  # samples that the judge reads, per model
     pixel_epochs: int  # of the U-Net
     latent_epochs: int  # of the noise predictor on latents
+    latent_batch_size: int
 
     @property
     def label(self) -> str:
@@ -57,10 +58,10 @@ class Profile:
 
 
 PROFILES = {
-    "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64, 1, 1),
-    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000, 1, 40),
+    "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64, 1, 1, 128),
+    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000, 1, 40, 128),
     "report": Profile(
-        "report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000, 28, 100
+        "report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000, 28, 100, 512
     ),
 }
 

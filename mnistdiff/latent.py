@@ -74,7 +74,7 @@ class EpsMLP(nn.Module):
         h, emb = self.stem(x_t), F.silu(emb)
         for block in self.blocks:
             h = block(h, emb)
-        return self.head(h)
+        return self.head(h).float()
 
     def forward(self, x_t: Float[Tensor, "b d"], t: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
         return self.denoise(x_t, self.embed_time(t))

@@ -66,14 +66,15 @@ def ddpm_step(
     noise between the two; -1 stands for the clean image.
     """
     t_prev = t - 1 if t_prev is None else t_prev
-    abar_prev = abar[t_prev] if t_prev >= 0 else torch.ones_like(abar[t])
-    beta = betas[t] if t_prev == t - 1 else 1 - abar[t] / abar_prev
     x0_hat = predict_x0(x_t, eps, abar[t])
-    mean = abar_prev.sqrt() * beta / (1 - abar[t]) * x0_hat
-    mean = mean + (1 - beta).sqrt() * (1 - abar_prev) / (1 - abar[t]) * x_t
     if t_prev < 0:
-        return mean
-    return mean + (beta * (1 - abar_prev) / (1 - abar[t])).sqrt() * noise
+        return x0_hat  # the posterior given abar_prev = 1 is a point
+    # alpha from abar, not from betas: the two weights of the mean must share abar's rounding
+    alpha = abar[t] / abar[t_prev]
+    mean = abar[t_prev].sqrt() * (1 - alpha) / (1 - abar[t]) * x0_hat
+    mean = mean + alpha.sqrt() * (1 - abar[t_prev]) / (1 - abar[t]) * x_t
+    beta = betas[t] if t_prev == t - 1 else 1 - alpha
+    return mean + (beta * (1 - abar[t_prev]) / (1 - abar[t])).sqrt() * noise
 
 
 def ddim_sigma(
@@ -247,11 +248,13 @@ def sample_heun(
     """Heun's second-order method on dx/dphi = v, with cos(phi) = sqrt(abar).
 
     In this angle the probability-flow ODE is well scaled at both ends (Salimans & Ho, 2022,
-    appendix D). S steps take 2 S - 1 evaluations; the last one is DDIM's. Raises as
-    `sample_ddim`, and for eta other than 0.
+    appendix D). The kept timesteps run down to t = 0, from where DDIM takes the last, tiny step:
+    2 S - 1 evaluations. Raises as `sample_ddim`, and for eta other than 0.
     """
     _refuse_eta(eta, "Heun")
-    timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)
+    spacing = "linspace" if num_inference_steps > 1 else "trailing"
+    total = schedule.num_train_timesteps
+    timesteps = inference_timesteps(total, num_inference_steps, spacing)
     abar = _abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
     predict = _predictor(model, cond, guidance_scale)

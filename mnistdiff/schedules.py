@@ -25,8 +25,8 @@ class NoiseSchedule:
     def __init__(self, betas: Float[Tensor, " T"]) -> None:
         if betas.ndim != 1 or len(betas) < 1 or not ((betas > 0) & (betas < 1)).all():
             raise MnistdiffError(
-                f"betas have shape {tuple(betas.shape)} and a range of {betas.min():g} to "
-                f"{betas.max():g}; expected (T,) with every value in (0, 1)."
+                f"betas have shape {tuple(betas.shape)}; expected (T,) with T >= 1 and every value "
+                "above 0 and below 1."
             )
         self.betas = betas.float()
         self.alphas = 1 - self.betas

@@ -18,18 +18,12 @@ class UNetConfig:
 
     channels: tuple[int, int] = (32, 64)
     emb_dim: int = 128
-    prediction_type: str = "v_prediction"  # or "epsilon": what the network was trained to say
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))  # JSON has only lists
         if len(self.channels) != 2 or any(c < GROUPS or c % GROUPS for c in self.channels):
             raise MnistdiffError(
                 f"channels are {self.channels}; expected two multiples of {GROUPS}."
-            )
-        if self.prediction_type not in ("epsilon", "v_prediction"):
-            raise MnistdiffError(
-                f"prediction_type is {self.prediction_type!r}; expected 'epsilon' or "
-                "'v_prediction'."
             )
 
 
@@ -70,4 +64,4 @@ class UNet(nn.Module):
         h = self.middle(self.attention(coarse), emb)
         h = self.coarse_up(h + coarse, emb)
         h = self.fine_up(self.up(h) + fine, emb)
-        return F.pixel_shuffle(self.head(h + stem), 2)
+        return F.pixel_shuffle(self.head(h + stem).float(), 2)

@@ -12,12 +12,14 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"weights", "report"},
-    {"schedules", "layers", "data"},
-    {"guidance"},
+    {"layers", "data"},
+    {"schedules", "guidance"},
     {"samplers", "vae", "unet", "latent", "clip", "lora"},
-    {"training", "metrics"},
+    {"training", "metrics", "objectives"},
     {"judge", "plotting", "pipeline"},
     {"experiments", "export", "comfyui"},
+    {"diffusion"},
+    {"evaluation"},
     {"cli"},
 ]
 # figures of a run draw its samples with the same functions that measured them, imported late

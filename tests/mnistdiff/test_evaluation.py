@@ -1,0 +1,94 @@
+"""The protocol and the runs behind it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mnistdiff.cli import main
+from mnistdiff.diffusion import fit_latent, generate, load_latent_model, load_pixel_model
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.evaluation import measure, real_against_real, student_interval, summarise
+from mnistdiff.experiments import PROFILES, load_digits
+
+
+def test_real_digits_are_near_perfect_and_a_constant_image_fails_everything():
+    _, test = load_digits(PROFILES["quick"], quiet=True)
+    real = measure(test.images, memorised=False)
+    assert real["fd_ratio"] < 3
+    assert real["coverage"] > 0.9 * real["coverage_real"]
+    constant = measure(test.images[:1].expand(1000, -1, -1, -1), memorised=False)
+    assert constant["fd_ratio"] > 100
+    assert constant["coverage"] < 0.05
+    assert constant["recall"] == 0
+
+
+def test_copies_of_training_digits_are_found():
+    train, test = load_digits(PROFILES["quick"], quiet=True)
+    planted = torch.cat([train.images[:5], test.images[:95]])
+    assert measure(planted)["memorised_share"] >= 0.05
+
+
+def test_real_against_real_is_what_perfect_looks_like():
+    row = real_against_real()
+    assert all(0.8 < row[name] < 1.05 for name in ("precision", "recall", "density", "coverage"))
+
+
+def test_student_interval_matches_the_textbook():
+    low, high = student_interval([1.0, 2.0, 3.0])
+    assert (low + high) / 2 == pytest.approx(2)
+    assert (high - low) / 2 == pytest.approx(4.303 / 3**0.5, rel=1e-3)
+    assert summarise([{"n": 5, "fd": 1.0}, {"n": 5, "fd": 3.0}])["fd"] == 2
+
+
+@pytest.mark.parametrize("load", [load_pixel_model, load_latent_model])
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp_2m", "heun"])
+def test_shipped_models_draw_digits_and_the_seed_decides_which(load, sampler):
+    model = load()
+    images = [generate(model, 3, sampler, 5, seed=seed).images for seed in (1, 1, 2)]
+    assert images[0].shape == (3, 1, 28, 28)
+    assert images[0].min() >= 0
+    assert images[0].max() <= 1
+    assert torch.equal(images[0], images[1])
+    assert not torch.equal(images[0], images[2])
+
+
+def test_a_latent_model_is_trained_once():
+    first, _, fit = fit_latent(PROFILES["smoke"], 0.1, 4)
+    again, _, _ = fit_latent(PROFILES["smoke"], 0.1, 4)
+    assert fit.path.exists()
+    for a, b in zip(first.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_unknown_names_are_told_in_words():
+    with pytest.raises(MnistdiffError, match="'euler'"):
+        generate(load_latent_model(), 2, "euler")
+    with pytest.raises(MnistdiffError, match="--profile quick"):
+        load_latent_model(3.0, 50)
+
+
+def test_eval_prints_one_object_with_all_measures(capsys, tmp_path):
+    file = tmp_path / "images.npz"
+    command = "eval latent --n 20 --steps 5 --seeds 2 --json --save"
+    assert main([*command.split(), str(file)]) == 0
+    row = json.loads(capsys.readouterr().out)
+    for name in (
+        *("n", "seeds", "judge", "fd", "fd_floor", "fd_ratio", "precision", "recall", "density"),
+        *("coverage", "coverage_real", "confident_share", "confident_interval", "seconds"),
+        *("memorised_share", "data", "commit", "fd_ratio_interval"),
+    ):
+        assert name in row, name
+    kept = np.load(file)
+    assert kept["images"].shape == (20, 28, 28)
+    assert kept["images"].dtype == np.uint8
+    assert kept["labels"].shape == (20,)
+
+
+@pytest.mark.parametrize("bad", ["--n 3", "--seeds 0", "--steps 1001", "--sampler x", "--eta 2"])
+def test_eval_tells_bad_options_in_words(bad, capsys):
+    assert main(["eval", "latent", "--n", "20", "--steps", "2", *bad.split()]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("mnistdiff: ")
+    assert "Traceback" not in error

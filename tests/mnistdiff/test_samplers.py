@@ -1,0 +1,319 @@
+"""Steps and samplers against diffusers' schedulers, and against a model with known samples."""
+
+import math
+
+import pytest
+import torch
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.samplers import (
+    as_eps,
+    ddim_step,
+    ddpm_step,
+    eps_from_v,
+    inference_timesteps,
+    interpolate_noise,
+    invert_ddim,
+    sample_ddim,
+    sample_ddpm,
+    sample_dpmpp_2m,
+    sample_flow,
+    sample_heun,
+)
+from mnistdiff.schedules import (
+    NoiseSchedule,
+    add_noise,
+    cosine_beta_schedule,
+    linear_beta_schedule,
+    predict_x0,
+    velocity,
+)
+
+diffusers = pytest.importorskip("diffusers")
+LINEAR = NoiseSchedule(linear_beta_schedule(1000))
+SHAPE = (3, 1, 4, 4)
+MEAN, STD = 0.7, 0.3
+
+
+def scheduler(kind, **options):
+    return kind(trained_betas=LINEAR.betas.numpy(), clip_sample=False, **options)
+
+
+def gaussian(schedule):
+    """The exact noise predictor for data N(MEAN, STD^2)."""
+
+    def model(x_t, t):
+        abar = schedule.alphas_cumprod[t][:, None]
+        variance = abar * STD**2 + 1 - abar
+        return (1 - abar).sqrt() * (x_t - abar.sqrt() * MEAN) / variance
+
+    return model
+
+
+def draw(seed=0, shape=SHAPE):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [1, 7, 10, 50, 200, 999, 1000])
+def test_timesteps_are_those_of_diffusers(steps, spacing):
+    theirs = scheduler(diffusers.DDIMScheduler, timestep_spacing=spacing)
+    theirs.set_timesteps(steps)
+    assert inference_timesteps(1000, steps, spacing) == theirs.timesteps.tolist()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
+@pytest.mark.parametrize("steps", [10, 50, 200, 1000])
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+def test_ddim_step_equals_diffusers(prediction, spacing, steps, eta):
+    theirs = scheduler(
+        diffusers.DDIMScheduler, timestep_spacing=spacing, prediction_type=prediction
+    )
+    theirs.set_timesteps(steps)
+    abar = LINEAR.alphas_cumprod
+    for t in theirs.timesteps.tolist():
+        t_prev = t - 1000 // steps  # diffusers' own, also where linspace keeps another one
+        abar_prev = abar[t_prev] if t_prev >= 0 else torch.tensor(1.0)
+        x0, clean = draw(2 * t), draw(2 * t + 1)
+        x_t = add_noise(x0, torch.full((3,), t), clean, abar)
+        output, noise = draw(t + 7), draw(t + 9)
+        expected = theirs.step(output, t, x_t, eta=eta, variance_noise=noise if eta else None)
+        eps = output if prediction == "epsilon" else eps_from_v(x_t, output, abar[t])
+        if prediction == "epsilon":  # a trained model's output: mostly the noise that is there
+            output = eps = clean + 0.1 * output
+            expected = theirs.step(output, t, x_t, eta=eta, variance_noise=noise if eta else None)
+        ours = ddim_step(x_t, eps, abar[t], abar_prev, eta, noise)
+        assert (ours - expected.prev_sample).abs().max() <= 1e-5, t
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("steps", [10, 50, 200, 1000])
+def test_ddpm_step_equals_diffusers(monkeypatch, prediction, spacing, steps):
+    theirs = scheduler(
+        diffusers.DDPMScheduler, timestep_spacing=spacing, prediction_type=prediction
+    )
+    theirs.set_timesteps(steps)
+    abar = LINEAR.alphas_cumprod
+    for t in theirs.timesteps.tolist():
+        x_t = add_noise(draw(2 * t), torch.full((3,), t), draw(2 * t + 1), abar)
+        eps = draw(2 * t + 1) + 0.1 * draw(t + 7)
+        output = eps
+        if prediction == "v_prediction":
+            output = velocity(predict_x0(x_t, eps, abar[t]), torch.full((3,), t), eps, abar)
+        noise = draw(t + 9)
+        module = diffusers.schedulers.scheduling_ddpm
+        monkeypatch.setattr(module, "randn_tensor", lambda *_, n=noise, **__: n)
+        t_prev = max(t - 1000 // steps, -1)
+        ours = ddpm_step(x_t, eps, t, LINEAR.betas, abar, noise, t_prev=t_prev)
+        expected = theirs.step(output, t, x_t).prev_sample
+        if t_prev < 0 < t:  # diffusers adds the noise of its smallest variance, 1e-20
+            expected = expected - 1e-10 * noise
+        assert (ours - expected).abs().max() <= 1e-5, t
+
+
+# diffusers hands torch tensors to NumPy in a way that NumPy will refuse one day
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("steps", [1, 5, 20, 50])
+def test_dpmpp_2m_equals_diffusers(steps):
+    theirs = diffusers.DPMSolverMultistepScheduler(
+        trained_betas=LINEAR.betas.tolist(),
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+    )
+    theirs.set_timesteps(steps)
+    model, x_t = gaussian(LINEAR), draw(shape=(3, 5))
+    for t in theirs.timesteps:
+        x_t = theirs.step(model(x_t, t.expand(3)), t, x_t).prev_sample
+    ours = sample_dpmpp_2m(
+        model, LINEAR, (3, 5), num_inference_steps=steps, noise=draw(shape=(3, 5))
+    )
+    # a single step divides by sqrt(abar) = 0.006, and float32's rounding with it
+    assert (ours - x_t).abs().max() <= (1e-5 if steps > 1 else 1e-4)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("schedule", [LINEAR, NoiseSchedule(cosine_beta_schedule(300))])
+def test_sample_ddim_is_a_loop_of_steps(schedule, eta):
+    kept = [290, 250, 121, 120, 37, 3]
+    generator = torch.Generator().manual_seed(5)
+    x_t = torch.randn(2, 5, generator=generator)
+    abar = torch.cat([schedule.alphas_cumprod[kept], torch.ones(1)])
+    for i, t in enumerate(kept):
+        last = i == len(kept) - 1
+        noise = torch.randn(2, 5, generator=generator) if eta and not last else torch.zeros(2, 5)
+        eps = gaussian(schedule)(x_t, torch.full((2,), t))
+        x_t = ddim_step(x_t, eps, abar[i], abar[i + 1], eta, noise)
+    generator = torch.Generator().manual_seed(5)
+    ours = sample_ddim(
+        gaussian(schedule), schedule, (2, 5), timesteps=kept, eta=eta, generator=generator
+    )
+    torch.testing.assert_close(ours, x_t, atol=2e-5, rtol=1e-4)
+
+
+def test_ddpm_is_ddim_with_eta_1_on_all_steps():
+    schedule = NoiseSchedule(linear_beta_schedule(40, 1e-3, 0.2))
+    model, generator = gaussian(schedule), torch.Generator().manual_seed(3)
+    x_t = torch.randn(4, 6, generator=generator)
+    for t in reversed(range(40)):
+        noise = torch.randn(4, 6, generator=generator) if t else torch.zeros(4, 6)
+        eps = model(x_t, torch.full((4,), t))
+        x_t = ddpm_step(x_t, eps, t, schedule.betas, schedule.alphas_cumprod, noise)
+    for sampler, options in (
+        (sample_ddpm, {}),
+        (sample_ddim, {"eta": 1.0, "num_inference_steps": 40}),
+    ):
+        ours = sampler(
+            model, schedule, (4, 6), generator=torch.Generator().manual_seed(3), **options
+        )
+        torch.testing.assert_close(ours, x_t, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", [LINEAR, NoiseSchedule(cosine_beta_schedule(1000))])
+@pytest.mark.parametrize(
+    ("sampler", "steps", "tolerance"),
+    [
+        (sample_ddim, 1000, 0.01),
+        (sample_ddim, 50, 0.06),
+        (sample_dpmpp_2m, 50, 0.012),
+        (sample_heun, 40, 0.01),
+    ],
+)
+def test_deterministic_samplers_map_noise_to_the_known_gaussian(
+    schedule, sampler, steps, tolerance
+):
+    noise = torch.linspace(-2, 2, 9)[:, None]
+    found = sampler(
+        gaussian(schedule), schedule, (9, 1), num_inference_steps=steps, noise=noise
+    )
+    assert (found - (MEAN + STD * noise)).abs().max() < tolerance
+
+
+def test_stochastic_samplers_draw_from_the_known_gaussian():
+    for eta in (0.5, 1.0):
+        generator = torch.Generator().manual_seed(0)
+        found = sample_ddim(
+            gaussian(LINEAR),
+            LINEAR,
+            (20_000, 1),
+            num_inference_steps=100,
+            eta=eta,
+            generator=generator,
+        )
+        assert abs(found.mean() - MEAN) < 0.01
+        assert abs(found.std() - STD) < 0.03
+
+
+def test_heun_is_of_second_order():
+    noise, model = torch.linspace(-2, 2, 9)[:, None], gaussian(LINEAR)
+    exact = sample_heun(model, LINEAR, (9, 1), num_inference_steps=1000, noise=noise)
+    error = {}
+    for steps in (10, 20):
+        found = sample_heun(model, LINEAR, (9, 1), num_inference_steps=steps, noise=noise)
+        error[steps] = (found - exact).abs().max()
+    assert error[10] / error[20] > 3
+
+
+def test_flow_follows_the_straight_line():
+    def flow(x_t, time):  # the exact flow for data N(MEAN, STD^2)
+        s = time[:, None] / 1000
+        x0 = MEAN + (1 - s) * STD**2 * (x_t - (1 - s) * MEAN) / ((1 - s) ** 2 * STD**2 + s**2)
+        return (x_t - x0) / s
+
+    noise = torch.linspace(-2, 2, 9)[:, None]
+    found = sample_flow(flow, LINEAR, (9, 1), num_inference_steps=400, noise=noise)
+    assert (found - (MEAN + STD * noise)).abs().max() < 0.01
+
+
+def test_v_prediction_samples_like_epsilon():
+    class Velocity(torch.nn.Module):
+        def forward(self, x_t, t):
+            abar = LINEAR.alphas_cumprod[t][:, None]
+            eps = gaussian(LINEAR)(x_t, t)
+            return (eps - (1 - abar).sqrt() * x_t) / abar.sqrt()
+
+    noise = draw(shape=(5, 2))
+    by_v = sample_ddim(as_eps(Velocity(), LINEAR), LINEAR, (5, 2), noise=noise)
+    torch.testing.assert_close(
+        by_v, sample_ddim(gaussian(LINEAR), LINEAR, (5, 2), noise=noise), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_inversion_leads_back():
+    x0 = MEAN + STD * torch.linspace(-2, 2, 9)[:, None]
+    noise = invert_ddim(gaussian(LINEAR), LINEAR, x0, num_inference_steps=500)
+    assert (noise - torch.linspace(-2, 2, 9)[:, None]).abs().max() < 0.05
+    back = sample_ddim(
+        gaussian(LINEAR), LINEAR, (9, 1), num_inference_steps=500, noise=noise
+    )
+    assert (back - x0).abs().max() < 0.02
+
+
+def test_interpolated_noise_keeps_its_length():
+    start, end = draw(1, (100,)), draw(2, (100,))
+    path = interpolate_noise(start, end, torch.linspace(0, 1, 5))
+    torch.testing.assert_close(path[0], start)
+    torch.testing.assert_close(path[-1], end)
+    assert (path.norm(dim=1) > 0.9 * min(start.norm(), end.norm())).all()
+
+
+def test_callback_sees_every_step():
+    seen = []
+    model = gaussian(LINEAR)
+    final = sample_ddim(
+        model,
+        LINEAR,
+        (2, 3),
+        num_inference_steps=4,
+        callback=lambda *args: seen.append(args),
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert [(i, t) for i, t, _, _ in seen] == [(0, 999), (1, 749), (2, 499), (3, 249)]
+    torch.testing.assert_close(seen[-1][3], final)
+
+
+def test_guidance_runs_between_the_two_predictions():
+    def model(x_t, t, cond=None):
+        return torch.zeros_like(x_t) if cond is None else cond.expand_as(x_t)
+
+    cond = torch.ones(1)
+    noise = draw(shape=(2, 3))
+    for scale in (0.0, 1.0, 3.0):
+        found = sample_ddim(
+            model, LINEAR, (2, 3), cond=cond, guidance_scale=scale, noise=noise
+        )
+        same = sample_ddim(lambda x, t, s=scale: torch.full_like(x, s), LINEAR, (2, 3), noise=noise)
+        torch.testing.assert_close(found, same)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"num_inference_steps": 1001}, "1000 timesteps of training"),
+        ({"num_inference_steps": 0}, "num_inference_steps is 0"),
+        ({"eta": 1.5}, "eta is 1.5"),
+        ({"eta": math.nan}, "eta is nan"),
+        ({"timesteps": [5, 5, 1]}, "each smaller"),
+        ({"timesteps": [1000, 3]}, "at most 999"),
+        ({"timesteps": []}, "timesteps are"),
+        ({"spacing": "even"}, "'even'"),
+        ({"guidance_scale": 2.0}, "no condition"),
+        ({"noise": torch.zeros(2, 2)}, "noise has shape (2, 2)"),
+    ],
+)
+def test_bad_options_are_told_in_words(options, words):
+    with pytest.raises(MnistdiffError) as error:
+        sample_ddim(gaussian(LINEAR), LINEAR, (2, 3), **options)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("sampler", [sample_dpmpp_2m, sample_heun, sample_flow])
+def test_deterministic_samplers_refuse_eta(sampler):
+    with pytest.raises(MnistdiffError, match="deterministic"):
+        sampler(gaussian(LINEAR), LINEAR, (2, 3), eta=0.5)
+
+
+def test_a_model_of_another_shape_is_told_in_words():
+    with pytest.raises(MnistdiffError, match="returned shape"):
+        sample_ddim(lambda x, t: x[:, :1], LINEAR, (2, 3), num_inference_steps=2)
