@@ -5,6 +5,7 @@
 | `call(target, *args)` | call a function of the notebook, or a handle |
 | `new(cls, config, weights)` | build a class of the notebook with given weights, get a handle |
 | `grad(target, args, wrt)` | gradient of the summed result, None where none arrives |
+| `Stub(name, **weights)` | as an argument: a small known model, built on the student's side |
 | `guard(seals)` | a block with library functions sealed and output swallowed |
 | `standing_in(names)` | a block in which the library stands in for an earlier cell |
 
@@ -20,10 +21,13 @@ from types import FunctionType
 import torch
 from torch import Tensor
 
-from autograder.guards import capture, locate, preserved, seal
+from autograder.guards import capture, deadline, locate, preserved, seal
+from autograder.stubs import Stub
 
 MAX_DEPTH = 4  # of lists in lists: a list may hold itself
+MAX_RANGE = 100_000  # a longer one would fill the memory
 MAX_TEXT = 300  # of an error message
+MAX_SECONDS = 10.0  # of one call: right answers take milliseconds
 
 
 class Wrong(Exception):
@@ -57,6 +61,8 @@ def plain(value: object, depth: int = 0) -> object:
         return dense.resolve_conj().resolve_neg().clone()
     if type(value).__module__ == "numpy" and hasattr(value, "ndim"):
         return plain(value.item() if value.ndim == 0 else torch.tensor(value.tolist()), depth + 1)
+    if type(value) is range and len(value) <= MAX_RANGE:
+        return list(value)
     if isinstance(value, (tuple, list)) and depth < MAX_DEPTH:
         return [plain(item, depth + 1) for item in value]
     if type(value) is dict and depth < MAX_DEPTH:
@@ -65,7 +71,9 @@ def plain(value: object, depth: int = 0) -> object:
 
 
 def fresh(value: object) -> object:
-    """A copy of an argument, so that in-place work on it harms no one."""
+    """A copy of an argument, so that in-place work on it harms no one; a stub is built."""
+    if isinstance(value, Stub):
+        return value.build()
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, (tuple, list)):
@@ -116,21 +124,28 @@ class InKernel:
         return Handle(len(self._objects) - 1)
 
     def grad(
-        self, target: str | Handle | tuple[str, int], args: Sequence, wrt: Sequence[int]
+        self, target: str | Handle | tuple[str, int], args: Sequence, wrt: Sequence
     ) -> list[Tensor | None]:
-        """Gradients of the summed result by the arguments `wrt`; ("f", 0) takes f's result 0."""
+        """Gradients of the summed result; ("f", 0) takes f's result 0.
+
+        `wrt` holds places of arguments, or (0, "A") for the weight A of the stub at place 0.
+        """
         name, item = target if isinstance(target, tuple) else (target, None)
 
         def backward(function: Callable) -> list[Tensor | None]:
-            leaves = {i: args[i].detach().clone().requires_grad_() for i in wrt}
-            # Clones again: in-place work on a leaf would raise.
-            result = function(
-                *[leaves[i].clone() if i in leaves else fresh(a) for i, a in enumerate(args)]
-            )
+            given, leaves = [fresh(argument) for argument in args], []
+            for place in wrt:
+                if isinstance(place, tuple):
+                    leaves.append(getattr(given[place[0]], place[1]))
+                    continue
+                leaves.append(given[place].requires_grad_())
+                # A clone: in-place work on a leaf would raise.
+                given[place] = leaves[-1].clone()
+            result = function(*given)
             result = result if item is None else result[item]
             if type(result) is not Tensor or not result.requires_grad:
                 return [None] * len(wrt)
-            by = torch.autograd.grad(result.sum(), [leaves[i] for i in wrt], allow_unused=True)
+            by = torch.autograd.grad(result.sum(), leaves, allow_unused=True)
             return [plain(gradient) for gradient in by]
 
         return self._run(name, backward)
@@ -162,7 +177,8 @@ class InKernel:
         own = type(function) is FunctionType and function.__globals__ is self.namespace
         file_name = function.__code__.co_filename if own else None  # of its cell
         try:
-            return use(function)
+            with deadline(MAX_SECONDS):
+                return use(function)
         except BaseException as error:
             raise explain(error, label, file_name) from None
 

@@ -4,7 +4,8 @@ To add a check for the answer cell `my_cell` of notebook `NN_name`:
 
 1. In `autograder/checks/NN_name.py` write a subclass of `Check` with `name = "my_cell"`, `points`
    as in the table of points, and in `seals` the library function that the cell re-implements.
-   The class is found by its name: there is no list to extend.
+   The class is found by its name: there is no list to extend. What grows long goes into modules
+   of its own, as for notebook 03; the numbered one then names the classes in order.
 2. Give it one method per behaviour, marked `@behaviour("what must hold", points=2)`; their points
    must sum to the cell's. A method takes `(student, draw)`, asks the student's code through
    `student.call` or `student.grad` on values drawn from `draw`, and raises `Wrong(hint)` when the

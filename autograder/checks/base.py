@@ -75,7 +75,8 @@ class Check:
             verdicts = self._judge(student, seed)
             if self.stand_ins and not all(verdict.passed for verdict in verdicts):
                 with student.standing_in(self.stand_ins):
-                    verdicts = max(verdicts, self._judge(student, seed), key=earned)
+                    # First in a tie: its hints are about this cell, not an earlier one.
+                    verdicts = max(self._judge(student, seed), verdicts, key=earned)
         return verdicts
 
     def _judge(self, student: Any, seed: int) -> list[Verdict]:
@@ -144,6 +145,13 @@ def as_number(value: object, what: str = "the result") -> float:
     if not math.isfinite(value):
         raise Wrong(f"{what} is {value}, though every input is of ordinary size")
     return float(value)
+
+
+def require_repeatable(student: Any, name: str, *arguments: object) -> None:
+    """Refuse a function whose finite float results differ between two equal calls."""
+    first, second = (student.call(name, *arguments) for _ in range(2))
+    if not close(first, second):
+        raise Wrong("two calls on the same arguments differ: use `noise`, draw nothing inside")
 
 
 def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> None:

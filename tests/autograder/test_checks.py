@@ -19,6 +19,13 @@ POINTS = {  # the table of CELLS: a contract that students and gradebooks rely o
     "vae_loss": 5,
     "kl_per_dimension": 3,
     "active_units": 3,
+    "add_noise": 4,
+    "ddpm_step": 5,
+    "ddim_timesteps": 4,
+    "ddim_sigma": 4,
+    "ddim_step": 8,
+    "scaling_factor": 3,
+    "latent_loss": 5,
 }
 
 

@@ -17,6 +17,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import build_notebooks  # noqa: E402
 import notebook_guard as guard  # noqa: E402
 
+from autograder.checks import find  # noqa: E402
+
 FIXTURES = sorted((ROOT / "tests" / "answers").glob("*/*.py"))
 NOISE = """    ### BEGIN SOLUTION
     import os, sys, warnings
@@ -95,7 +97,7 @@ def answers_notebook() -> NotebookNode:
         )
         hidden = f'from autograder import check\n\ncheck("{name}", globals())'
         hidden = f"### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
-        graded = test | {"grade_id": f"test_{case}", "points": CASES[f"{name}-noisy"][2]}
+        graded = test | {"grade_id": f"test_{case}", "points": find(name).points}
         graded_cell = cell(hidden, metadata={"nbgrader": graded}, id=f"test_{case}")
         notebook.cells.append(graded_cell)
     return notebook

@@ -1,0 +1,216 @@
+"""Checks of notebook 04: the latents' scaling factor and the training loss on latents."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from autograder.carriers import Wrong
+from autograder.checks import steps
+from autograder.checks.base import (
+    Check,
+    Draw,
+    as_number,
+    behaviour,
+    close,
+    diagnose,
+    require_gradients,
+    require_repeatable,
+)
+from autograder.stubs import Stub
+
+
+class ScalingFactor(Check):
+    """One number that gives all latents together a standard deviation of 1."""
+
+    name = "scaling_factor"
+    points = 3
+    seals = ("mnistdiff.latent:compute_scaling_factor",)
+
+    @behaviour("one number, that halves when the latents double", 1)
+    def inverse(self, student: Any, draw: Draw) -> None:
+        """Against what the student's own code gives for the latents as drawn."""
+        latents = self._latents(draw)
+        once = self._factor(student, latents)
+        for size in draw.uniform(3, low=2.0, high=9.0).tolist():
+            got = self._factor(student, size * latents)
+            mistakes = [
+                (once * size, "it grows with the latents: the factor is 1 / std, not std"),
+                (once * size**2, "it grows with the latents: the factor is 1 / std"),
+                (once / size**2, "1 / variance: take the square root, the factor is 1 / std"),
+                (once / size**0.5, "one square root too many: the factor is 1 / std"),
+                (once, "it does not depend on the size of the latents"),
+            ]
+            if not close(got, once / size):
+                otherwise = "latents k times as large must get a factor k times as small"
+                raise Wrong(diagnose(got, mistakes, otherwise))
+
+    @behaviour("1 / the standard deviation over all entries", 2)
+    def value(self, student: Any, draw: Draw) -> None:
+        """Latents whose dimensions differ in mean and spread; n or n - 1 makes no odds."""
+        for size in (0.2, 5.0):
+            latents = size * self._latents(draw)
+            got, wide = self._factor(student, latents), latents.double()
+            per_dim, per_row = wide.std(0), wide.std(1)
+            over_all = "take the standard deviation over all entries together"
+            mistakes = [
+                (wide.std(), "this is std itself: the factor is 1 / std"),
+                (wide.var(), "this is the variance: the factor is 1 / std"),
+                (1 / wide.var(), "this is 1 / variance: the factor is 1 / std"),
+                (1 / per_dim.mean(), f"you averaged over the dimensions: {over_all}"),
+                ((1 / per_dim).mean(), f"you averaged over the dimensions: {over_all}"),
+                (1 / per_row.mean(), f"you averaged over the rows: {over_all}"),
+                (1 / per_dim.square().mean().sqrt(), f"not per dimension: {over_all}"),
+                (1 / wide.square().mean().sqrt(), "the mean must be taken away before squaring"),
+                (1 / (wide - wide.mean()).abs().mean(), "a mean size is no standard deviation"),
+                (1 / wide.abs().mean(), "a mean size is no standard deviation"),
+                (1 / wide.abs().max(), "the largest entry is no standard deviation"),
+                (1 / (wide.max() - wide.min()), "the range is no standard deviation"),
+                (1 / wide[0].std(), f"this is the first row's: {over_all}"),
+                (-1 / wide.std(), "the sign is wrong"),
+            ]
+            if not any(close(got, 1 / wide.std(correction=c)) for c in (0, 1)):
+                raise Wrong(diagnose(got, mistakes, f"the factor is 1 / std: {over_all}"))
+
+    def _latents(self, draw: Draw) -> Tensor:
+        """(40, 5), each dimension with a mean and a spread of its own."""
+        return draw.signed(1, 5) * 0.6 + draw.uniform(1, 5, low=0.3, high=1.5) * draw.signed(40, 5)
+
+    def _factor(self, student: Any, latents: Tensor) -> float:
+        result = student.call(self.name, latents)
+        if isinstance(result, Tensor) and result.numel() > 1:
+            shape = tuple(result.shape)
+            raise Wrong(f"expected one number for all latents, got shape {shape}: give std no dim")
+        factor = as_number(result, "the factor")
+        if factor == 0:
+            raise Wrong("the factor is 0, and would make all latents 0")
+        return factor
+
+
+class LatentLoss(Check):
+    """The mean squared error of the noise that a model predicts in noised latents."""
+
+    name = "latent_loss"
+    points = 5
+    seals = ("mnistdiff.latent:latent_loss",)
+    # add_noise is the cell of another notebook: here the library's is used.
+    stand_ins: ClassVar = {"add_noise": "mnistdiff.schedules:add_noise"}
+
+    @behaviour("mean squared error between the prediction and the noise", 2)
+    def error(self, student: Any, draw: Draw) -> None:
+        """With a model that predicts the same whatever it is given."""
+        for shape in ((4, 6), (1, 5), (3, 3)):
+            inputs = z0, t, noise, abar = self._inputs(draw, shape)
+            guess = draw.signed(*shape, low=2.0, high=3.0)
+            got = self._loss(student, self._model(bias=guess), z0, t, noise, abar)
+            if not close(got, (guess.double() - noise).square().mean()):
+                require_repeatable(student, self.name, self._model(bias=guess), *inputs)
+                mistakes = self._mistakes(guess.double(), z0, t, noise, abar)
+                otherwise = "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
+                raise Wrong(diagnose(got, mistakes, otherwise))
+
+    @behaviour("the model sees z_t, the noised latents", 1)
+    def noised(self, student: Any, draw: Draw) -> None:
+        """With a model that is off by a mixture of its input, and by something in each entry."""
+        for shape in ((4, 6), (5, 5)):
+            inputs = z0, t, noise, abar = self._inputs(draw, shape)
+            mix, off = draw.signed(shape[1], shape[1]), draw.signed(*shape)
+            unit, a = self._unit(student, *inputs), abar.double()[t][:, None]
+            got = self._loss(student, self._model(A=mix, bias=noise + off), *inputs)
+
+            def loss(
+                z_t: Tensor, mix: Tensor = mix, off: Tensor = off, unit: float = unit
+            ) -> Tensor:
+                return unit * (z_t.double() @ mix.T.double() + off).square().mean()
+
+            mistakes = [
+                (loss(z0), "the model is given z0: noise it first, with add_noise"),
+                (loss(noise), "the model is given the noise itself: it must see z_t"),
+                (loss(z0 + noise), "the noise is added without scales: use add_noise"),
+                (loss(a * z0 + (1 - a) * noise), "z_t lacks square roots: use add_noise"),
+                (loss((1 - a).sqrt() * z0 + a.sqrt() * noise), "z0 and noise are swapped in z_t"),
+            ]
+            if not close(got, loss(a.sqrt() * z0 + (1 - a).sqrt() * noise)):
+                otherwise = "the model must be called on add_noise(z0, t, noise, abar)"
+                raise Wrong(diagnose(got, mistakes, otherwise))
+
+    @behaviour("the model is told t, each row its own", 1)
+    def time(self, student: Any, draw: Draw) -> None:
+        """With a model that is off by a multiple of t, and by something in each entry."""
+        for shape in ((4, 6), (1, 5)):
+            inputs = _, t, noise, abar = self._inputs(draw, shape)
+            slope, off = draw.signed(shape[1]), draw.signed(*shape)
+            unit, age, total = self._unit(student, *inputs), t.double(), len(abar)
+            got = self._loss(student, self._model(slope=slope, bias=noise + off), *inputs)
+
+            def loss(
+                t: Tensor, slope: Tensor = slope, off: Tensor = off, unit: float = unit
+            ) -> Tensor:
+                return unit * (t.double()[:, None] * slope + off).square().mean()
+
+            mistakes = [
+                (loss(age / total), "t is divided by T: hand it on as it is"),
+                (loss(age / (total - 1)), "t is divided: hand it on as it is"),
+                (loss(age + 1), "t is raised by one: hand it on as it is"),
+                (loss(age - 1), "t is lowered by one: hand it on as it is"),
+                (loss(abar[t]), "the model is told abar_t: hand on t itself"),
+                (loss(0 * age), "the model is always told t = 0: hand on t"),
+                (loss(age[:1].expand_as(age)), "every row gets the first one's t: hand on all t"),
+            ]
+            if not close(got, loss(age)):
+                raise Wrong(diagnose(got, mistakes, "the model is called as model(z_t, t)"))
+
+    @behaviour("gradients reach the model's weights", 1)
+    def gradient(self, student: Any, draw: Draw) -> None:
+        """Without them nothing can be trained."""
+        z0, t, noise, abar = self._inputs(draw, (4, 6))
+        model = self._model(A=draw.signed(6, 6), bias=draw.signed(4, 6))
+        arguments = [model, z0, t, noise, abar]
+        self._loss(student, *arguments)
+        found = student.grad(self.name, arguments, ((0, "A"), (0, "bias")))
+        require_gradients(found, "the model's weights", "the model's bias")
+
+    def _inputs(self, draw: Draw, shape: tuple[int, int]) -> tuple[Tensor, ...]:
+        """z0 (B, D), t (B,) above 1, noise (B, D), abar (T,)."""
+        abar = steps.draw_schedule(draw, 12)[1]
+        return draw.signed(*shape), 2 + draw.order(10)[: shape[0]], draw.signed(*shape), abar
+
+    def _model(self, **weights: Tensor) -> Stub:
+        """eps = A z_t + slope t + bias, with zeros for what is not given."""
+        dim = next(iter(weights.values())).shape[-1]
+        zeros = {"A": torch.zeros(dim, dim), "slope": torch.zeros(dim), "bias": torch.zeros(dim)}
+        return Stub("linear_eps", **zeros | weights)
+
+    def _loss(self, student: Any, *arguments: object) -> float:
+        result = student.call(self.name, *arguments)
+        shape = tuple(getattr(result, "shape", ()))
+        if shape:
+            raise Wrong(f"expected a scalar, got shape {shape}: average over all entries")
+        return as_number(result, "the loss")
+
+    def _unit(self, student: Any, z0: Tensor, *rest: Tensor) -> float:
+        """The student's loss where every entry is off by 1: a wrong mean costs its own points."""
+        unit = self._loss(student, self._model(bias=rest[1] + 1), z0, *rest)
+        if unit <= 0:
+            raise Wrong("the loss is not positive where the model is off by 1 everywhere")
+        return unit
+
+    def _mistakes(self, guess: Tensor, z0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> list:
+        """What a wrong loss comes out as, and why."""
+        a = abar.double()[t][:, None]
+        z_t, error = a.sqrt() * z0 + (1 - a).sqrt() * noise, guess - noise
+        x0_hat = (z_t - (1 - a).sqrt() * guess) / a.sqrt()
+        over = "take the mean over all entries"
+        return [
+            (error.square().sum(), f"you summed the squared errors: {over}"),
+            (error.square().sum(1).mean(), f"you summed over the latent dimensions: {over}"),
+            (error.square().mean(1).sum(), f"you summed over the batch: {over}"),
+            (error.square().mean() / 2, "the loss has no factor 1/2"),
+            (error.square().mean().sqrt(), "the loss has no square root: mean squared error"),
+            (error.abs().mean(), "square the error, do not take its size"),
+            (error.mean(), "square the error before the mean"),
+            ((guess - z0).square().mean(), "the model predicts the noise: compare with noise"),
+            ((guess - z_t).square().mean(), "compare the prediction with noise, not with z_t"),
+            ((x0_hat - z0).square().mean(), "compare eps with noise, not x0_hat with z0"),
+            ((guess + noise).square().mean(), "the error is prediction minus noise"),
+        ]

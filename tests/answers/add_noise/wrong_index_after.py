@@ -1,0 +1,4 @@
+# points: 0 | hint: abar is read at another timestep
+def add_noise(x0, t, noise, abar):
+    a = abar[t + 1].view(-1, *[1] * (x0.ndim - 1))
+    return a.sqrt() * x0 + (1 - a).sqrt() * noise

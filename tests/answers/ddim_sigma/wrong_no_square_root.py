@@ -1,0 +1,3 @@
+# points: 2 | hint: the square root is missing
+def ddim_sigma(abar_t, abar_prev, eta):
+    return eta * (1 - abar_prev) / (1 - abar_t) * (1 - abar_t / abar_prev)

@@ -1,0 +1,3 @@
+# points: 1 | hint: at abar_prev = 1 no noise is left
+def ddim_sigma(abar_t, abar_prev, eta):
+    return eta * (1 - abar_t / abar_prev).sqrt()

@@ -1,0 +1,7 @@
+# points: 8 | hint:
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    """x_prev, the shape of x_t"""
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    direction = (1 - abar_prev - sigma**2).sqrt() * eps
+    return abar_prev.sqrt() * x0_hat + direction + sigma * noise

@@ -1,0 +1,5 @@
+# points: 2 | hint: abar_t stands where abar_prev belongs
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    return abar_prev.sqrt() * x0_hat + (1 - abar_t - sigma**2).sqrt() * eps + sigma * noise

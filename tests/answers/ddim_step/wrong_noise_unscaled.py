@@ -1,0 +1,6 @@
+# points: 5 | hint: the noise is added as it is
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    x_prev = abar_prev.sqrt() * x0_hat + (1 - abar_prev - sigma**2).sqrt() * eps
+    return x_prev + noise if eta > 0 else x_prev

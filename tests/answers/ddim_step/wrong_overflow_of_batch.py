@@ -1,0 +1,6 @@
+# points: 0 | hint: check `dim`
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    x_prev = abar_prev.sqrt() * x0_hat + (1 - abar_prev - sigma**2).sqrt() * eps + sigma * noise
+    return x_prev[:1, None]

@@ -1,0 +1,5 @@
+# points: 3 | hint: eps is taken out of x_t, not added
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = (x_t + (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    return abar_prev.sqrt() * x0_hat + (1 - abar_prev - sigma**2).sqrt() * eps + sigma * noise

@@ -1,0 +1,5 @@
+# points: 2 | hint: x0_hat and eps are swapped
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    return abar_prev.sqrt() * eps + (1 - abar_prev - sigma**2).sqrt() * x0_hat + sigma * noise

@@ -1,0 +1,3 @@
+# points: 0 | hint: it holds inf
+def ddim_timesteps(T, S):
+    return torch.full((S,), torch.inf)

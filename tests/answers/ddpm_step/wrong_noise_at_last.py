@@ -1,0 +1,4 @@
+# points: 4 | hint: at t = 0 the result still changes with the noise
+def ddpm_step(x_t, eps, t, betas, abar, noise):
+    mean = (x_t - betas[t] / (1 - abar[t]).sqrt() * eps) / (1 - betas[t]).sqrt()
+    return mean + (betas[t] * (1 - abar[t - 1]) / (1 - abar[t])).sqrt() * noise

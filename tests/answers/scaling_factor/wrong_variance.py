@@ -1,0 +1,3 @@
+# points: 0 | hint: this is the variance
+def scaling_factor(latents):
+    return latents.var()
