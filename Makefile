@@ -52,10 +52,16 @@ test: lint ## lint and the whole test suite
 
 bench: setup ## side-by-side measurements against peers
 	$(PY) benchmarks/vae_training.py
+	$(PY) benchmarks/sampling.py
 
 results: setup ## the committed results at report scale (full MNIST; resumes)
 	$(BIN)/mnistdiff eval judge --save-json book/results/judge.json
 	$(BIN)/mnistdiff train vae --profile report --beta 1 --latent-dim 100 --save-json book/results/vae_report_beta1.json
+	$(BIN)/mnistdiff eval pixel --save-json book/results/pixel.json
+	$(BIN)/mnistdiff eval latent --save-json book/results/latent_best.json
+	$(BIN)/mnistdiff eval latent --beta 1 --latent-dim 50 --save-json book/results/latent_beta1_dim50.json
+	$(BIN)/mnistdiff eval curve --space latent --out book/results/latent_curve.json
+	$(BIN)/mnistdiff eval curve --space pixel --out book/results/pixel_curve.json
 
 clean: ## remove what builds made (never course/submitted or the gradebook)
 	rm -rf _build book/sections .pytest_cache .ruff_cache

@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
         parser_of.add_argument("--seed", type=int, default=0)
     latent.add_argument("--beta", type=float, default=1.0, help="weight of the KL term, >= 0")
     latent.add_argument("--latent-dim", type=int, default=50, help="latent dimensions, >= 1")
+    shipped = _command(
+        train, "shipped", _train_shipped, "train the models that the package carries"
+    )
+    shipped.add_argument("--profile", default="ship", help="ship (default: full MNIST, hours)")
+    shipped.add_argument("--out", type=Path, help="folder for the weights (the package's own)")
     for name, version in (("judge", "judge-v1"), ("second", "second-v1")):
         judge = _command(train, name, _train_classifier, f"train the classifier {version}")
         judge.set_defaults(version=version)
@@ -78,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
             "--seeds", type=int, default=3, help="how many sampling seeds (default 3)"
         )
         command.add_argument("--save", type=Path, metavar="FILE.npz", help="keep seed 0's images")
+    curve = _command(evaluate, "curve", _eval_curve, "quality against steps, for every sampler")
+    curve.add_argument("--space", choices=("pixel", "latent"), default="pixel")
+    curve.add_argument("--n", type=int, default=2_000, help="images per point (2,000)")
+    curve.add_argument("--seed", type=int, default=0)
+    curve.add_argument("--out", type=Path, required=True, help="result file; a later run goes on")
     latent.add_argument("--beta", type=float, help="of a shipped VAE (default: the best one's)")
     latent.add_argument("--latent-dim", type=int, help="of a shipped VAE (default: the best's)")
     latent.add_argument("--profile", help="train in this profile instead of loading what ships")
@@ -129,8 +139,16 @@ def _train_latent(options: argparse.Namespace) -> dict[str, Any]:
     from mnistdiff.experiments import get_profile
 
     profile = get_profile(options.profile)
-    fit = fit_latent(profile, options.beta, options.latent_dim, options.seed)[2]
+    fit = fit_latent(profile, options.beta, options.latent_dim, seed=options.seed)[2]
     return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
+
+
+def _train_shipped(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.experiments import get_profile
+    from mnistdiff.release import train_shipped
+    from mnistdiff.weights import PACKAGED
+
+    return train_shipped(get_profile(options.profile), options.out or PACKAGED)
 
 
 def _train_classifier(options: argparse.Namespace) -> dict[str, Any]:
@@ -163,6 +181,14 @@ def _eval_latent(options: argparse.Namespace) -> dict[str, Any]:
     else:
         model = load_latent_model(beta, latent_dim)
     return {"beta": beta, "latent_dim": latent_dim} | _evaluate(model, options)
+
+
+def _eval_curve(options: argparse.Namespace) -> dict[str, Any]:
+    from mnistdiff.diffusion import load_latent_model, load_pixel_model
+    from mnistdiff.evaluation import quality_curve
+
+    model = load_pixel_model() if options.space == "pixel" else load_latent_model()
+    return quality_curve(model, options.n, options.seed, options.out)
 
 
 def _evaluate(model: Any, options: argparse.Namespace) -> dict[str, Any]:

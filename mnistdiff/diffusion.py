@@ -1,9 +1,9 @@
 """The diffusion runs: train a pixel or a latent model, load the shipped ones, draw digits."""
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -40,8 +40,9 @@ SAMPLERS = {
     "dpmpp_2m": sample_dpmpp_2m,
     "heun": sample_heun,
 }
-BEST_VAE = (0.1, 50)  # beta and latent dimension; chosen with the second classifier
-SHIPPED_LATENT = ((1.0, 50), BEST_VAE)
+BEST_VAE = (0.01, 50)  # beta and latent dimension; chosen with the second classifier
+# width of the noise predictor that ships, by beta and latent dimension of its VAE
+SHIPPED_LATENT = {(1.0, 50): 256, BEST_VAE: 384}
 PREDICTION_TYPE = "v_prediction"
 CHUNK = 250  # images sampled together: larger batches leave the processor's cache
 
@@ -122,15 +123,20 @@ def pixel_model(network: UNet, schedule: NoiseSchedule | None = None) -> PixelMo
     return PixelModel(as_eps(network, schedule), schedule)
 
 
+def pixel_training(profile: Profile, seed: int = 0) -> TrainConfig:
+    """How a U-Net is trained."""
+    return TrainConfig(
+        profile.pixel_epochs, 128, 1e-3, seed=seed, ema_decay=0.999, cosine_decay=True
+    )
+
+
 def fit_unet(profile: Profile, seed: int = 0) -> tuple[UNet, Fit]:
     """Train a U-Net on the profile's digits, or load it from the cache."""
     train, _ = load_digits(profile, quiet=True)
     seed_everything(seed)
     model = UNet(UNetConfig()).to(default_device())
     loss = DiffusionLoss(default_schedule(), PREDICTION_TYPE)
-    config = TrainConfig(
-        profile.pixel_epochs, 128, 1e-3, seed=seed, ema_decay=0.999, cosine_decay=True
-    )
+    config = pixel_training(profile, seed)
     settings = {"schedule": "cosine", "prediction_type": PREDICTION_TYPE}
     data = (to_signed(train.images),)
     fit = fit_or_load("unet", model, loss, data, config, settings=settings)
@@ -144,7 +150,14 @@ def encode_means(vae: VAE, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, 
 
 
 def fit_eps_mlp(
-    profile: Profile, vae: VAE, name: str, scaled: bool = True, ema: bool = True, seed: int = 0
+    profile: Profile,
+    vae: VAE,
+    name: str,
+    *,
+    scaled: bool = True,
+    ema: bool = True,
+    width: int = 320,
+    seed: int = 0,
 ) -> tuple[LatentModel, Fit]:
     """Train a noise predictor on the latents of a VAE, or load it from the cache.
 
@@ -155,7 +168,7 @@ def fit_eps_mlp(
     latents = encode_means(vae, train.images)
     factor = compute_scaling_factor(latents) if scaled else 1.0
     seed_everything(seed)
-    network = EpsMLP(EpsMLPConfig(vae.config.latent_dim)).to(default_device())
+    network = EpsMLP(EpsMLPConfig(vae.config.latent_dim, width)).to(default_device())
     schedule = default_schedule()
     config = TrainConfig(
         profile.latent_epochs,
@@ -173,12 +186,17 @@ def fit_eps_mlp(
 
 
 def fit_latent(
-    profile: Profile, beta: float = 1.0, latent_dim: int = 50, seed: int = 0
+    profile: Profile,
+    beta: float = 1.0,
+    latent_dim: int = 50,
+    *,
+    width: int = 320,
+    seed: int = 0,
 ) -> tuple[LatentModel, VAERun, Fit]:
     """Train a VAE and a noise predictor on its latents, or load them from the cache."""
     run = fit_vae(profile, beta=beta, latent_dim=latent_dim, seed=seed)
     name = f"eps-mlp-beta{beta:g}-dim{latent_dim}"
-    model, fit = fit_eps_mlp(profile, run.model, name, seed=seed)
+    model, fit = fit_eps_mlp(profile, run.model, name, width=width, seed=seed)
     return model, run, fit
 
 
@@ -218,16 +236,3 @@ def load_latent_model(beta: float = BEST_VAE[0], latent_dim: int = BEST_VAE[1]) 
     return LatentModel(
         as_eps(network.eval(), schedule), schedule, vae.eval(), meta["scaling_factor"]
     )
-
-
-def packed_latent(model: LatentModel) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors in half precision and metadata of a latent model, as it ships."""
-    network = model.model.network
-    tensors = {f"vae.{k}": v.half() for k, v in model.vae.state_dict().items()}
-    tensors |= {f"eps_mlp.{k}": v.half() for k, v in network.state_dict().items()}
-    meta = {
-        "vae": asdict(model.vae.config),
-        "eps_mlp": asdict(network.config),
-        "scaling_factor": model.scaling_factor,
-    }
-    return tensors, meta

@@ -1,5 +1,6 @@
 """The protocol: every measure of a generator on the same samples, with intervals over seeds."""
 
+import json
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -15,7 +16,7 @@ from torch import Tensor
 from mnistdiff.data import find_full_mnist, load_mnist
 from mnistdiff.diffusion import LatentModel, PixelModel, generate
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.experiments import provenance
+from mnistdiff.experiments import provenance, save_result
 from mnistdiff.metrics import (
     CONFIDENT,
     distance_floor,
@@ -28,6 +29,15 @@ from mnistdiff.metrics import (
     wilson_interval,
 )
 
+# Sampler, eta and steps of the quality-against-steps curve
+CURVE = (
+    *(("ddim", 0.0, steps) for steps in (5, 10, 20, 50, 100, 200)),
+    *(("dpmpp_2m", None, steps) for steps in (5, 10, 20, 50)),
+    *(("heun", None, steps) for steps in (5, 10, 20)),
+    *(("ddim", 0.5, steps) for steps in (10, 50, 200)),
+    *(("ddim", 1.0, steps) for steps in (10, 50, 200)),
+    ("ddpm", None, 1000),
+)
 NEIGHBOURS = 5_000  # images on each side of precision, recall, density and coverage
 # Student's t at 97.5 % for 1, 2, 3, ... degrees of freedom; the normal's beyond
 STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -110,6 +120,33 @@ def evaluate(
         "data": "mnist" if find_full_mnist() else "bundled",
         **provenance(),
     }
+
+
+def evaluations(sampler: str, num_inference_steps: int) -> int:
+    """How often a sampler calls the network."""
+    return 2 * num_inference_steps - 1 if sampler == "heun" else num_inference_steps
+
+
+def quality_curve(model: PixelModel | LatentModel, n: int, seed: int, path: Path) -> dict[str, Any]:
+    """Measure every point of `CURVE` on n images, adding each to the result file at once.
+
+    Points that the file already holds are not drawn again: an interrupted run goes on.
+    """
+    result = json.loads(path.read_text()) if path.exists() else {"points": []}
+    done = {(row["sampler"], row["eta"], row["num_inference_steps"]) for row in result["points"]}
+    for sampler, eta, steps in CURVE:
+        if (sampler, eta, steps) in done:
+            continue
+        samples = generate(model, n, sampler, steps, eta, seed)
+        row = measure(samples.images, memorised=False)
+        row["confident_share"] = row["confident"] / n
+        row["confident_interval"] = wilson_interval(row.pop("confident"), n)
+        row |= {"sampler": sampler, "eta": eta, "num_inference_steps": steps}
+        row |= {"evaluations": evaluations(sampler, steps), "seconds": samples.seconds}
+        result["points"].append(row)
+        save_result(path, result | {"n": n, "seed": seed, "judge": load_judge().version})
+        result = json.loads(path.read_text())
+    return result
 
 
 def summarise(rows: Sequence[dict[str, float]]) -> dict[str, Any]:

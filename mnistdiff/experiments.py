@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,6 +50,10 @@ class Profile:
     pixel_epochs: int  # of the U-Net
     latent_epochs: int  # of the noise predictor on latents
     latent_batch_size: int
+    cosine_decay: bool = False  # of the VAE's learning rate
+    ddpm_steps: int = 1_000  # of the pixel-space DDPM beside which DDIM stands
+    gallery: int = 36  # digits in each of those two grids, and per point of the curves
+    curve_evaluations: tuple[int, ...] = (5, 10, 20, 50)  # of the network, per digit
 
     @property
     def label(self) -> str:
@@ -58,12 +62,26 @@ class Profile:
 
 
 PROFILES = {
-    "smoke": Profile("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64, 1, 1, 128),
-    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000, 1, 40, 128),
+    "smoke": Profile(
+        *("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64, 1, 1, 128),
+        ddpm_steps=12,
+        gallery=16,
+        curve_evaluations=(5, 7),
+    ),
+    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000, 3, 40, 128),
     "report": Profile(
         "report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000, 28, 100, 512
     ),
 }
+# the models that the package carries: small networks, trained at a higher learning rate
+PROFILES["ship"] = replace(
+    PROFILES["report"],
+    name="ship",
+    learning_rate=1e-3,
+    width=256,
+    latent_batch_size=256,
+    cosine_decay=True,
+)
 
 
 def get_profile(name: str = "quick") -> Profile:
@@ -126,6 +144,7 @@ def fit_vae(
         batch_size=profile.batch_size,
         learning_rate=profile.learning_rate,
         seed=seed,
+        cosine_decay=profile.cosine_decay,
     )
     seed_everything(seed)
     device = default_device()

@@ -65,3 +65,13 @@ LATENT_SWEEP = {
 
 # Figure 2: total loss at beta 1, latent dim 100.
 EPOCHS_40_TOTAL, EPOCHS_200_TOTAL = 26.41, 24.46
+
+# Table 4: DDPM and DDIM in pixel space.
+PIXEL_SETTINGS = {
+    "batch_size": 128,
+    "epochs": 60,
+    "learning_rate": 1e-4,
+    "timesteps": 1000,
+    "ddim_steps": 200,
+    "ddim_eta": 0.0,
+}

@@ -52,8 +52,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mnistdiff import plotting
-from mnistdiff.data import batches
+from mnistdiff import plotting, training
+from mnistdiff.expect import expect
 from mnistdiff.experiments import (
     BETAS,
     beta_sweep,
@@ -65,28 +65,12 @@ from mnistdiff.experiments import (
 )
 from mnistdiff.metrics import CONFIDENT, label_accuracy, read_digits
 from mnistdiff.report import BETA_SWEEP, EPOCHS_40_TOTAL, EPOCHS_200_TOTAL, VAE_SETTINGS
-from mnistdiff.training import seed_everything
 from mnistdiff.vae import VAE, VAEConfig
 from mnistdiff.vae import kl_divergence as library_kl_divergence
 from mnistdiff.vae import vae_loss as library_vae_loss
 
 settings = get_profile(profile)
 train, test = load_digits(settings)
-
-
-def expect(name: str, found: object, expected: list | float, causes: dict) -> None:
-    """Compare an answer with the expected numbers; if they differ, say both and a likely cause."""
-    wanted = torch.as_tensor(expected, dtype=torch.float64)
-    kind = type(found).__name__
-    assert isinstance(found, Tensor), f"{name} is {kind}, expected a tensor. Is there a `return`?"
-    shape = f"{name} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}."
-    assert found.shape == wanted.shape, f"{shape} Which axes do you sum or average over?"
-    values = found.detach().double()
-    close = {why: values.allclose(values.new_tensor(x), atol=1e-3) for why, x in causes.items()}
-    why = next((why for why in close if close[why]), "compare it with the equation, term by term")
-    shown = f"{name} is {values.numpy().round(4).tolist()}, expected {expected}"
-    assert values.allclose(wanted, atol=1e-3), f"{shown}. Likely cause: {why}."
-
 
 # %% tags=["hide-input"]
 run_label = (
@@ -417,19 +401,18 @@ def train_with(reparameterize, vae_loss, epochs: int) -> tuple[VAE, float, float
 
     Returns it with the last batch's total, once by the given loss and once by the library's.
     """
-    generator = seed_everything(0)
+
+    def loss(model: VAE, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        mu, logvar = model.encode(x)
+        noise = torch.randn(mu.shape, generator=generator)
+        outcome = model.decode(reparameterize(mu, logvar, noise)), x, mu, logvar, 0.1, "mse"
+        return {"total": vae_loss(*outcome)[0], "library": library_vae_loss(*outcome)[0]}
+
+    training.seed_everything(0)
     model = VAE(VAEConfig(latent_dim=16, width=128, blocks=1))
-    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3, fused=True)
-    for _ in range(epochs):
-        for (x,) in batches(train.images, batch_size=128, generator=generator):
-            mu, logvar = model.encode(x)
-            recon = model.decode(reparameterize(mu, logvar, torch.randn(mu.shape)))
-            total, _, _ = vae_loss(recon, x, mu, logvar, 0.1, "mse")
-            optimizer.zero_grad()
-            total.backward()
-            optimizer.step()
-    reference, _, _ = library_vae_loss(recon, x, mu, logvar, 0.1, "mse")
-    return model, total.item(), reference.item()
+    config = training.TrainConfig(epochs, learning_rate=2e-3)
+    *_, last = training.train(model, loss, (train.images,), config)
+    return model, float(last.losses["total"]), float(last.losses["library"])
 
 
 # %% mystnb={"image": {"alt": "Ten real digits and below each its reconstruction by a small VAE."}, "figure": {"caption": "Real digits above, reconstructions with your loss below.", "name": "fig-01-yours"}}

@@ -50,6 +50,7 @@ from IPython.display import Markdown, display
 from torch import Tensor
 
 from mnistdiff import metrics, plotting
+from mnistdiff.expect import expect
 from mnistdiff.experiments import (
     LATENT_DIMS,
     compare_table,
@@ -62,21 +63,6 @@ from mnistdiff.report import LATENT_SWEEP, VAE_SETTINGS
 
 settings = get_profile(profile)
 train, test = load_digits(settings)
-
-
-def expect(name: str, found: object, expected: list | float, causes: dict) -> None:
-    """Compare an answer with the expected numbers; if they differ, say both and a likely cause."""
-    wanted = torch.as_tensor(expected, dtype=torch.float64)
-    kind = type(found).__name__
-    assert isinstance(found, Tensor), f"{name} is {kind}, expected a tensor. Is there a `return`?"
-    shape = f"{name} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}."
-    assert found.shape == wanted.shape, f"{shape} Which axes do you sum or average over?"
-    values = found.detach().double()
-    close = {why: values.allclose(values.new_tensor(x), atol=1e-3) for why, x in causes.items()}
-    why = next((why for why in close if close[why]), "compare it with the equation, term by term")
-    shown = f"{name} is {values.numpy().round(4).tolist()}, expected {expected}"
-    assert values.allclose(wanted, atol=1e-3), f"{shown}. Likely cause: {why}."
-
 
 # %% tags=["hide-input"]
 run_label = (

@@ -9,15 +9,27 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import results_diffusion
+import results_figures
+import results_tables
 from docutils import nodes
-from results_figures import FIGURES
-from results_tables import TABLES, seconds_in_words
+from results_tables import seconds_in_words
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-FILES = {"vae-report": "vae_report_beta1", "judge": "judge"}  # table and figure prefix: file
+FILES = {  # prefix of tables and figures: file
+    "vae-report": "vae_report_beta1",
+    "judge": "judge",
+    "pixel-curve": "pixel_curve",
+    "pixel": "pixel",
+    "latent-curve": "latent_curve",
+    "latent-best": "latent_best",
+    "latent-report": "latent_beta1_dim50",
+}
+TABLES = results_tables.TABLES | results_diffusion.TABLES
+FIGURES = results_figures.FIGURES | results_diffusion.FIGURES
 
 
 def load(env: BuildEnvironment, name: str) -> dict[str, Any]:

@@ -71,9 +71,7 @@ def test_attention_does_not_care_where_a_pixel_is():
 def test_timestep_embedding_is_that_of_diffusers():
     embeddings = pytest.importorskip("diffusers.models.embeddings")
     t = torch.tensor([0, 1, 17, 999])
-    theirs = embeddings.get_timestep_embedding(
-        t, 32, flip_sin_to_cos=True, downscale_freq_shift=0
-    )
+    theirs = embeddings.get_timestep_embedding(t, 32, flip_sin_to_cos=True, downscale_freq_shift=0)
     torch.testing.assert_close(timestep_embedding(t, 32), theirs)
 
 

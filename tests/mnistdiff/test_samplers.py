@@ -184,9 +184,7 @@ def test_deterministic_samplers_map_noise_to_the_known_gaussian(
     schedule, sampler, steps, tolerance
 ):
     noise = torch.linspace(-2, 2, 9)[:, None]
-    found = sampler(
-        gaussian(schedule), schedule, (9, 1), num_inference_steps=steps, noise=noise
-    )
+    found = sampler(gaussian(schedule), schedule, (9, 1), num_inference_steps=steps, noise=noise)
     assert (found - (MEAN + STD * noise)).abs().max() < tolerance
 
 
@@ -244,9 +242,7 @@ def test_inversion_leads_back():
     x0 = MEAN + STD * torch.linspace(-2, 2, 9)[:, None]
     noise = invert_ddim(gaussian(LINEAR), LINEAR, x0, num_inference_steps=500)
     assert (noise - torch.linspace(-2, 2, 9)[:, None]).abs().max() < 0.05
-    back = sample_ddim(
-        gaussian(LINEAR), LINEAR, (9, 1), num_inference_steps=500, noise=noise
-    )
+    back = sample_ddim(gaussian(LINEAR), LINEAR, (9, 1), num_inference_steps=500, noise=noise)
     assert (back - x0).abs().max() < 0.02
 
 
@@ -280,9 +276,7 @@ def test_guidance_runs_between_the_two_predictions():
     cond = torch.ones(1)
     noise = draw(shape=(2, 3))
     for scale in (0.0, 1.0, 3.0):
-        found = sample_ddim(
-            model, LINEAR, (2, 3), cond=cond, guidance_scale=scale, noise=noise
-        )
+        found = sample_ddim(model, LINEAR, (2, 3), cond=cond, guidance_scale=scale, noise=noise)
         same = sample_ddim(lambda x, t, s=scale: torch.full_like(x, s), LINEAR, (2, 3), noise=noise)
         torch.testing.assert_close(found, same)
 

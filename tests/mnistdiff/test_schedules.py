@@ -23,9 +23,7 @@ def test_betas_are_those_of_diffusers(ours, name):
     theirs = diffusers.DDPMScheduler(beta_schedule=name)
     schedule = NoiseSchedule(ours(1000))
     torch.testing.assert_close(schedule.betas, theirs.betas, atol=1e-7, rtol=1e-5)
-    torch.testing.assert_close(
-        schedule.alphas_cumprod, theirs.alphas_cumprod, atol=1e-7, rtol=1e-4
-    )
+    torch.testing.assert_close(schedule.alphas_cumprod, theirs.alphas_cumprod, atol=1e-7, rtol=1e-4)
 
 
 def test_add_noise_equals_diffusers_and_is_undone_by_predict_x0():

@@ -181,3 +181,17 @@ def test_ema_follows_the_closed_form():
         decay = min(0.9, (1 + n) / (10 + n))
         expected = decay * expected + (1 - decay) * value
     assert ema.shadow["weight"].item() == pytest.approx(expected)
+
+
+def test_under_grading_nothing_is_trained_or_written(tmp_path):
+    code = """
+import sys, time, torch
+from mnistdiff.experiments import fit_vae, get_profile
+run = fit_vae(get_profile("quick"), beta=0.5, latent_dim=3)
+assert run.model.encoder[0].weight.shape[0] == 32, "the smoke profile"
+assert run.history[-1]["total"] > 0
+assert "torch._dynamo" not in sys.modules, "seconds of imports"
+"""
+    environment = os.environ | {"NBGRADER_EXECUTION": "autograde", "MNISTDIFF_CACHE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert not list(tmp_path.rglob("*"))

@@ -1,0 +1,122 @@
+"""Sampling speed: our sampler beside diffusers' scheduler loop, the same weights, equal images.
+
+Both run the shipped networks for 50 deterministic DDIM steps from the same noise, in rounds that
+alternate; the images must agree. At batch 1,000 our latent sampler is set beside the bare network
+evaluations, the least that any sampler could take.
+
+    python benchmarks/sampling.py [--rounds 7]
+"""
+
+import argparse
+import json
+import random
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from mnistdiff.diffusion import LatentModel, PixelModel, load_latent_model, load_pixel_model
+from mnistdiff.samplers import inference_timesteps, sample_ddim
+from mnistdiff.training import autocast
+
+STEPS = 50
+
+
+def ours(model: PixelModel | LatentModel, noise: Tensor) -> Tensor:
+    return sample_ddim(
+        model.model, model.schedule, noise.shape, num_inference_steps=STEPS, noise=noise
+    )
+
+
+@torch.no_grad()
+def diffusers_loop(model: PixelModel | LatentModel, noise: Tensor) -> Tensor:
+    """As diffusers' documentation writes it, with the network's own v prediction."""
+    scheduler = DDIMScheduler(
+        trained_betas=model.schedule.betas.tolist(),
+        clip_sample=False,
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+    )
+    scheduler.set_timesteps(STEPS)
+    x_t = noise
+    for t in scheduler.timesteps:
+        output = model.model.network(x_t, t.expand(len(x_t)))
+        x_t = scheduler.step(output, t, x_t).prev_sample
+    return x_t
+
+
+@torch.no_grad()
+def bare(model: LatentModel, noise: Tensor) -> Tensor:
+    """The network evaluations alone."""
+    timesteps = inference_timesteps(model.schedule.num_train_timesteps, STEPS)
+    times = torch.tensor(timesteps)[:, None].expand(-1, len(noise)).unbind()
+    for t in times:
+        noise_again = model.model.network(noise, t)
+    return noise_again
+
+
+def alternate(first: Callable, second: Callable, rounds: int, repeats: int) -> dict:
+    """Median ratio of the seconds of `first` to `second`, with its bootstrap interval."""
+    seconds = {first: [], second: []}
+    for turn in range(rounds + 1):  # the first round warms up
+        for function in (first, second) if turn % 2 else (second, first):
+            started = time.perf_counter()
+            for _ in range(repeats):
+                function()
+            seconds[function].append((time.perf_counter() - started) / repeats)
+    ratios = [a / b for a, b in zip(seconds[first][1:], seconds[second][1:], strict=True)]
+    rng = random.Random(0)
+    medians = sorted(statistics.median(rng.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return {
+        "seconds": statistics.median(seconds[first][1:]),
+        "peer_seconds": statistics.median(seconds[second][1:]),
+        "ratio": statistics.median(ratios),
+        "ratio_interval": (medians[50], medians[-51]),
+    }
+
+
+def compare(model: PixelModel | LatentModel, batch: int, rounds: int, repeats: int) -> dict:
+    noise = torch.randn(batch, *model.shape, generator=torch.Generator().manual_seed(0))
+    difference = float((ours(model, noise) - diffusers_loop(model, noise)).abs().max())
+    row = alternate(
+        lambda: ours(model, noise), lambda: diffusers_loop(model, noise), rounds, repeats
+    )
+    return row | {"batch": batch, "largest_difference": difference}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    pixel, latent = load_pixel_model(), load_latent_model()
+    many = torch.randn(1_000, *latent.shape, generator=torch.Generator().manual_seed(0))
+    result = {
+        "unet": compare(pixel, 64, rounds, 1),
+        "latent_batch_1": compare(latent, 1, rounds, 20),
+        "latent_batch_1000_beside_bare_evaluations": alternate(
+            lambda: ours(latent, many), lambda: bare(latent, many), rounds, 1
+        ),
+        "steps": STEPS,
+        "rounds": rounds,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    if not isinstance(autocast(torch.device("cpu")), nullcontext):
+        noise = torch.randn(64, *pixel.shape, generator=torch.Generator().manual_seed(0))
+
+        def half() -> Tensor:
+            with autocast(torch.device("cpu")):
+                return ours(pixel, noise)
+
+        result["unet_bfloat16_beside_float32"] = alternate(
+            half, lambda: ours(pixel, noise), rounds, 1
+        )
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Training and packing the diffusion models that the package carries."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mnistdiff.diffusion import (
+    PREDICTION_TYPE,
+    SHIPPED_LATENT,
+    LatentModel,
+    fit_latent,
+    fit_unet,
+    latent_name,
+)
+from mnistdiff.experiments import Profile, provenance
+from mnistdiff.training import Fit
+from mnistdiff.unet import UNet
+from mnistdiff.weights import save_weights
+
+
+def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:
+    """Train what ships, smallest first, and write each file as soon as it is done."""
+    written = {}
+    for (beta, latent_dim), width in SHIPPED_LATENT.items():
+        model, _, fit = fit_latent(profile, beta, latent_dim, width=width)
+        path = folder / f"{latent_name(beta, latent_dim)}.safetensors"
+        pack_latent(path, model, fit, profile)
+        written[path.stem] = str(path)
+    network, fit = fit_unet(profile)
+    path = folder / "unet-v1.safetensors"
+    pack_unet(path, network, fit, profile)
+    return written | {path.stem: str(path)}
+
+
+def pack_latent(path: Path, model: LatentModel, fit: Fit, profile: Profile) -> None:
+    """Write VAE and noise predictor in half precision, with what they need to be built."""
+    network = model.model.network
+    tensors = _half(model.vae, "vae.") | _half(network, "eps_mlp.")
+    configs = {"vae": asdict(model.vae.config), "eps_mlp": asdict(network.config)}
+    save_weights(
+        path, tensors, configs | {"scaling_factor": model.scaling_factor} | _story(fit, profile)
+    )
+
+
+def pack_unet(path: Path, network: UNet, fit: Fit, profile: Profile) -> None:
+    """Write a U-Net in half precision, with its configuration."""
+    save_weights(path, _half(network), {"config": asdict(network.config)} | _story(fit, profile))
+
+
+def _half(network: nn.Module, prefix: str = "") -> dict[str, Any]:
+    return {f"{prefix}{name}": value.half() for name, value in network.state_dict().items()}
+
+
+def _story(fit: Fit, profile: Profile) -> dict[str, Any]:
+    """What a model card says: how the weights came about."""
+    return {
+        "prediction_type": PREDICTION_TYPE,
+        "schedule": "cosine",
+        "profile": asdict(profile),
+        "history": fit.history,
+        "train_seconds": fit.seconds,
+        **provenance(),
+    }
