@@ -14,24 +14,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code (0 done, 2 a user's error, 130 interrupted)."""
     options = _parser().parse_args(arguments)
     try:
+        if options.save_json:
+            from mnistdiff.weights import check_writable
+
+            check_writable(options.save_json)
         result = options.run(options)
-    except MnistdiffError as error:
-        print(f"mnistdiff: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "mnistdiff: interrupted; the same command goes on from the last epoch", file=sys.stderr
-        )
-        return 130
-    try:
+        print(json.dumps(result) if options.json else _readable(result))
         if options.save_json:
             from mnistdiff.experiments import save_result
 
             save_result(options.save_json, result)
-    except OSError as error:
-        print(f"mnistdiff: {options.save_json} cannot be written: {error}", file=sys.stderr)
+    except (MnistdiffError, OSError) as error:
+        print(f"mnistdiff: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(result) if options.json else _readable(result))
+    except KeyboardInterrupt:
+        print(f"mnistdiff: interrupted; {options.again}", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -50,12 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     vae.add_argument("--latent-dim", type=int, default=100, help="latent dimensions, >= 1")
     vae.add_argument("--loss", dest="loss_type", default="mse", help="mse (default) or bce")
     vae.add_argument("--epochs", type=int, help="instead of the profile's")
-    vae.add_argument("--seed", type=int, default=0)
+    vae.add_argument("--seed", type=_seed, default=0)
     pixel = _command(train, "pixel", _train_pixel, "train a U-Net on digits")
     latent = _command(train, "latent", _train_latent, "train a VAE and diffuse its latents")
     for parser_of in (pixel, latent):
         parser_of.add_argument("--profile", default="quick", help="smoke, quick (default), report")
-        parser_of.add_argument("--seed", type=int, default=0)
+        parser_of.add_argument("--seed", type=_seed, default=0)
     latent.add_argument("--beta", type=float, default=1.0, help="weight of the KL term, >= 0")
     latent.add_argument("--latent-dim", type=int, default=50, help="latent dimensions, >= 1")
     shipped = _command(
@@ -86,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     curve = _command(evaluate, "curve", _eval_curve, "quality against steps, for every sampler")
     curve.add_argument("--space", choices=("pixel", "latent"), default="pixel")
     curve.add_argument("--n", type=int, default=2_000, help="images per point (2,000)")
-    curve.add_argument("--seed", type=int, default=0)
+    curve.add_argument("--seed", type=_seed, default=0)
     curve.add_argument("--out", type=Path, required=True, help="result file; a later run goes on")
     latent.add_argument("--beta", type=float, help="of a shipped VAE (default: the best one's)")
     latent.add_argument("--latent-dim", type=int, help="of a shipped VAE (default: the best's)")
@@ -94,11 +92,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seed(text: str) -> int:
+    if not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no seed; it must be a whole number from 0 to {2**32 - 1}"
+        )
+    return int(text)
+
+
 def _command(group: Any, name: str, run: Any, summary: str) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=summary, description=summary)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--save-json", type=Path, metavar="FILE", help="also write it, with commit")
-    parser.set_defaults(run=run)
+    resumes = run.__name__.startswith("_train") or run is _eval_curve
+    again = "the same command goes on from where it was" if resumes else "nothing was kept"
+    parser.set_defaults(run=run, again=again)
     return parser
 
 
@@ -148,6 +156,11 @@ def _train_shipped(options: argparse.Namespace) -> dict[str, Any]:
     from mnistdiff.release import train_shipped
     from mnistdiff.weights import PACKAGED
 
+    if options.profile != "ship" and options.out is None:
+        raise MnistdiffError(
+            f"profile is {options.profile!r}: only `ship` may replace the package's own weights. "
+            "Name a folder with --out."
+        )
     return train_shipped(get_profile(options.profile), options.out or PACKAGED)
 
 
@@ -176,22 +189,21 @@ def _eval_latent(options: argparse.Namespace) -> dict[str, Any]:
 
     beta = BEST_VAE[0] if options.beta is None else options.beta
     latent_dim = BEST_VAE[1] if options.latent_dim is None else options.latent_dim
-    if options.profile:
-        model = fit_latent(get_profile(options.profile), beta, latent_dim)[0]
-    else:
-        model = load_latent_model(beta, latent_dim)
-    return {"beta": beta, "latent_dim": latent_dim} | _evaluate(model, options)
+    about = {"beta": beta, "latent_dim": latent_dim, "profile": options.profile or "ship"}
+    if not options.profile:
+        return about | _evaluate(load_latent_model(beta, latent_dim), options)
+    profile = get_profile(options.profile)
+    model, run, _ = fit_latent(profile, beta, latent_dim)
+    return about | _evaluate(model, options, run.row["data"])
 
 
 def _eval_curve(options: argparse.Namespace) -> dict[str, Any]:
-    from mnistdiff.diffusion import load_latent_model, load_pixel_model
     from mnistdiff.evaluation import quality_curve
 
-    model = load_pixel_model() if options.space == "pixel" else load_latent_model()
-    return quality_curve(model, options.n, options.seed, options.out)
+    return quality_curve(options.space, options.n, options.seed, options.out)
 
 
-def _evaluate(model: Any, options: argparse.Namespace) -> dict[str, Any]:
+def _evaluate(model: Any, options: argparse.Namespace, data: str = "mnist") -> dict[str, Any]:
     from mnistdiff.evaluation import evaluate
 
     return evaluate(
@@ -201,6 +213,7 @@ def _evaluate(model: Any, options: argparse.Namespace) -> dict[str, Any]:
         sampler=options.sampler,
         num_inference_steps=options.steps,
         eta=options.eta,
+        data=data,
         save=options.save,
     )
 

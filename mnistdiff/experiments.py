@@ -24,8 +24,10 @@ from mnistdiff.metrics import (
     read_digits,
     wilson_interval,
 )
+from mnistdiff.objectives import VAELoss
 from mnistdiff.training import TrainConfig, default_device, fit_or_load, seed_everything
-from mnistdiff.vae import VAE, VAEConfig, check_loss, vae_loss
+from mnistdiff.vae import VAE, VAEConfig
+from mnistdiff.weights import write_atomically
 
 BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0)
 LATENT_DIMS = (2, 10, 50, 100, 500)
@@ -112,22 +114,6 @@ class VAERun(NamedTuple):
     history: list[dict[str, float]]
 
 
-class VAELoss:
-    """The VAE's loss as `train` wants it: draws the latent noise, returns total, recon and kl."""
-
-    def __init__(self, beta: float, loss_type: str) -> None:
-        check_loss(beta, loss_type)
-        self.beta, self.loss_type = beta, loss_type
-
-    def __call__(
-        self, model: VAE, images: Float[Tensor, "b 1 28 28"], generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        noise = torch.randn(len(images), model.config.latent_dim, generator=generator)
-        recon, mu, logvar = model(images, noise.to(images.device))
-        total, recon_loss, kl = vae_loss(recon, images, mu, logvar, self.beta, self.loss_type)
-        return {"total": total, "recon": recon_loss, "kl": kl}
-
-
 def fit_vae(
     profile: Profile,
     beta: float = 1.0,
@@ -186,7 +172,7 @@ def measure_vae(
         "recon_accuracy_interval": wilson_interval(correct, len(test.labels)),
         "confident_share": confident / samples,
         "confident_interval": wilson_interval(confident, samples),
-        "fd_ratio": distance_to_train(drawn.features, judge) / distance_floor(judge, samples),
+        "fd_ratio": distance_to_train(drawn.features, judge) / distance_floor(samples),
         "active_units": active_units(mu),
         "judge": judge.version,
     }
@@ -271,8 +257,8 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def save_result(path: Path, result: dict[str, Any]) -> None:
     """Write a result with the commit and hardware it came from, for the book's tables."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result | provenance(), indent=1, sort_keys=True) + "\n")
+    text = json.dumps(result | provenance(), indent=1, sort_keys=True) + "\n"
+    write_atomically(path, text.encode())
 
 
 def provenance() -> dict[str, str]:

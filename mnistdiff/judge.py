@@ -15,7 +15,6 @@ from mnistdiff.metrics import (
     ClassifierConfig,
     DigitClassifier,
     Judge,
-    distance_floor,
     distance_to_train,
     gaussian_statistics,
     label_accuracy,
@@ -125,7 +124,7 @@ def evaluate_judge(judge: Judge | None = None) -> dict[str, Any]:
     reading = read_digits(test.images, judge.classifier)
     second = read_digits(test.images, load_second_classifier())
     correct = int((reading.digits == test.labels).sum())
-    floor = distance_floor(judge)
+    floor = distance_to_train(judge.test_features, judge)
     return {
         "judge": judge.version,
         "n": len(test.labels),

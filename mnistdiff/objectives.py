@@ -1,4 +1,4 @@
-"""What a denoising network is trained to say: the noise, the velocity, or the flow."""
+"""What each network is trained to minimise: a VAE, a denoising network, a flow."""
 
 import torch
 import torch.nn.functional as F
@@ -8,8 +8,25 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import append_dims
 from mnistdiff.schedules import NoiseSchedule, add_noise, velocity
+from mnistdiff.vae import VAE, check_loss, vae_loss
 
 PREDICTION_TYPES = ("epsilon", "v_prediction")
+
+
+class VAELoss:
+    """The VAE's loss as `train` wants it: draws the latent noise, returns total, recon and kl."""
+
+    def __init__(self, beta: float, loss_type: str) -> None:
+        check_loss(beta, loss_type)
+        self.beta, self.loss_type = beta, loss_type
+
+    def __call__(
+        self, model: VAE, images: Float[Tensor, "b 1 28 28"], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        noise = torch.randn(len(images), model.config.latent_dim, generator=generator)
+        recon, mu, logvar = model(images, noise.to(images.device))
+        total, recon_loss, kl = vae_loss(recon, images, mu, logvar, self.beta, self.loss_type)
+        return {"total": total, "recon": recon_loss, "kl": kl}
 
 
 class DiffusionLoss:

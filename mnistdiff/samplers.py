@@ -63,9 +63,13 @@ def ddpm_step(
 
     The variance is the posterior's, beta_t (1 - abar_{t-1}) / (1 - abar_t); at t = 0 no noise is
     added. In a sub-sequence `t_prev` is the previous kept timestep, and beta_t the share of
-    noise between the two; -1 stands for the clean image.
+    noise between the two; -1 stands for the clean image. Raises MnistdiffError for other t.
     """
     t_prev = t - 1 if t_prev is None else t_prev
+    if not -1 <= t_prev < t < len(abar):
+        raise MnistdiffError(
+            f"t is {t} and t_prev {t_prev}; expected -1 <= t_prev < t <= {len(abar) - 1}."
+        )
     x0_hat = predict_x0(x_t, eps, abar[t])
     if t_prev < 0:
         return x0_hat  # the posterior given abar_prev = 1 is a point
@@ -98,9 +102,15 @@ def ddim_step(
     """One step to the previous kept timestep (Song et al., 2021, eq. 12).
 
     sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev - sigma^2) eps + sigma noise; the last step has
-    abar_prev = 1. Raises MnistdiffError for eta outside [0, 1] or an eta above 0 without noise.
+    abar_prev = 1. Raises MnistdiffError for eta outside [0, 1], an eta above 0 without noise, or
+    an abar_prev below abar_t.
     """
     _check_eta(eta)
+    if abar_prev < abar_t:
+        raise MnistdiffError(
+            f"abar_prev is {float(abar_prev):g} and abar_t {float(abar_t):g}; the previous "
+            "timestep is less noisy, so its abar must be the larger one."
+        )
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = predict_x0(x_t, eps, abar_t)
     # eta 1 makes the direction's share tiny on the last step: rounding must not turn it negative
@@ -126,8 +136,9 @@ class _EpsFromV(nn.Module):
         self.network = network
         self.register_buffer("abar", schedule.alphas_cumprod, persistent=False)
 
-    def forward(self, x_t: Tensor, t: Int[Tensor, " b"], *cond: Tensor) -> Tensor:
-        v = self.network(x_t, t, *cond)
+    def forward(self, x_t: Tensor, t: Int[Tensor, " b"], cond: Tensor | None = None) -> Tensor:
+        v = self.network(x_t, t) if cond is None else self.network(x_t, t, cond)
+        _check_shape(v, x_t)
         return eps_from_v(x_t, v, append_dims(self.abar[t], x_t.ndim))
 
 
@@ -158,8 +169,8 @@ def sample_ddim(
     """
     _check_eta(eta)
     if timesteps is None:
-        steps = schedule.num_train_timesteps, num_inference_steps
-        timesteps = inference_timesteps(*steps, spacing)
+        timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps, spacing)
+    timesteps = [int(t) for t in timesteps]
     abar = _abar(schedule, timesteps)
     plan = [_ddim_coefficients(*pair, eta) for pair in pairwise(abar)]
 
@@ -252,7 +263,7 @@ def sample_heun(
     2 S - 1 evaluations. Raises as `sample_ddim`, and for eta other than 0.
     """
     _refuse_eta(eta, "Heun")
-    spacing = "linspace" if num_inference_steps > 1 else "trailing"
+    spacing = "trailing" if num_inference_steps == 1 else "linspace"
     total = schedule.num_train_timesteps
     timesteps = inference_timesteps(total, num_inference_steps, spacing)
     abar = _abar(schedule, timesteps)
@@ -314,11 +325,12 @@ def invert_ddim(
 
     The same steps backwards, each with the noise predicted where it starts.
     """
+    predict = _predictor(model, None, 1.0)
     timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)[::-1]
     abar = [1.0, *_abar(schedule, timesteps[::-1])[-2::-1]]
     x_t, times = x0, [timesteps[0], *timesteps[:-1]]
     for t, (now, following) in zip(times, pairwise(abar), strict=True):
-        eps = model(x_t, torch.full((len(x_t),), t, device=x_t.device))
+        eps = predict(x_t, torch.full((len(x_t),), t, device=x_t.device))
         keep, direction, _ = _ddim_coefficients(now, following, 0.0)
         x_t = torch.add(keep * x_t, eps, alpha=direction)
     return x_t
@@ -334,6 +346,8 @@ def interpolate_noise(
     cosine = (start * end).sum() / (start.norm() * end.norm())
     angle = cosine.clamp(-1, 1).acos()
     weights = append_dims(weights, start.ndim + 1)
+    if angle < 1e-4:  # hardly a sphere's arc: a straight line
+        return torch.lerp(start, end, weights)
     return ((1 - weights) * angle).sin() / angle.sin() * start + (
         weights * angle
     ).sin() / angle.sin() * end
@@ -352,11 +366,6 @@ def _loop(
     times = torch.tensor(timesteps, device=x_t.device)[:, None].expand(-1, len(x_t)).unbind()
     for i, t in enumerate(timesteps):
         eps = predict(x_t, times[i])
-        if eps.shape != x_t.shape:
-            raise MnistdiffError(
-                f"the model returned shape {tuple(eps.shape)} for an input of shape "
-                f"{tuple(x_t.shape)}; a noise predictor keeps the shape."
-            )
         if callback is not None:
             callback(i, t, x_t, predict_x0(x_t, eps, abar[i]))
         x_t = step(i, x_t, eps)
@@ -364,17 +373,27 @@ def _loop(
 
 
 def _predictor(model: Model, cond: Tensor | None, guidance_scale: float) -> Model:
-    """The model as a function of x_t and t alone."""
-    if cond is None:
-        if guidance_scale != 1:
-            raise MnistdiffError(
-                f"guidance_scale is {guidance_scale} but there is no condition to be guided by; "
-                "pass cond, or leave guidance_scale at 1."
-            )
-        return model
-    if guidance_scale == 1:
-        return lambda x_t, t: model(x_t, t, cond)
-    return lambda x_t, t: apply_guidance(model(x_t, t), model(x_t, t, cond), guidance_scale)
+    """The model as a function of x_t and t alone, whose answer is known to have x_t's shape."""
+    if cond is None and guidance_scale != 1:
+        raise MnistdiffError(
+            f"guidance_scale is {guidance_scale} but there is no condition to be guided by; "
+            "pass cond, or leave guidance_scale at 1."
+        )
+
+    def predict(x_t: Tensor, t: Tensor) -> Tensor:
+        eps = model(x_t, t) if cond is None else model(x_t, t, cond)
+        _check_shape(eps, x_t)
+        return eps if guidance_scale == 1 else apply_guidance(model(x_t, t), eps, guidance_scale)
+
+    return predict
+
+
+def _check_shape(answer: Tensor, x_t: Tensor) -> None:
+    if answer.shape != x_t.shape:
+        raise MnistdiffError(
+            f"the model returned shape {tuple(answer.shape)} for an input of shape "
+            f"{tuple(x_t.shape)}; a noise predictor keeps the shape."
+        )
 
 
 def _start(
@@ -420,7 +439,7 @@ def _velocity_from_eps(x_t: Tensor, eps: Tensor, abar_t: float) -> Tensor:
 
 
 def _check_eta(eta: float) -> None:
-    if not 0 <= eta <= 1:
+    if eta is None or not 0 <= eta <= 1:
         raise MnistdiffError(f"eta is {eta}; it must be in [0, 1]: 0 is DDIM, 1 is DDPM.")
 
 

@@ -23,14 +23,15 @@ class NoiseSchedule:
     """
 
     def __init__(self, betas: Float[Tensor, " T"]) -> None:
-        if betas.ndim != 1 or len(betas) < 1 or not ((betas > 0) & (betas < 1)).all():
-            raise MnistdiffError(
-                f"betas have shape {tuple(betas.shape)}; expected (T,) with T >= 1 and every value "
-                "above 0 and below 1."
-            )
         self.betas = betas.float()
         self.alphas = 1 - self.betas
         self.alphas_cumprod = self.alphas.cumprod(dim=0)
+        fits = betas.ndim == 1 and len(betas) > 0
+        if not fits or not ((self.alphas_cumprod > 0) & (self.alphas_cumprod < 1)).all():
+            raise MnistdiffError(
+                f"betas have shape {tuple(betas.shape)}; expected (T,) with T >= 1 and every value "
+                "above 0 and below 1, so that abar stays strictly between the two in float32."
+            )
 
     @property
     def num_train_timesteps(self) -> int:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from mnistdiff.data import batches, cache_folder
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.layers import append_dims
+from mnistdiff.schedules import NoiseSchedule
 from mnistdiff.weights import load_into, read_weights, save_weights
 
 # (model, *batch, generator) -> losses by name; "total" is the one that is minimised.
@@ -89,7 +91,12 @@ class EMA:
 
 
 def seed_everything(seed: int) -> torch.Generator:
-    """Seed Python, NumPy and torch, and return a fresh CPU generator with the same seed."""
+    """Seed Python, NumPy and torch, and return a fresh CPU generator with the same seed.
+
+    Raises MnistdiffError outside 0 ... 2^32 - 1, NumPy's limits.
+    """
+    if not 0 <= seed < 2**32:
+        raise MnistdiffError(f"seed is {seed}; it must be a whole number from 0 to {2**32 - 1}.")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -128,6 +135,8 @@ def train(
     bit-identical weights. With `ema_decay` the model holds the averaged weights at the end.
     Under grading nothing is trained: the losses of one batch are all that it yields.
     """
+    if not len(data[0]):
+        raise MnistdiffError("there are 0 images to train on.")
     if under_grading():
         yield _look_once(model, loss_function, data, config)
         return
@@ -286,6 +295,10 @@ def fit_or_load(
     if path.exists():
         tensors, meta = read_weights(path)
         load_into(model, tensors, path)
+        if not {"history", "seconds"} <= meta.keys():
+            raise MnistdiffError(
+                f"{path} does not tell how it was trained. Delete it and train again."
+            )
         return Fit(meta["history"], meta["seconds"], path)
     checkpoint = path.with_suffix(".checkpoint")
     history: list[dict[str, float]] = []
@@ -317,14 +330,24 @@ def _run_key(
         "settings": settings,
         "train": asdict(config),
         "model": asdict(architecture) if is_dataclass(architecture) else repr(model),
+        "loss": _state_of(loss_function),
     }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for part in (type(model), loss_function, train):
+    for part in (type(model), loss_function, train, append_dims, NoiseSchedule):
         digest.update(_code_of(part))
     for tensor in (*model.state_dict().values(), *data):
         digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
+
+
+def _state_of(part: Any) -> Any:
+    """What a loss object was built with: numbers and words as they are, tensors as digests."""
+    if isinstance(part, Tensor):
+        return hashlib.sha256(part.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    if isinstance(part, (str, int, float, type(None))):
+        return part
+    return {name: _state_of(value) for name, value in getattr(part, "__dict__", {}).items()}
 
 
 def _code_of(part: Any) -> bytes:

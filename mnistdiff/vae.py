@@ -18,6 +18,7 @@ from mnistdiff.layers import residual_mlp
 LOSS_TYPES = ("mse", "bce")
 IMAGE_SHAPE = (1, 28, 28)
 PIXELS = 28 * 28
+LARGEST = 10_000  # width or latent dimension: more would only fill the memory
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images
 LOGIT_SCALE = 4.0  # pixels are mostly near 0 or 1: larger logits come sooner
 
@@ -33,9 +34,9 @@ class VAEConfig:
     def __post_init__(self) -> None:
         for name, minimum in (("latent_dim", 1), ("width", 1), ("blocks", 0)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < minimum:
+            if not isinstance(value, int) or not minimum <= value <= LARGEST:
                 raise MnistdiffError(
-                    f"{name} is {value!r}; it must be a whole number >= {minimum}."
+                    f"{name} is {value!r}; it must be a whole number from {minimum} to {LARGEST:,}."
                 )
 
 
@@ -107,7 +108,8 @@ def vae_loss(
     if recon.shape != x.shape:
         raise MnistdiffError(f"reconstruction {tuple(recon.shape)} for images {tuple(x.shape)}.")
     error = F.mse_loss if loss_type == "mse" else F.binary_cross_entropy
-    recon_loss = error(recon, x, reduction="sum") / len(x)
+    with torch.autocast(recon.device.type, enabled=False):  # torch refuses cross-entropy in it
+        recon_loss = error(recon.float(), x.float(), reduction="sum") / len(x)
     kl = kl_divergence(mu, logvar)
     return recon_loss + beta * kl, recon_loss, kl
 

@@ -42,8 +42,22 @@ def write_atomically(path: Path, payload: bytes) -> None:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
         raise MnistdiffError(
-            f"{path.parent} cannot be written ({error.strerror or error}). Free some space or fix "
-            "its permissions, or set MNISTDIFF_CACHE to a folder of your own."
+            f"{path.parent} cannot be written ({error.strerror or error}). Free some space, fix "
+            "its permissions, or choose another folder (the cache's is MNISTDIFF_CACHE)."
+        ) from error
+
+
+def check_writable(path: Path) -> None:
+    """Raise MnistdiffError unless a file could be written at `path`: before hours of work."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise MnistdiffError(
+            f"{path} cannot be written ({error.strerror or error}); choose another file."
         ) from error
 
 

@@ -19,7 +19,7 @@ LAYERS = [
     {"judge", "plotting", "pipeline"},
     {"experiments", "export", "comfyui"},
     {"diffusion"},
-    {"evaluation", "diffusion_plots"},
+    {"evaluation", "diffusion_plots", "release"},
     {"cli"},
 ]
 # figures of a run draw its samples with the same functions that measured them, imported late

@@ -24,7 +24,7 @@ class KLPerDimension(Check):
 
     name = "kl_per_dimension"
     points = 3
-    seals = ("mnistdiff.metrics:kl_per_dimension",)
+    seals = ("mnistdiff.metrics:kl_per_dimension", "mnistdiff.vae:kl_divergence")
 
     @behaviour("the formula, for one image", 1)
     def formula(self, student: Any, draw: Draw) -> None:

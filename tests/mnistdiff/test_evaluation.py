@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from mnistdiff import evaluation
 from mnistdiff.cli import main
 from mnistdiff.diffusion import fit_latent, generate, load_latent_model, load_pixel_model
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.evaluation import measure, real_against_real, student_interval, summarise
+from mnistdiff.evaluation import (
+    measure,
+    real_against_real,
+    student_interval,
+    student_t,
+    summarise,
+)
 from mnistdiff.experiments import PROFILES, load_digits
+from mnistdiff.metrics import distance_floor, distance_to_train, load_judge
 
 
 def test_real_digits_are_near_perfect_and_a_constant_image_fails_everything():
@@ -39,7 +47,11 @@ def test_student_interval_matches_the_textbook():
     low, high = student_interval([1.0, 2.0, 3.0])
     assert (low + high) / 2 == pytest.approx(2)
     assert (high - low) / 2 == pytest.approx(4.303 / 3**0.5, rel=1e-3)
-    assert summarise([{"n": 5, "fd": 1.0}, {"n": 5, "fd": 3.0}])["fd"] == 2
+    for degrees, quantile in ((9, 2.262), (10, 2.228), (30, 2.042)):
+        assert student_t(degrees) == pytest.approx(quantile, abs=0.003)
+    summary = summarise([{"n": 5, "fd": 1.0, "recall": 0.9}, {"n": 5, "fd": 3.0, "recall": 1.0}])
+    assert summary["fd"] == 2
+    assert summary["recall_interval"] == (pytest.approx(0.315, abs=0.001), 1.0)
 
 
 @pytest.mark.parametrize("load", [load_pixel_model, load_latent_model])
@@ -62,6 +74,30 @@ def test_a_latent_model_is_trained_once():
         assert torch.equal(a, b)
 
 
+def test_the_floor_is_that_of_random_test_digits():
+    judge, generator = load_judge(), torch.Generator().manual_seed(99)
+    for n in (1_000, 2_000):
+        order = torch.randperm(10_000, generator=generator)[:n]
+        drawn = distance_to_train(judge.test_features[order], judge)
+        assert 0.7 < drawn / distance_floor(n) < 1.4
+
+
+def test_a_curve_goes_on_and_is_never_mixed_with_another(tmp_path, monkeypatch):
+    points = (("ddim", 0.0, 2), ("heun", None, 2))
+    file = tmp_path / "curve.json"
+    monkeypatch.setattr(evaluation, "CURVE", points[:1])
+    first = evaluation.quality_curve("latent", 12, 0, file)["points"]
+    monkeypatch.setattr(evaluation, "CURVE", points)
+    both = evaluation.quality_curve("latent", 12, 0, file)["points"]
+    assert both[0] == json.loads(json.dumps(first[0])), "drawn again"
+    assert [row["evaluations"] for row in both] == [2, 3]
+    with pytest.raises(MnistdiffError, match="another curve"):
+        evaluation.quality_curve("latent", 13, 0, file)
+    file.write_text("[]")
+    with pytest.raises(MnistdiffError, match="no quality curve"):
+        evaluation.quality_curve("latent", 12, 0, file)
+
+
 def test_unknown_names_are_told_in_words():
     with pytest.raises(MnistdiffError, match="'euler'"):
         generate(load_latent_model(), 2, "euler")
@@ -77,7 +113,8 @@ def test_eval_prints_one_object_with_all_measures(capsys, tmp_path):
     for name in (
         *("n", "seeds", "judge", "fd", "fd_floor", "fd_ratio", "precision", "recall", "density"),
         *("coverage", "coverage_real", "confident_share", "confident_interval", "seconds"),
-        *("memorised_share", "data", "commit", "fd_ratio_interval"),
+        *("memorised_share", "data", "commit", "fd_ratio_interval", "coverage_interval"),
+        "reconstructions_confident_share",
     ):
         assert name in row, name
     kept = np.load(file)
@@ -86,7 +123,13 @@ def test_eval_prints_one_object_with_all_measures(capsys, tmp_path):
     assert kept["labels"].shape == (20,)
 
 
-@pytest.mark.parametrize("bad", ["--n 3", "--seeds 0", "--steps 1001", "--sampler x", "--eta 2"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("--n 3", "--seeds 0", "--steps 1001", "--sampler x", "--eta 2", "--beta 7"),
+        *("--save images.png", "--save /proc/x/y.npz", "--save-json /proc/x/y.json"),
+    ],
+)
 def test_eval_tells_bad_options_in_words(bad, capsys):
     assert main(["eval", "latent", "--n", "20", "--steps", "2", *bad.split()]) == 2
     error = capsys.readouterr().err

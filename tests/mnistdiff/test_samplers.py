@@ -292,6 +292,7 @@ def test_guidance_runs_between_the_two_predictions():
         ({"timesteps": [1000, 3]}, "at most 999"),
         ({"timesteps": []}, "timesteps are"),
         ({"spacing": "even"}, "'even'"),
+        ({"eta": None}, "eta is None"),
         ({"guidance_scale": 2.0}, "no condition"),
         ({"noise": torch.zeros(2, 2)}, "noise has shape (2, 2)"),
     ],
@@ -308,6 +309,58 @@ def test_deterministic_samplers_refuse_eta(sampler):
         sampler(gaussian(LINEAR), LINEAR, (2, 3), eta=0.5)
 
 
-def test_a_model_of_another_shape_is_told_in_words():
+@pytest.mark.parametrize("sampler", [sample_ddim, sample_dpmpp_2m, sample_heun, sample_flow])
+def test_a_model_of_another_shape_is_told_in_words(sampler):
+    def narrow(x_t, t):
+        return x_t[:, :1]
+
+    for model in (narrow, as_eps(_Wrapped(narrow), LINEAR)):
+        with pytest.raises(MnistdiffError, match="returned shape"):
+            sampler(model, LINEAR, (2, 3), num_inference_steps=2)
     with pytest.raises(MnistdiffError, match="returned shape"):
-        sample_ddim(lambda x, t: x[:, :1], LINEAR, (2, 3), num_inference_steps=2)
+        invert_ddim(narrow, LINEAR, torch.zeros(2, 3), num_inference_steps=2)
+
+
+class _Wrapped(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x_t, t, cond=None):
+        return self.function(x_t, t) if cond is None else self.function(x_t, t) + cond
+
+
+def test_as_eps_passes_the_condition_on():
+    model = as_eps(_Wrapped(lambda x, t: x), LINEAR)
+    x, t = torch.ones(2, 3), torch.tensor([0, 999])
+    assert not torch.equal(model(x, t), model(x, t, cond=torch.ones(3)))
+
+
+def test_timesteps_may_be_a_tensor_or_an_array():
+    noise = draw(shape=(2, 3))
+    runs = [
+        sample_ddim(gaussian(LINEAR), LINEAR, (2, 3), timesteps=kept, noise=noise)
+        for kept in ([900, 5], torch.tensor([900, 5]), torch.tensor([900, 5]).numpy())
+    ]
+    assert torch.equal(runs[0], runs[1])
+    assert torch.equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda x, s: ddpm_step(x, x, -1, s.betas, s.alphas_cumprod, x), "t is -1"),
+        (lambda x, s: ddpm_step(x, x, 5, s.betas, s.alphas_cumprod, x, t_prev=9), "t_prev 9"),
+        (lambda x, s: ddim_step(x, x, 0.9, 0.5, 1.0, x), "less noisy"),
+        (lambda x, s: ddim_step(x, x, 0.5, 0.9, 1.0), "needs noise"),
+    ],
+)
+def test_impossible_steps_are_told_in_words(call, words):
+    with pytest.raises(MnistdiffError, match=words):
+        call(torch.ones(2, 3), LINEAR)
+
+
+def test_interpolating_between_equal_noises_is_that_noise():
+    x = draw(1, (10,))
+    path = interpolate_noise(x, x, torch.linspace(0, 1, 3))
+    torch.testing.assert_close(path, x.expand(3, -1))

@@ -38,7 +38,14 @@ def test_add_noise_equals_diffusers_and_is_undone_by_predict_x0():
 
 
 @pytest.mark.parametrize(
-    "betas", [torch.zeros(3), torch.tensor([0.1, 1.0]), torch.ones(2, 2) / 2, torch.tensor([])]
+    "betas",
+    [
+        torch.zeros(3),
+        torch.tensor([0.1, 1.0]),
+        torch.ones(2, 2) / 2,
+        torch.tensor([]),
+        torch.tensor([1e-9]),
+    ],
 )
 def test_bad_betas_are_told_in_words(betas):
     with pytest.raises(MnistdiffError, match="betas have shape"):

@@ -9,10 +9,13 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from mnistdiff import training
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.experiments import VAELoss
+from mnistdiff.latent import EpsMLP, EpsMLPConfig
+from mnistdiff.objectives import DiffusionLoss, VAELoss
+from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.training import EMA, TrainConfig, fit_or_load, seed_everything, train
 from mnistdiff.vae import VAE, VAEConfig
 
@@ -79,7 +82,9 @@ def test_resumes_bit_identically_from_any_step(tmp_path, ema_decay):
 KILLED = textwrap.dedent("""
     import torch
     torch.set_num_threads(1)
-    from mnistdiff.experiments import VAELoss
+    from mnistdiff.latent import EpsMLP, EpsMLPConfig
+from mnistdiff.objectives import DiffusionLoss, VAELoss
+from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
     from mnistdiff.training import TrainConfig, fit_or_load, seed_everything
     from mnistdiff.vae import VAE, VAEConfig
 
@@ -195,3 +200,46 @@ assert "torch._dynamo" not in sys.modules, "seconds of imports"
     environment = os.environ | {"NBGRADER_EXECUTION": "autograde", "MNISTDIFF_CACHE": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert not list(tmp_path.rglob("*"))
+
+
+def test_no_images_are_told_in_words():
+    with pytest.raises(MnistdiffError, match="0 images"):
+        next(train(small_vae(), VAELoss(1.0, "mse"), (IMAGES[:0],), TrainConfig(1)))
+
+
+def test_the_cache_knows_what_a_loss_was_built_with(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_CACHE", str(tmp_path))
+    losses = [
+        VAELoss(1.0, "mse"),
+        VAELoss(2.0, "mse"),
+        VAELoss(2.0, "bce"),
+    ]
+    paths = set()
+    for loss in losses:
+        fit = fit_or_load("vae", small_vae(), loss, (IMAGES,), TrainConfig(1), settings={})
+        paths.add(fit.path)
+    schedules = [NoiseSchedule(make(20)) for make in (linear_beta_schedule, cosine_beta_schedule)]
+    for schedule in schedules:
+        for kind in ("epsilon", "v_prediction"):
+            seed_everything(0)
+            network = EpsMLP(EpsMLPConfig(4, 8, 1, 4))
+            loss, data = DiffusionLoss(schedule, kind), (IMAGES.flatten(1)[:, :4],)
+            fit = fit_or_load("eps", network, loss, data, TrainConfig(1), settings={})
+            paths.add(fit.path)
+    assert len(paths) == 7
+
+
+def test_weights_without_a_history_get_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("MNISTDIFF_CACHE", str(tmp_path))
+    run = ("vae", small_vae(), VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(1))
+    fit = fit_or_load(*run, settings={})
+    save_file(load_file(fit.path), fit.path)
+    fresh = ("vae", small_vae(), *run[2:])
+    with pytest.raises(MnistdiffError, match="train again"):
+        fit_or_load(*fresh, settings={})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_told_in_words(seed):
+    with pytest.raises(MnistdiffError, match="seed is"):
+        seed_everything(seed)

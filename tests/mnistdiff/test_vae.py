@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as torch_kl
 
@@ -90,3 +91,16 @@ def test_corrupt_weights_get_a_sentence(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(MnistdiffError, match=r"broken\.safetensors"):
         read_weights(path)
+
+
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
+def test_cross_entropy_survives_autocast():
+    """On a GPU the loss runs in mixed precision, where torch refuses binary cross-entropy."""
+    torch.set_autocast_enabled("cuda", True)
+    try:
+        with FakeTensorMode():  # shapes and rules of a GPU, without one
+            images, code = (torch.empty(2, n, device="cuda") for n in (16, 3))
+            total = vae_loss(images, images, code, code, loss_type="bce")[0]
+    finally:
+        torch.set_autocast_enabled("cuda", False)
+    assert total.dtype == torch.float32
