@@ -21,7 +21,7 @@ def section(tiny):
     return build
 
 
-def test_a_section_keeps_outputs_and_loses_answers_tests_points_and_noise(section, tiny, capsys):
+def test_a_section_keeps_outputs_and_loses_answers_tests_points_and_noise(section, capfd):
     notebook = section()
     nbformat.validate(notebook)
     text = json.dumps(notebook)
@@ -37,9 +37,7 @@ def test_a_section_keeps_outputs_and_loses_answers_tests_points_and_noise(sectio
     assert picture.outputs[0].data["text/plain"] == "15"
     assert cells["cell-001"].source == 'profile = "smoke"'
     assert section() == notebook  # from the cache
-    assert "01_tiny: unchanged since it last ran" in capsys.readouterr().out
-    times = json.loads((tiny / "_build" / "executed" / "times.json").read_text())
-    assert times["smoke"]["01_tiny"] > 0
+    assert "01_tiny: unchanged since it last ran" in capfd.readouterr().out
 
 
 def test_the_instructors_copy_shows_the_answers(section):
