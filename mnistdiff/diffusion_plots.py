@@ -85,10 +85,13 @@ def plot_matrix(
     rows: dict[str, Sequence[Float[Tensor, "n 1 28 28"]]], columns: Sequence[str], side: int = 4
 ) -> "Figure":
     """A grid of side x side digits in [0, 1] per row and column."""
-    figure, axes = _figure(len(rows), len(columns), (1.35 * len(columns), 1.45 * len(rows) + 0.3))
+    size = 0.34 * side
+    figure, axes = _figure(len(rows), len(columns), (size * len(columns), size * len(rows) + 0.3))
     for line, (name, grids) in zip(axes, rows.items(), strict=True):
         for ax, images, heading in zip(line, grids, columns, strict=True):
-            _show(ax, tile(images[: side * side], side), heading if line is axes[0] else None)
+            _show(
+                ax, tile(images[: side * side], side), heading if name == next(iter(rows)) else ""
+            )
         line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
     return figure
 
