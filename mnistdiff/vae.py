@@ -64,7 +64,7 @@ class VAE(nn.Module):
     def reparameterize(
         mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"], noise: Float[Tensor, "b d"]
     ) -> Float[Tensor, "b d"]:
-        """z = mu + sigma * noise, with sigma = exp(logvar / 2)."""
+        """A draw from q(z given x), as a differentiable function of standard normal noise."""
         return mu + (0.5 * logvar).exp() * noise
 
     def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 28 28"]:
