@@ -126,7 +126,13 @@ def pixel_model(network: UNet, schedule: NoiseSchedule | None = None) -> PixelMo
 def pixel_training(profile: Profile, seed: int = 0) -> TrainConfig:
     """How a U-Net is trained."""
     return TrainConfig(
-        profile.pixel_epochs, 128, 1e-3, seed=seed, ema_decay=0.999, cosine_decay=True
+        profile.pixel_epochs,
+        128,
+        5e-3,
+        seed=seed,
+        ema_decay=0.999,
+        cosine_decay=True,
+        optimiser="muon",
     )
 
 

@@ -52,6 +52,9 @@ class Profile:
     pixel_epochs: int  # of the U-Net
     latent_epochs: int  # of the noise predictor on latents
     latent_batch_size: int
+    clip_epochs: int
+    text_epochs: int  # of the conditioned noise predictor
+    text_width: int  # of its blocks
     cosine_decay: bool = False  # of the VAE's learning rate
     ddpm_steps: int = 1_000  # of the pixel-space DDPM beside which DDIM stands
     gallery: int = 36  # digits in each of those two grids, and per point of the curves
@@ -65,14 +68,64 @@ class Profile:
 
 PROFILES = {
     "smoke": Profile(
-        *("smoke", "bundled", 256, 128, 1, 2, 128, 1e-3, 32, 1, 64, 1, 1, 128),
+        name="smoke",
+        source="bundled",
+        train_size=256,
+        test_size=128,
+        epochs=1,
+        long_epochs=2,
+        batch_size=128,
+        learning_rate=1e-3,
+        width=32,
+        blocks=1,
+        samples=64,
+        pixel_epochs=1,
+        latent_epochs=1,
+        latent_batch_size=128,
+        clip_epochs=1,
+        text_epochs=1,
+        text_width=64,
         ddpm_steps=12,
         gallery=16,
         curve_evaluations=(5, 7),
     ),
-    "quick": Profile("quick", "bundled", 4_000, 1_000, 16, 80, 64, 2e-3, 256, 1, 1_000, 3, 40, 128),
+    "quick": Profile(
+        name="quick",
+        source="bundled",
+        train_size=4_000,
+        test_size=1_000,
+        epochs=16,
+        long_epochs=80,
+        batch_size=64,
+        learning_rate=2e-3,
+        width=256,
+        blocks=1,
+        samples=1_000,
+        pixel_epochs=3,
+        latent_epochs=40,
+        latent_batch_size=128,
+        clip_epochs=8,
+        text_epochs=60,
+        text_width=256,
+    ),
     "report": Profile(
-        "report", "full", 60_000, 10_000, 40, 200, 128, 2e-4, 768, 2, 10_000, 28, 100, 512
+        name="report",
+        source="full",
+        train_size=60_000,
+        test_size=10_000,
+        epochs=40,
+        long_epochs=200,
+        batch_size=128,
+        learning_rate=2e-4,
+        width=768,
+        blocks=2,
+        samples=10_000,
+        pixel_epochs=24,
+        latent_epochs=100,
+        latent_batch_size=512,
+        clip_epochs=12,
+        text_epochs=200,
+        text_width=384,
     ),
 }
 # the models that the package carries: small networks, trained at a higher learning rate

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
@@ -78,6 +78,56 @@ class EpsMLP(nn.Module):
 
     def forward(self, x_t: Float[Tensor, "b d"], t: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
         return self.denoise(x_t, self.embed_time(t))
+
+
+@dataclass(frozen=True)
+class EpsMLPCondConfig(EpsMLPConfig):
+    """A residual MLP on latent vectors that is also told what to draw."""
+
+    cond_dim: int = 128  # of the condition: a CLIP text embedding
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.cond_dim, int) or self.cond_dim < 1:
+            raise MnistdiffError(f"cond_dim is {self.cond_dim!r}; it must be a whole number >= 1.")
+
+
+class EpsMLPCond(EpsMLP):
+    """Predicts the noise in a latent vector, given a condition.
+
+    The condition joins the timestep embedding, which scales and shifts every block (adaptive
+    normalisation: Perez et al., 2018; Peebles & Xie, 2023). Without a condition the learned
+    `null_cond` (cond_dim,) stands in: the unconditional model of classifier-free guidance.
+    """
+
+    def __init__(self, config: EpsMLPCondConfig | None = None) -> None:
+        config = config or EpsMLPCondConfig()
+        super().__init__(config)
+        emb = config.emb_dim
+        self.cond = nn.Sequential(nn.Linear(config.cond_dim, emb), nn.SiLU(), nn.Linear(emb, emb))
+        self.null_cond = nn.Parameter(torch.zeros(config.cond_dim))
+
+    def forward(
+        self,
+        x_t: Float[Tensor, "b d"],
+        t: Int[Tensor, " b"],
+        cond: Float[Tensor, "b c"] | None = None,
+    ) -> Float[Tensor, "b d"]:
+        if cond is None:
+            cond = self.null_cond.expand(len(x_t), -1)
+        if tuple(cond.shape) != (len(x_t), self.config.cond_dim):
+            raise MnistdiffError(
+                f"the condition has shape {tuple(cond.shape)}, not "
+                f"({len(x_t)}, {self.config.cond_dim})."
+            )
+        return self.denoise(x_t, self.embed_time(t) + self.cond(cond))
+
+
+def drop_condition(
+    cond: Float[Tensor, "b c"], null_cond: Float[Tensor, " c"], drop: Bool[Tensor, " b"]
+) -> Float[Tensor, "b c"]:
+    """`null_cond` where `drop` is true (Ho & Salimans, 2022, algorithm 1)."""
+    return torch.where(drop[:, None], null_cond, cond)
 
 
 def compute_scaling_factor(latents: Float[Tensor, "n d"]) -> float:

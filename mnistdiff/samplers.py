@@ -1,9 +1,10 @@
 """From noise to a digit: DDPM, DDIM, DPM-Solver++, Heun and flow matching, by one loop.
 
 A sampler takes any `model(x_t, t, cond=None) -> eps` with t of shape (B,); `as_eps` wraps a
-network that predicts v. Every sampler has the same signature and returns x_0 of `shape`;
-`callback(step, t, x_t, x0_hat)` sees each step's input and the digit predicted from it.
-Noise comes from torch's CPU generator: one seed is one picture on every machine.
+network that predicts v. With a `guidance_scale` other than 1 the prediction given `cond` is
+pushed away from that given `uncond`, or given nothing. Every sampler has the same signature and
+returns x_0 of `shape`; `callback(step, t, x_t, x0_hat)` sees each step's input and the digit
+predicted from it. Noise comes from torch's CPU generator: one seed is one picture on every machine.
 """
 
 import math
@@ -155,6 +156,7 @@ def sample_ddim(
     num_inference_steps: int = 50,
     eta: float = 0.0,
     cond: Tensor | None = None,
+    uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
@@ -181,7 +183,7 @@ def sample_ddim(
             x_prev.add_(_randn(shape, generator, x_t.device), alpha=sigma)
         return x_prev
 
-    predict = _predictor(model, cond, guidance_scale)
+    predict = _predictor(model, cond, uncond, guidance_scale)
     return _loop(predict, step, timesteps, abar, _start(model, shape, generator, noise), callback)
 
 
@@ -210,6 +212,7 @@ def sample_dpmpp_2m(
     num_inference_steps: int = 20,
     eta: float = 0.0,
     cond: Tensor | None = None,
+    uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
@@ -239,7 +242,7 @@ def sample_dpmpp_2m(
         shrink = -math.expm1(-length[i])
         return torch.add(noise_ratio * x_t, ahead, alpha=signal * shrink)
 
-    predict = _predictor(model, cond, guidance_scale)
+    predict = _predictor(model, cond, uncond, guidance_scale)
     return _loop(predict, step, timesteps, abar, _start(model, shape, generator, noise), callback)
 
 
@@ -251,6 +254,7 @@ def sample_heun(
     num_inference_steps: int = 20,
     eta: float = 0.0,
     cond: Tensor | None = None,
+    uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
@@ -268,7 +272,7 @@ def sample_heun(
     timesteps = inference_timesteps(total, num_inference_steps, spacing)
     abar = _abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
-    predict = _predictor(model, cond, guidance_scale)
+    predict = _predictor(model, cond, uncond, guidance_scale)
 
     def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
         if i == len(timesteps) - 1:
@@ -292,6 +296,7 @@ def sample_flow(
     num_inference_steps: int = 20,
     eta: float = 0.0,
     cond: Tensor | None = None,
+    uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
@@ -307,7 +312,7 @@ def sample_flow(
     total = schedule.num_train_timesteps
     inference_timesteps(total, num_inference_steps)  # the same limits on the number of steps
     x_t = _start(model, shape, generator, noise)
-    predict = _predictor(model, cond, guidance_scale)
+    predict = _predictor(model, cond, uncond, guidance_scale)
     for i in range(num_inference_steps):
         time = 1 - i / num_inference_steps
         flow = predict(x_t, torch.full((len(x_t),), time * total, device=x_t.device))
@@ -325,7 +330,7 @@ def invert_ddim(
 
     The same steps backwards, each with the noise predicted where it starts.
     """
-    predict = _predictor(model, None, 1.0)
+    predict = _predictor(model, None, None, 1.0)
     timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)[::-1]
     abar = [1.0, *_abar(schedule, timesteps[::-1])[-2::-1]]
     x_t, times = x0, [timesteps[0], *timesteps[:-1]]
@@ -372,7 +377,9 @@ def _loop(
     return x_t
 
 
-def _predictor(model: Model, cond: Tensor | None, guidance_scale: float) -> Model:
+def _predictor(
+    model: Model, cond: Tensor | None, uncond: Tensor | None, guidance_scale: float
+) -> Model:
     """The model as a function of x_t and t alone, whose answer is known to have x_t's shape."""
     if cond is None and guidance_scale != 1:
         raise MnistdiffError(
@@ -381,10 +388,19 @@ def _predictor(model: Model, cond: Tensor | None, guidance_scale: float) -> Mode
         )
 
     def predict(x_t: Tensor, t: Tensor) -> Tensor:
-        eps = model(x_t, t) if cond is None else model(x_t, t, cond)
-        _check_shape(eps, x_t)
-        return eps if guidance_scale == 1 else apply_guidance(model(x_t, t), eps, guidance_scale)
+        if guidance_scale == 1:
+            eps = model(x_t, t) if cond is None else model(x_t, t, cond)
+            _check_shape(eps, x_t)
+            return eps
+        if uncond is None:
+            eps_uncond, eps_cond = model(x_t, t), model(x_t, t, cond)
+        else:  # both branches in one batch: the same work in half the calls
+            both = model(x_t.repeat(2, *(1,) * (x_t.ndim - 1)), t.repeat(2), branches)
+            eps_uncond, eps_cond = both.chunk(2)
+        _check_shape(eps_cond, x_t)
+        return apply_guidance(eps_uncond, eps_cond, guidance_scale)
 
+    branches = None if uncond is None or cond is None else torch.cat([uncond, cond])
     return predict
 
 

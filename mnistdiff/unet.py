@@ -2,22 +2,24 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import GROUPS, ResBlock, SelfAttention, timestep_embedding
+from mnistdiff.layers import GROUPS, ResBlock, SelfAttention, residual_mlp, timestep_embedding
 
 SIDE = 28
 
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """Channels at 14x14 and at 7x7; each 2x2 patch of the image is one position at 14x14."""
+    """Channels at 14x14 and at 7x7, widths of the embedding and of the MLP that sees it all."""
 
     channels: tuple[int, int] = (32, 64)
     emb_dim: int = 128
+    width: int = 192
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))  # JSON has only lists
@@ -27,8 +29,35 @@ class UNetConfig:
             )
 
 
+class WholeImage(nn.Module):
+    """A residual MLP over all positions at once: adds to the image and to the embedding.
+
+    (B, C, side, side) and (B, E) to the same shapes; it starts as the identity. Convolutions
+    see strokes; which digit they make is seen here. At 7x7 it costs a twentieth of the
+    network's work and makes as good a model of far fewer epochs.
+    """
+
+    def __init__(self, channels: int, side: int, emb_dim: int, width: int) -> None:
+        super().__init__()
+        self.sizes = [8 * side * side, emb_dim]
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.squeeze = nn.Conv2d(channels, 8, 1)
+        self.mlp = residual_mlp(sum(self.sizes), width, 3, sum(self.sizes))
+        self.expand = nn.Conv2d(8, channels, 1, bias=False)
+        nn.init.zeros_(self.mlp[-1].weight)
+        nn.init.zeros_(self.mlp[-1].bias)
+
+    def forward(
+        self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b e"]]:
+        h = self.squeeze(F.silu(self.norm(x)))  # (B, 8, side, side)
+        seen = torch.cat([h.flatten(1), F.silu(emb)], dim=1)
+        image, digit = self.mlp(seen).split(self.sizes, dim=1)
+        return x + self.expand(image.reshape(h.shape)), emb + digit
+
+
 class UNet(nn.Module):
-    """Patches of 2x2 pixels, one block per stage down and up, attention in the middle (7x7).
+    """Patches of 2x2 pixels, one block per stage down and up, all positions at once in the middle.
 
     After Ho et al. (2020), appendix B, with skips that add instead of concatenate: half the
     work of the first convolution of each block on the way up.
@@ -44,6 +73,7 @@ class UNet(nn.Module):
         self.down = nn.Conv2d(fine, coarse, 2, stride=2)
         self.coarse_down = ResBlock(coarse, coarse, emb)
         self.attention = SelfAttention(coarse)
+        self.whole = WholeImage(coarse, SIDE // 4, emb, self.config.width)
         self.middle = ResBlock(coarse, coarse, emb)
         self.coarse_up = ResBlock(coarse, coarse, emb)
         self.up = nn.ConvTranspose2d(coarse, fine, 2, stride=2)
@@ -61,7 +91,8 @@ class UNet(nn.Module):
         stem = self.stem(F.pixel_unshuffle(x_t, 2))  # (B, fine, 14, 14)
         fine = self.fine_down(stem, emb)
         coarse = self.coarse_down(self.down(fine), emb)  # (B, coarse, 7, 7)
-        h = self.middle(self.attention(coarse), emb)
+        h, emb = self.whole(self.attention(coarse), emb)
+        h = self.middle(h, emb)
         h = self.coarse_up(h + coarse, emb)
         h = self.fine_up(self.up(h) + fine, emb)
         return F.pixel_shuffle(self.head(h + stem).float(), 2)

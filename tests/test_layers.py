@@ -11,15 +11,18 @@ ROOT = Path(__file__).parents[1]
 # A module may import from strictly lower layers, and the names listed beside its own.
 LAYERS = [
     {"errors"},
-    {"weights", "report", "expect"},
-    {"layers", "data"},
+    {"weights", "report", "expect", "muon", "prompts"},
+    {"layers", "data", "pictures"},
     {"schedules", "guidance"},
     {"samplers", "vae", "unet", "latent", "clip", "lora"},
     {"training", "metrics", "objectives"},
     {"judge", "plotting", "pipeline"},
     {"experiments", "export", "comfyui"},
     {"diffusion"},
-    {"evaluation", "diffusion_plots", "release"},
+    {"text_to_image"},
+    {"evaluation", "diffusion_plots", "clip_plots", "release"},
+    {"text_evaluation"},
+    {"commands"},
     {"cli"},
 ]
 # figures of a run draw its samples with the same functions that measured them, imported late
@@ -30,7 +33,10 @@ def imports(path: Path, package: str) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package:
-            found.add(node.module)
+            if node.module == package:  # from package import module
+                found |= {f"{package}.{alias.name}" for alias in node.names}
+            else:
+                found.add(node.module)
         elif isinstance(node, ast.Import):
             found |= {a.name for a in node.names if a.name.split(".")[0] == package}
     return found

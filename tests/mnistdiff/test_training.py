@@ -63,9 +63,11 @@ def test_same_seed_same_weights_other_seed_other_weights():
     assert not same(runs[0], runs[2])
 
 
-@pytest.mark.parametrize("ema_decay", [None, 0.9])
-def test_resumes_bit_identically_from_any_step(tmp_path, ema_decay):
-    config = TrainConfig(4, 32, ema_decay=ema_decay)
+@pytest.mark.parametrize(
+    "options", [{}, {"ema_decay": 0.9}, {"optimiser": "muon", "cosine_decay": True}], ids=str
+)
+def test_resumes_bit_identically_from_any_step(tmp_path, options):
+    config = TrainConfig(4, 32, **options)
     loss, data = VAELoss(1.0, "mse"), (IMAGES,)
     whole = small_vae()
     list(train(whole, loss, data, config))
@@ -82,9 +84,7 @@ def test_resumes_bit_identically_from_any_step(tmp_path, ema_decay):
 KILLED = textwrap.dedent("""
     import torch
     torch.set_num_threads(1)
-    from mnistdiff.latent import EpsMLP, EpsMLPConfig
-from mnistdiff.objectives import DiffusionLoss, VAELoss
-from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
+    from mnistdiff.objectives import VAELoss
     from mnistdiff.training import TrainConfig, fit_or_load, seed_everything
     from mnistdiff.vae import VAE, VAEConfig
 

@@ -1,0 +1,113 @@
+"""Figures of CLIP: which prompts and digits lie close, and what is found from either side."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnistdiff.plotting import DIGIT_COLOURS, DIGIT_MARKERS, GAP, GREY, _figure, _show, tile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL = 28 + GAP
+
+
+def plot_similarity(
+    matrices: dict[str, Float[Tensor, "10 10"]], names: Sequence[str], limits: tuple[float, float]
+) -> "Figure":
+    """Cosine of each prompt (a row, named) with the mean image of each digit (a column)."""
+    figure, axes = _figure(1, len(matrices), (3.7 * len(matrices) + 1.3, 3.7))
+    for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
+        shown = ax.imshow(matrix, cmap="cividis", vmin=limits[0], vmax=limits[1])
+        for (row, column), value in _entries(matrix):
+            light = value < sum(limits) / 2
+            text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
+            ax.text(column, row, text, ha="center", va="center", fontsize=7, color=_ink(light))
+        ax.set(title=title, xticks=range(10), xlabel="images of the digit")
+        ax.set_yticks(range(10), names if ax is axes[0, 0] else [""] * 10)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+    figure.colorbar(shown, ax=axes[0, -1], label="cosine", shrink=0.8)
+    return figure
+
+
+def _entries(matrix: Float[Tensor, "r c"]) -> list[tuple[tuple[int, int], float]]:
+    rows, columns = matrix.shape
+    return [((r, c), float(matrix[r, c])) for r in range(rows) for c in range(columns)]
+
+
+def _ink(light: bool) -> str:
+    return "white" if light else "black"
+
+
+def plot_prompts_of_images(
+    images: Float[Tensor, "n 1 28 28"], captions: Sequence[str], columns: int = 2
+) -> "Figure":
+    """Digits with what was found for each written beside it, the captions of several lines."""
+    rows = -(-len(images) // columns)
+    figure, axes = _figure(rows, columns, (4.3 * columns, 0.95 * rows))
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, caption in zip(axes.T.flat, images, captions, strict=False):
+        _show(ax, image[0].numpy())
+        ax.set_anchor("W")
+        ax.text(1.1, 0.5, caption, transform=ax.transAxes, va="center", fontsize=9)
+    return figure
+
+
+def plot_images_of_prompts(prompts: Sequence[str], found: Float[Tensor, "p n 1 28 28"]) -> "Figure":
+    """One row per prompt: the images nearest to it, the nearest first."""
+    count, n = found.shape[:2]
+    figure, axes = _figure(1, 1, (0.5 * n + 3.2, 0.5 * count + 0.2))
+    _show(axes[0, 0], tile(found.flatten(0, 1), n))
+    for row, prompt in enumerate(prompts):
+        axes[0, 0].text(-6, row * CELL + 14, prompt, ha="right", va="center", fontsize=9)
+    return figure
+
+
+class Map:
+    """Principal components of embeddings: fitted to some, then applied to any."""
+
+    def __init__(self, embeddings: Float[Tensor, "n e"], count: int = 4) -> None:
+        self.mean = embeddings.mean(dim=0)
+        _, values, axes = torch.linalg.svd(embeddings - self.mean, full_matrices=False)
+        self.axes, self.shares = axes[:count].T, values.square()[:count] / values.square().sum()
+
+    def __call__(self, embeddings: Float[Tensor, "n e"]) -> Float[Tensor, "n count"]:
+        return (embeddings - self.mean) @ self.axes
+
+
+def plot_map(
+    images: tuple[Float[Tensor, "n e"], Int[Tensor, " n"]],
+    texts: tuple[Float[Tensor, "m e"], Int[Tensor, " m"]],
+) -> "Figure":
+    """Both encoders' embeddings on the images' and texts' common principal components."""
+    placed = Map(torch.cat([images[0], texts[0]]))
+    figure, axes = _figure(1, 2, (9.4, 4.3))
+    for ax, first in zip(axes[0], (0, 2), strict=True):
+        _scatter(ax, placed(images[0])[:, first : first + 2], images[1], 11)
+        points = placed(texts[0])[:, first : first + 2]
+        _scatter(ax, points, texts[1], 48, edgecolors="black", linewidths=0.9)
+        for digit in range(10):
+            x, y = 1.35 * points[texts[1] == digit].mean(dim=0)
+            ax.text(x, y, str(digit), ha="center", va="center", weight="bold", fontsize=11)
+        names = [f"component {i + 1} ({placed.shares[i]:.0%})" for i in (first, first + 1)]
+        ax.set(xlabel=names[0], ylabel=names[1])
+        ax.axhline(0, color=GREY, lw=0.4)
+        ax.axvline(0, color=GREY, lw=0.4)
+    return figure
+
+
+def _scatter(
+    ax: "Axes", points: Float[Tensor, "n 2"], labels: Int[Tensor, " n"], size: float, **style
+) -> None:
+    style = {"linewidths": 0, **style}
+    for digit in range(10):
+        mine = points[labels == digit]
+        colour, marker = DIGIT_COLOURS[digit], DIGIT_MARKERS[digit]
+        alpha = 1.0 if "edgecolors" in style else 0.6
+        ax.scatter(*mine.T, s=size, alpha=alpha, color=colour, marker=marker, **style)

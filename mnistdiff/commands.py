@@ -1,0 +1,207 @@
+"""What each `mnistdiff` command does: parsed options in, one result out. Imports are late."""
+
+import argparse
+from typing import Any
+
+from mnistdiff.errors import MnistdiffError
+
+
+def download(options: argparse.Namespace) -> dict[str, Any]:
+    """Fetch full MNIST."""
+    from mnistdiff.data import download
+
+    return {"folder": str(download())}
+
+
+def info(options: argparse.Namespace) -> dict[str, Any]:
+    """Which MNIST `auto` finds."""
+    from mnistdiff.data import load_mnist
+
+    splits = {split: load_mnist(split, quiet=True) for split in ("train", "test")}
+    return {
+        split: {"images": len(digits.labels), "source": digits.source}
+        for split, digits in splits.items()
+    }
+
+
+def train_vae(options: argparse.Namespace) -> dict[str, Any]:
+    """Train a VAE and measure it."""
+    from mnistdiff.experiments import fit_vae, get_profile
+
+    wanted = ("beta", "latent_dim", "loss_type", "epochs", "seed")
+    run = fit_vae(get_profile(options.profile), **{name: getattr(options, name) for name in wanted})
+    return run.row
+
+
+def train_pixel(options: argparse.Namespace) -> dict[str, Any]:
+    """Train a U-Net."""
+    from mnistdiff.diffusion import fit_unet
+    from mnistdiff.experiments import get_profile
+
+    _, fit = fit_unet(get_profile(options.profile), options.seed)
+    return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
+
+
+def train_latent(options: argparse.Namespace) -> dict[str, Any]:
+    """Train a VAE and the noise predictor on its latents."""
+    from mnistdiff.diffusion import fit_latent
+    from mnistdiff.experiments import get_profile
+
+    profile = get_profile(options.profile)
+    fit = fit_latent(profile, options.beta, options.latent_dim, seed=options.seed)[2]
+    return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
+
+
+def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
+    """Train what the package carries."""
+    from mnistdiff.experiments import get_profile
+    from mnistdiff.release import train_shipped
+    from mnistdiff.weights import PACKAGED
+
+    if options.profile != "ship" and options.out is None:
+        raise MnistdiffError(
+            f"profile is {options.profile!r}: only `ship` may replace the package's own weights. "
+            "Name a folder with --out."
+        )
+    return train_shipped(get_profile(options.profile), options.out or PACKAGED)
+
+
+def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
+    """Train the judge or the second classifier."""
+    from mnistdiff.judge import train_classifier
+    from mnistdiff.weights import PACKAGED
+
+    return {"weights": str(train_classifier(options.version, options.out or PACKAGED))}
+
+
+def eval_judge(options: argparse.Namespace) -> dict[str, Any]:
+    """The judge's accuracy, floor and sensitivity."""
+    from mnistdiff.judge import evaluate_judge
+
+    return evaluate_judge()
+
+
+def eval_pixel(options: argparse.Namespace) -> dict[str, Any]:
+    """Quality of the shipped U-Net."""
+    from mnistdiff.diffusion import load_pixel_model
+
+    return _evaluate_model(load_pixel_model(), options)
+
+
+def eval_latent(options: argparse.Namespace) -> dict[str, Any]:
+    """Quality of a latent model: shipped, or trained in a profile."""
+    from mnistdiff.diffusion import BEST_VAE, fit_latent, load_latent_model
+    from mnistdiff.experiments import get_profile
+
+    beta = BEST_VAE[0] if options.beta is None else options.beta
+    latent_dim = BEST_VAE[1] if options.latent_dim is None else options.latent_dim
+    about = {"beta": beta, "latent_dim": latent_dim, "profile": options.profile or "ship"}
+    if not options.profile:
+        return about | _evaluate_model(load_latent_model(beta, latent_dim), options)
+    profile = get_profile(options.profile)
+    model, run, _ = fit_latent(profile, beta, latent_dim)
+    return about | _evaluate_model(model, options, run.row["data"])
+
+
+def eval_curve(options: argparse.Namespace) -> dict[str, Any]:
+    """Quality against steps."""
+    from mnistdiff.evaluation import quality_curve
+
+    return quality_curve(options.space, options.n, options.seed, options.out)
+
+
+def _evaluate_model(model: Any, options: argparse.Namespace, data: str = "mnist") -> dict[str, Any]:
+    from mnistdiff.evaluation import evaluate
+
+    return evaluate(
+        model,
+        n=options.n,
+        seeds=range(options.seeds),
+        sampler=options.sampler,
+        num_inference_steps=options.steps,
+        eta=options.eta,
+        data=data,
+        save=options.save,
+    )
+
+
+def train_clip(options: argparse.Namespace) -> dict[str, Any]:
+    """Train CLIP and read test digits with prompts that it was not trained on."""
+    from mnistdiff.experiments import get_profile
+    from mnistdiff.text_to_image import fit_clip
+
+    _, fit = fit_clip(get_profile(options.profile), options.seed)
+    return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
+
+
+def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
+    """Train CLIP, VAE and the conditioned noise predictor; measure the digits that they draw."""
+    from mnistdiff.experiments import get_profile
+    from mnistdiff.text_evaluation import evaluate_tiny_sd
+    from mnistdiff.text_to_image import fit_tiny_sd, story
+
+    profile = get_profile(options.profile)
+    run = fit_tiny_sd(profile, options.seed)
+    told = story(run, profile)
+    if options.out is not None:
+        run.pipeline.save_pretrained(options.out, told)
+    measured = evaluate_tiny_sd(
+        run.pipeline, n=profile.samples // 10 * 10, seeds=(0,), frontier=False, data=profile.source
+    )
+    return {
+        **run.fit.history[-1],
+        "train_seconds": told["train_seconds"],
+        "weights": str(options.out or run.fit.path),
+        **measured,
+    }
+
+
+def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
+    """Accuracy, quality and diversity of the shipped text-to-image model."""
+    from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
+    from mnistdiff.text_evaluation import evaluate_tiny_sd
+
+    return evaluate_tiny_sd(
+        TextToImagePipeline.from_pretrained(options.model),
+        n=options.n,
+        seeds=range(options.seeds),
+        sampler=options.sampler,
+        num_inference_steps=options.steps,
+        guidance_scale=GUIDANCE_SCALE if options.guidance is None else options.guidance,
+        frontier=options.frontier,
+        save=options.save,
+    )
+
+
+def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
+    """Zero-shot accuracy of the shipped CLIP on test digits."""
+    from mnistdiff.pipeline import TextToImagePipeline
+    from mnistdiff.text_evaluation import evaluate_clip
+
+    return evaluate_clip(TextToImagePipeline.from_pretrained(options.model).clip)
+
+
+def sample(options: argparse.Namespace) -> dict[str, Any]:
+    """Draw digits for prompts and write one picture: a row per prompt, `--n` digits in it."""
+    import torch
+
+    from mnistdiff.pictures import save_grid
+    from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
+    from mnistdiff.weights import check_writable
+
+    check_writable(options.output)
+    pipeline = TextToImagePipeline.from_pretrained(options.model)
+    for name, strength in options.lora:
+        pipeline.load_lora(name, strength)
+    images = pipeline(
+        options.prompt,
+        options.negative,
+        num_inference_steps=options.steps,
+        guidance_scale=GUIDANCE_SCALE if options.guidance is None else options.guidance,
+        eta=options.eta,
+        num_images_per_prompt=options.n,
+        generator=torch.Generator().manual_seed(options.seed),
+        sampler=options.sampler,
+    ).images
+    save_grid(options.output, images, options.n, options.scale)
+    return {"image": str(options.output), "prompts": options.prompt, "seed": options.seed}

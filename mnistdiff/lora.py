@@ -1,0 +1,95 @@
+"""Low-rank adapters: a style as a small addition to some weight matrices.
+
+Hu et al. (2022), "LoRA: Low-Rank Adaptation of Large Language Models", eq. 3:
+W x becomes W x + strength (alpha / rank) B A x, with A (rank, in) and B (out, rank).
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnistdiff.errors import MnistdiffError
+
+PREFIX = "diffusion_model."  # how ComfyUI's stock LoRA loader finds a network's matrices
+
+
+class LoRALinear(nn.Module):
+    """A frozen linear layer and its trainable low-rank addition, which starts at zero."""
+
+    def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
+        super().__init__()
+        self.linear, self.alpha, self.strength = linear, alpha, 1.0
+        self.down = nn.Parameter(torch.randn(rank, linear.in_features) / linear.in_features**0.5)
+        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+
+    def delta(self) -> Float[Tensor, "out in"]:
+        """What strength 1 adds to the weight."""
+        return self.alpha / len(self.down) * self.up @ self.down
+
+    def forward(self, x: Float[Tensor, "b i"]) -> Float[Tensor, "b o"]:
+        return self.linear(x) + self.strength * F.linear(x, self.delta())
+
+
+def inject_lora(network: nn.Module, rank: int = 4, alpha: float | None = None) -> list[LoRALinear]:
+    """Put an adapter beside every linear layer inside `network.blocks`; freeze all else.
+
+    `alpha` is the rank unless given: the addition is then B A itself. Raises MnistdiffError for
+    a network that has no such layers or already has adapters.
+    """
+    if not isinstance(rank, int) or rank < 1:
+        raise MnistdiffError(f"rank is {rank!r}; it must be a whole number >= 1.")
+    if any(_adapters(network)):
+        raise MnistdiffError("the network has adapters already; merge them first.")
+    network.requires_grad_(False)
+    layers = []
+    for name, linear in list(network.named_modules()):
+        if isinstance(linear, nn.Linear) and name.startswith("blocks."):
+            parent, _, child = name.rpartition(".")
+            layers.append(LoRALinear(linear, rank, rank if alpha is None else alpha))
+            setattr(network.get_submodule(parent), child, layers[-1])
+    if not layers:
+        raise MnistdiffError("the network has no linear layer in `blocks` to adapt.")
+    return layers
+
+
+def lora_state_dict(network: nn.Module) -> dict[str, Tensor]:
+    """Only the adapters, by the keys that ComfyUI's stock LoRA loader understands."""
+    tensors = {}
+    for name, layer in _adapters(network):
+        tensors[f"{PREFIX}{name}.lora_down.weight"] = layer.down.detach()
+        tensors[f"{PREFIX}{name}.lora_up.weight"] = layer.up.detach()
+        tensors[f"{PREFIX}{name}.alpha"] = torch.tensor(float(layer.alpha))
+    return tensors
+
+
+def merge_lora(network: nn.Module, adapters: dict[str, Tensor], strength: float = 1.0) -> None:
+    """Add `strength` times the adapters (as `lora_state_dict` gives them) to the weights, in place.
+
+    Negative strengths take the style away. Raises MnistdiffError for adapters of another network.
+    """
+    names = {key.rsplit(".lora_", 1)[0] for key in adapters if ".lora_" in key}
+    weights = dict(network.named_parameters())
+    for name in sorted(names):
+        weight = weights.get(f"{name.removeprefix(PREFIX)}.weight")
+        parts = [adapters.get(f"{name}.{part}") for part in ("lora_up.weight", "lora_down.weight")]
+        if weight is None or None in parts or _shape(*parts) != tuple(weight.shape):
+            raise MnistdiffError(
+                f"the LoRA does not fit this network at {name}: it was made for another one."
+            )
+        up, down = (part.float() for part in parts)
+        alpha = float(adapters.get(f"{name}.alpha", len(down)))
+        with torch.no_grad():
+            weight.add_(up @ down, alpha=strength * alpha / len(down))
+    if not names:
+        raise MnistdiffError("the file holds no LoRA: no key ends in .lora_up.weight.")
+
+
+def _shape(up: Tensor, down: Tensor) -> tuple[int, int]:
+    return up.shape[0], down.shape[1]
+
+
+def _adapters(network: nn.Module) -> Iterator[tuple[str, LoRALinear]]:
+    return ((n, m) for n, m in network.named_modules() if isinstance(m, LoRALinear))

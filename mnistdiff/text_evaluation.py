@@ -1,0 +1,143 @@
+"""Does text to image draw what was asked, as varied and as real as the digits themselves?"""
+
+import time
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mnistdiff.clip import CLIP
+from mnistdiff.data import load_mnist
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.evaluation import check_images_file, measure, save_images, summarise
+from mnistdiff.experiments import provenance
+from mnistdiff.metrics import load_judge, read_digits, wilson_interval
+from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
+from mnistdiff.prompts import DIGIT_NAMES, HELD_OUT_TEMPLATES, TEMPLATES
+from mnistdiff.text_to_image import zero_shot
+
+GUIDANCE_SCALES = (1.0, 1.5, 2.0, 3.0, 5.0)
+
+
+def prompts_and_labels(n: int) -> tuple[list[str], Int[Tensor, " n"]]:
+    """n prompts, the ten digits in equal shares, by every template, a third of them held out."""
+    templates = (*TEMPLATES, *HELD_OUT_TEMPLATES)
+    asked = [
+        (t, d, name)
+        for t in templates
+        for name in (str, DIGIT_NAMES.__getitem__)
+        for d in range(10)
+    ]
+    rows = list(islice(cycle(asked), n))
+    return [t.format(name(d)) for t, d, name in rows], torch.tensor([d for _, d, _ in rows])
+
+
+def evaluate_tiny_sd(
+    pipeline: TextToImagePipeline,
+    *,
+    n: int = 10_000,
+    seeds: Sequence[int] = (0, 1, 2),
+    sampler: str = "ddim",
+    num_inference_steps: int = 50,
+    guidance_scale: float = GUIDANCE_SCALE,
+    frontier: bool = True,
+    data: str = "mnist",
+    save: Path | None = None,
+) -> dict[str, Any]:
+    """Every measure on the same samples; with `frontier` also at other guidance scales, one seed.
+
+    Label accuracy pools all images (Wilson interval), `per_digit` too; the other intervals are
+    Student's, over seeds. `save` keeps the first seed's images with the digits asked for. Raises
+    MnistdiffError for n that is not a multiple of 10, no seeds, a file that cannot be written.
+    """
+    if n < 10 or n % 10:
+        raise MnistdiffError(f"n is {n}; the ten digits get equal shares of a multiple of 10.")
+    if not seeds:
+        raise MnistdiffError("there are 0 seeds; at least 1 is needed.")
+    if save is not None:
+        check_images_file(save)
+    options = {"sampler": sampler, "num_inference_steps": num_inference_steps}
+    result = {
+        **options,
+        "guidance_scale": guidance_scale,
+        "seeds": list(seeds),
+        "judge": load_judge().version,
+        **_evaluate_at(pipeline, n, seeds, guidance_scale, options, save),
+        "held_out_phrasings": len(HELD_OUT_TEMPLATES) / len((*TEMPLATES, *HELD_OUT_TEMPLATES)),
+        "memorised_against": {"source": load_mnist("train", quiet=True).source},
+        "data": data,
+        **provenance(),
+    }
+    if frontier:
+        result["guidance"] = [
+            {"guidance_scale": s, **_evaluate_at(pipeline, n, seeds[:1], s, options)}
+            for s in GUIDANCE_SCALES
+        ]
+    return result
+
+
+def _evaluate_at(
+    pipeline: TextToImagePipeline,
+    n: int,
+    seeds: Sequence[int],
+    guidance_scale: float,
+    options: dict[str, Any],
+    save: Path | None = None,
+) -> dict[str, Any]:
+    prompts, labels = prompts_and_labels(n)
+    rows, right, seconds = [], torch.zeros(10), 0.0
+    for seed in seeds:
+        started = time.perf_counter()
+        images = draw(pipeline, prompts, guidance_scale, seed, options)
+        seconds += time.perf_counter() - started
+        read = read_digits(images).digits
+        right += torch.bincount(labels[read == labels], minlength=10)
+        rows.append(measure(images))
+        if save is not None and seed == seeds[0]:
+            save_images(save, images, labels)
+    drawn, confident = n * len(rows), sum(row.pop("confident") for row in rows)
+    per_digit = right / (drawn / 10)
+    return {
+        **summarise(rows),
+        "accuracy": float(right.sum()) / drawn,
+        "accuracy_interval": wilson_interval(int(right.sum()), drawn),
+        "per_digit": per_digit.tolist(),
+        "worst_digit": int(per_digit.argmin()),
+        "confident_share": confident / drawn,
+        "confident_interval": wilson_interval(confident, drawn),
+        "seconds": seconds,
+        "seconds_per_image": seconds / drawn,
+    }
+
+
+def draw(
+    pipeline: TextToImagePipeline,
+    prompts: list[str],
+    guidance_scale: float,
+    seed: int,
+    options: dict[str, Any],
+) -> Float[Tensor, "n 1 28 28"]:
+    """Images for prompts, from one seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return pipeline(prompts, guidance_scale=guidance_scale, generator=generator, **options).images
+
+
+def evaluate_clip(clip: CLIP, data: str = "mnist") -> dict[str, Any]:
+    """Zero-shot accuracy on the test digits, with prompts that training never used."""
+    test = load_mnist("test", quiet=True)
+    accuracy = zero_shot(clip, test)
+    right, n = round(accuracy * len(test.labels)), len(test.labels)
+    return {
+        "n": n,
+        "accuracy": accuracy,
+        "accuracy_interval": wilson_interval(right, n),
+        "templates": list(HELD_OUT_TEMPLATES),
+        "logit_scale": float(clip.logit_scale.detach()),
+        "test_data": test.source,
+        "data": data,
+        **provenance(),
+    }

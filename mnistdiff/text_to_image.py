@@ -1,0 +1,101 @@
+"""The text-to-image runs: CLIP, the tiny model and its LoRAs, trained or loaded."""
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from mnistdiff.clip import CLIP, CLIPConfig, zero_shot_accuracy
+from mnistdiff.data import Digits
+from mnistdiff.diffusion import PREDICTION_TYPE, default_schedule, encode_means
+from mnistdiff.experiments import Profile, fit_vae, load_digits
+from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor
+from mnistdiff.objectives import ContrastiveLoss, TextToImageLoss
+from mnistdiff.pipeline import TextToImagePipeline
+from mnistdiff.prompts import HELD_OUT_TEMPLATES, prompts_for, random_prompt
+from mnistdiff.training import Fit, TrainConfig, default_device, fit_or_load, seed_everything
+
+TINY_SD_VAE = (0.01, 64)  # beta and latent dimension: (16, 2, 2) for ComfyUI
+PROMPTS_PER_DIGIT = 64  # random phrasings that the noise predictor is trained with
+
+
+class TinySDRun(NamedTuple):
+    """A trained pipeline and how its parts came about."""
+
+    pipeline: TextToImagePipeline
+    clip_fit: Fit
+    vae_row: dict[str, Any]
+    fit: Fit
+
+
+def fit_clip(profile: Profile, seed: int = 0) -> tuple[CLIP, Fit]:
+    """Train CLIP on the profile's digits, or load it from the cache."""
+    train, _ = load_digits(profile, quiet=True)
+    seed_everything(seed)
+    model = CLIP(CLIPConfig()).to(default_device())
+    config = TrainConfig(profile.clip_epochs, 128, 1e-3, seed=seed, cosine_decay=True)
+    data = (train.images, train.labels)
+    fit = fit_or_load("clip", model, ContrastiveLoss(), data, config, settings={})
+    return model.cpu().eval(), fit
+
+
+@torch.no_grad()
+def class_embeddings(clip: CLIP, templates: tuple[str, ...]) -> Float[Tensor, "10 e"]:
+    """Per digit the mean of its prompts' directions (Radford et al., 2021, section 3.1.4)."""
+    rows = [F.normalize(clip.encode_text(prompts_for(d, templates)), dim=1) for d in range(10)]
+    return torch.stack([row.mean(dim=0) for row in rows])
+
+
+@torch.no_grad()
+def zero_shot(clip: CLIP, digits: Digits) -> float:
+    """Accuracy on digits with prompts that training never used word for word."""
+    images = torch.cat([clip.encode_image(part) for part in digits.images.split(1_000)])
+    return zero_shot_accuracy(images, class_embeddings(clip, HELD_OUT_TEMPLATES), digits.labels)
+
+
+@torch.no_grad()
+def prompt_bank(clip: CLIP, seed: int = 0) -> Float[Tensor, "10 p e"]:
+    """Normalised embeddings of random training prompts, the same number for each digit."""
+    generator = torch.Generator().manual_seed(seed)
+    prompts = [random_prompt(d, generator) for d in range(10) for _ in range(PROMPTS_PER_DIGIT)]
+    embeddings = F.normalize(clip.encode_text(prompts), dim=1)
+    return embeddings.reshape(10, PROMPTS_PER_DIGIT, -1)
+
+
+def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
+    """Train CLIP, VAE and the conditioned noise predictor, or load them from the cache."""
+    clip, clip_fit = fit_clip(profile, seed)
+    beta, latent_dim = TINY_SD_VAE
+    vae_run = fit_vae(profile, beta=beta, latent_dim=latent_dim, seed=seed)
+    train, _ = load_digits(profile, quiet=True)
+    latents = encode_means(vae_run.model, train.images)
+    factor = compute_scaling_factor(latents)
+    seed_everything(seed)
+    network = EpsMLPCond(EpsMLPCondConfig(latent_dim, profile.text_width)).to(default_device())
+    loss = TextToImageLoss(default_schedule(), prompt_bank(clip, seed))
+    config = TrainConfig(
+        profile.text_epochs,
+        profile.latent_batch_size,
+        2e-3,
+        seed=seed,
+        ema_decay=0.999,
+        cosine_decay=True,
+    )
+    settings = {"schedule": "cosine", "prediction_type": PREDICTION_TYPE, "factor": factor}
+    data = (latents * factor, train.labels)
+    fit = fit_or_load("tiny-sd", network, loss, data, config, settings=settings)
+    pipeline = TextToImagePipeline(clip, network.cpu(), vae_run.model, factor)
+    return TinySDRun(pipeline, clip_fit, vae_run.row, fit)
+
+
+def story(run: TinySDRun, profile: Profile) -> dict[str, Any]:
+    """How the weights came about, for the file's header."""
+    return {
+        "profile": asdict(profile),
+        "history": run.fit.history,
+        "clip_history": run.clip_fit.history,
+        "train_seconds": run.fit.seconds + run.clip_fit.seconds + run.vae_row["seconds"],
+    }

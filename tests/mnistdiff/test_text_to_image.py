@@ -1,0 +1,323 @@
+"""Prompts, CLIP, the conditioned network, the pipeline and its LoRAs."""
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mnistdiff.cli import main
+from mnistdiff.clip import CLIP, CLIPConfig, contrastive_loss, zero_shot_accuracy
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, drop_condition
+from mnistdiff.lora import inject_lora, lora_state_dict, merge_lora
+from mnistdiff.objectives import ContrastiveLoss, TextToImageLoss
+from mnistdiff.pictures import save_grid
+from mnistdiff.pipeline import TextToImagePipeline
+from mnistdiff.prompts import (
+    DIGIT_NAMES,
+    HELD_OUT_TEMPLATES,
+    NEUTRAL_WORDS,
+    TEMPLATES,
+    digit_in,
+    prompts_for,
+    random_prompt,
+    tokenize,
+)
+from mnistdiff.samplers import as_eps, sample_ddim
+from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
+from mnistdiff.vae import VAE, VAEConfig
+
+SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def randomised(network):
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator()) * 0.3)
+    return network.eval()
+
+
+def tiny_network():
+    return randomised(EpsMLPCond(EpsMLPCondConfig(4, 16, 2, 8, cond_dim=12)))
+
+
+@pytest.fixture
+def pipeline():
+    torch.manual_seed(0)
+    clip = CLIP(CLIPConfig(embed_dim=12, channels=(4, 4, 4), text_width=8, text_layers=1))
+    return TextToImagePipeline(clip, tiny_network(), VAE(VAEConfig(4, 16, 1)), 1.5)
+
+
+class TestPrompts:
+    def test_every_phrasing_names_its_digit(self):
+        for digit in range(10):
+            for prompt in prompts_for(digit, (*TEMPLATES, *HELD_OUT_TEMPLATES)):
+                assert digit_in(prompt) == digit
+        assert digit_in("A handwritten SEVEN!") == 7
+        assert digit_in("a photo of the digit") is None
+
+    def test_held_out_phrasings_are_new_but_their_words_are_not(self):
+        assert not set(TEMPLATES) & set(HELD_OUT_TEMPLATES)
+        words = {w for t in HELD_OUT_TEMPLATES for w in t.split()} - {"{}"}
+        assert words <= set(NEUTRAL_WORDS)
+
+    def test_random_prompts_name_the_digit_and_differ(self):
+        drawn = [random_prompt(3, generator(seed)) for seed in range(40)]
+        assert {digit_in(prompt) for prompt in drawn} == {3}
+        assert len(set(drawn)) > 20
+
+    @pytest.mark.parametrize(
+        ("prompt", "words"),
+        [
+            ("a cat", "'cat'"),
+            ("three eight", "3, 8"),
+            ("a " * 16, "at most 15"),
+            (7, "it must be text"),
+        ],
+    )
+    def test_what_cannot_be_drawn_gets_a_sentence(self, prompt, words):
+        with pytest.raises(MnistdiffError, match=words):
+            tokenize([prompt])
+
+
+class TestCLIP:
+    def test_loss_equals_the_two_cross_entropies_written_out(self):
+        images, texts = torch.randn(2, 6, 5, generator=generator())
+        logits = torch.tensor(
+            [[4.0 * float(F.cosine_similarity(i, t, dim=0)) for t in texts] for i in images]
+        )
+        rows, columns = (-torch.log_softmax(logits, d).diagonal().mean() for d in (1, 0))
+        loss = contrastive_loss(images, texts, 4.0)
+        torch.testing.assert_close(loss, (rows + columns) / 2)
+
+    def test_false_negatives_are_left_out(self):
+        images, texts = torch.randn(2, 4, 5, generator=generator())
+        labels = torch.tensor([1, 2, 1, 3])
+        same = labels[:, None] == labels
+        masked = contrastive_loss(images, texts, 2.0, same)
+        similarity = 2 * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
+        kept = [[j for j in range(4) if j == i or labels[i] != labels[j]] for i in range(4)]
+        rows = [similarity[i, js].logsumexp(0) - similarity[i, i] for i, js in enumerate(kept)]
+        cols = [similarity[js, i].logsumexp(0) - similarity[i, i] for i, js in enumerate(kept)]
+        expected = (torch.stack(rows).mean() + torch.stack(cols).mean()) / 2
+        torch.testing.assert_close(masked, expected)
+
+    def test_text_does_not_depend_on_its_neighbours_in_the_batch(self):
+        clip = CLIP().eval()
+        with torch.no_grad():
+            together = clip.encode_text(["7", "a white seven on a black background"])
+            torch.testing.assert_close(clip.encode_text(["7"])[0], together[0])
+            swapped = clip.encode_text(["digit 7", "7 digit"])
+        assert not torch.allclose(swapped[0], swapped[1])  # the order counts
+
+    def test_zero_shot_is_by_cosine(self):
+        texts = torch.tensor([[10.0, 0.0], [0.0, 1.0]])
+        images = torch.tensor([[1.0, 2.0], [1.0, 0.1], [3.0, 1.0]])
+        assert zero_shot_accuracy(images, texts, torch.tensor([1, 0, 1])) == pytest.approx(2 / 3)
+
+    def test_every_parameter_gets_a_gradient(self):
+        clip, labels = CLIP(), torch.arange(10)
+        loss = ContrastiveLoss()(clip, torch.rand(10, 1, 28, 28), labels, generator())
+        loss["total"].backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in clip.parameters())
+
+
+class TestConditioning:
+    def test_prediction_changes_with_the_condition_row_by_row(self):
+        network = tiny_network()
+        x, t, cond = torch.randn(3, 4), torch.tensor([5, 500, 999]), torch.randn(3, 12)
+        with torch.no_grad():
+            before = network(x, t, cond)
+            cond[1] += 1
+            after = network(x, t, cond)
+        changed = (before - after).abs().amax(dim=1) > 1e-6
+        assert changed.tolist() == [False, True, False]
+
+    def test_no_condition_is_the_null_condition_is_the_dropout_path(self):
+        network = tiny_network()
+        x, t, cond = torch.randn(3, 4), torch.tensor([5, 500, 999]), torch.randn(3, 12)
+        dropped = drop_condition(cond, network.null_cond, torch.tensor([True] * 3))
+        with torch.no_grad():
+            torch.testing.assert_close(network(x, t), network(x, t, dropped))
+
+    def test_dropping_takes_only_the_marked_rows_and_changes_nothing_in_place(self):
+        cond, null = torch.randn(3, 3), torch.zeros(3)
+        kept = cond.clone()
+        out = drop_condition(cond, null, torch.tensor([False, True, False]))
+        assert torch.equal(cond, kept)
+        assert torch.equal(out[1], null)
+        assert torch.equal(out[[0, 2]], cond[[0, 2]])
+
+    @pytest.mark.parametrize("prob", [0.0, 1.0])
+    def test_dropped_conditions_teach_null_cond_alone(self, prob):
+        network = EpsMLPCond(EpsMLPCondConfig(4, 16, 2, 8, cond_dim=12))
+        randomised(network)
+        bank = torch.randn(10, 3, 12)
+        loss = TextToImageLoss(SCHEDULE, bank, prob)
+        total = loss(network, torch.randn(8, 4), torch.arange(8), generator())["total"]
+        total.backward()
+        grad = network.null_cond.grad
+        assert (grad is not None and bool(grad.abs().sum() > 0)) == (prob == 1.0)
+
+    def test_guidance_in_one_batch_equals_two_calls(self):
+        network = tiny_network()
+        model, cond = as_eps(network, SCHEDULE), torch.randn(3, 12)
+        uncond = network.null_cond.detach().expand(3, -1)
+        options = {"num_inference_steps": 5, "cond": cond, "guidance_scale": 3.0}
+        draws = [
+            sample_ddim(model, SCHEDULE, (3, 4), **options, **extra, generator=generator())
+            for extra in ({}, {"uncond": uncond})
+        ]
+        torch.testing.assert_close(*draws)
+
+
+class TestPipeline:
+    def test_same_seed_same_pixels_and_a_row_does_not_depend_on_the_others(self, pipeline):
+        first, second = (pipeline(["7", "one"], generator=generator(3)).images for _ in range(2))
+        assert torch.equal(first, second)
+        alone = pipeline("7", generator=generator(3)).images
+        torch.testing.assert_close(alone[0], first[0])
+
+    def test_negative_prompt_takes_the_null_conditions_place(self, pipeline):
+        plain, same, other = (
+            pipeline("7", negative, guidance_scale=3.0, generator=generator()).images
+            for negative in ("", "a digit", "one")
+        )
+        assert torch.equal(plain, same)
+        assert not torch.allclose(plain, other)
+
+    def test_guidance_1_needs_no_negative(self, pipeline):
+        draws = [
+            pipeline("7", n, guidance_scale=1.0, generator=generator()).images for n in ("", "one")
+        ]
+        assert torch.equal(*draws)
+
+    def test_a_saved_pipeline_draws_the_same(self, pipeline, tmp_path):
+        pipeline.save_pretrained(tmp_path)
+        again = TextToImagePipeline.from_pretrained(tmp_path)
+        draws = [p("a seven", generator=generator()).images for p in (pipeline, again)]
+        torch.testing.assert_close(*draws, atol=2e-2, rtol=0)  # half precision on disk
+
+    def test_image_to_image_keeps_more_at_less_strength(self, pipeline):
+        image = torch.rand(1, 1, 28, 28)
+        start = pipeline.encode(image)
+        far = [
+            (pipeline("7", image=image, strength=s, generator=generator()).latents - start).norm()
+            for s in (0.02, 1.0)
+        ]
+        assert far[0] < far[1]
+
+    def test_interpolation_starts_and_ends_at_its_prompts(self, pipeline):
+        frames = pipeline.interpolate("7", "one", 4, generator=generator()).images
+        assert frames.shape == (4, 1, 28, 28)
+        for frame, prompt in ((0, "7"), (-1, "one")):
+            alone = pipeline(prompt, generator=generator()).images
+            torch.testing.assert_close(frames[frame], alone[0], atol=1e-5, rtol=1e-4)
+
+    def test_callback_sees_every_step(self, pipeline):
+        seen = []
+        pipeline("7", num_inference_steps=4, callback=lambda i, t, z, z0: seen.append((i, t)))
+        assert seen == [(0, 999), (1, 749), (2, 499), (3, 249)]
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            ({"prompt": []}, "there is no prompt"),
+            ({"prompt": "7", "guidance_scale": -1}, "guidance_scale is -1"),
+            ({"prompt": "7", "num_images_per_prompt": 0}, "num_images_per_prompt is 0"),
+            ({"prompt": "7", "sampler": "euler"}, "'euler'"),
+            ({"prompt": ["7", "8"], "negative_prompt": ["1", "2", "3"]}, "3 negative prompts"),
+            ({"prompt": "7", "image": torch.zeros(1, 1, 28, 28), "strength": 0}, "strength is 0"),
+            ({"prompt": "7", "num_inference_steps": 0}, "num_inference_steps is 0"),
+        ],
+    )
+    def test_bad_settings_get_a_sentence(self, pipeline, options, words):
+        with pytest.raises(MnistdiffError, match=words):
+            pipeline(**options)
+
+    def test_a_folder_without_a_pipeline_gets_a_sentence(self, tmp_path):
+        with pytest.raises(MnistdiffError, match="does not exist"):
+            TextToImagePipeline.from_pretrained(tmp_path)
+
+
+class TestLoRA:
+    def trained(self):
+        network = tiny_network()
+        for layer in inject_lora(network, rank=2):
+            torch.nn.init.normal_(layer.up, std=0.3, generator=generator())
+        return network
+
+    def test_starts_as_nothing_and_trains_only_itself(self):
+        plain, network = tiny_network(), tiny_network()
+        inject_lora(network)
+        args = torch.randn(3, 4), torch.tensor([1, 2, 3]), torch.randn(3, 12)
+        torch.testing.assert_close(network(*args), plain(*args))
+        trainable = {n.rsplit(".", 1)[1] for n, p in network.named_parameters() if p.requires_grad}
+        assert trainable == {"up", "down"}
+
+    def test_merged_equals_injected_at_any_strength(self):
+        network, args = self.trained(), (torch.randn(3, 4), torch.tensor([1, 2, 3]))
+        adapters = lora_state_dict(network)
+        for strength in (1.0, 0.4, -0.5):
+            for layer in network.modules():
+                if hasattr(layer, "strength"):
+                    layer.strength = strength
+            merged = tiny_network()
+            merge_lora(merged, adapters, strength)
+            torch.testing.assert_close(merged(*args), network(*args), atol=1e-5, rtol=1e-4)
+
+    def test_keys_are_those_of_comfyui(self):
+        keys = set(lora_state_dict(self.trained()))
+        stems = {f"diffusion_model.blocks.0.inner.{e}" for e in ("lora_up.weight", "alpha")}
+        assert stems <= keys
+
+    def test_another_networks_lora_is_refused(self):
+        adapters = lora_state_dict(self.trained())
+        other = EpsMLPCond(EpsMLPCondConfig(4, 8, 2, 8, cond_dim=12))
+        with pytest.raises(MnistdiffError, match="does not fit"):
+            merge_lora(other, adapters)
+        with pytest.raises(MnistdiffError, match="holds no LoRA"):
+            merge_lora(other, {})
+        with pytest.raises(MnistdiffError, match="adapters already"):
+            inject_lora(self.trained())
+
+
+def test_grid_has_a_row_per_prompt(tmp_path):
+    from PIL import Image
+
+    images = torch.zeros(6, 1, 28, 28)
+    images[1] = 1.0  # first row, second column
+    save_grid(tmp_path / "g.png", images, columns=3, scale=2)
+    with Image.open(tmp_path / "g.png") as picture:
+        assert picture.size == (168, 112)
+        assert [picture.getpixel(xy) for xy in ((10, 10), (70, 10), (70, 70))] == [0, 255, 0]
+    with pytest.raises(MnistdiffError, match="jpg"):
+        save_grid(tmp_path / "g.jpg", images, columns=3)
+
+
+def test_train_and_sample_from_the_command_line(tmp_path, capsys):
+    assert main(["train", "tiny-sd", "--profile", "smoke", "--out", str(tmp_path), "--json"]) == 0
+    row = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert {"accuracy", "per_digit", "fd_ratio", "recall", "coverage"} <= set(row)
+    pictures = []
+    for name in ("a.png", "b.png"):
+        arguments = ["sample", "7", DIGIT_NAMES[3], "--n", "2", "--seed", "5"]
+        out = ["-o", str(tmp_path / name), "--model", str(tmp_path)]
+        assert main(arguments + out) == 0
+        pictures.append((tmp_path / name).read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["a cat"], "'cat'"), (["7", "--lora", "bald"], "'bald'"), (["7", "-o", "x.jpg"], ".png")],
+)
+def test_sample_tells_in_words_what_is_wrong(tmp_path, pipeline, capsys, arguments, words):
+    pipeline.save_pretrained(tmp_path)
+    assert main(["sample", *arguments, "--model", str(tmp_path)]) == 2
+    assert words in capsys.readouterr().err
