@@ -95,6 +95,8 @@ def _add_eval(evaluate: Any) -> None:
     clip = _command(evaluate, "clip", commands.eval_clip)
     for command in (tiny_sd, clip):
         _add_model(command)
+    lora = _command(evaluate, "lora", commands.eval_lora)
+    lora.add_argument("--n", type=int, default=2_000, help="digits per strength (2,000)")
     curve = _command(evaluate, "curve", commands.eval_curve)
     curve.add_argument("--space", choices=("pixel", "latent"), default="pixel")
     curve.add_argument("--n", type=int, default=2_000, help="images per point (2,000)")

@@ -20,7 +20,7 @@ def plot_similarity(
     matrices: dict[str, Float[Tensor, "10 10"]], names: Sequence[str], limits: tuple[float, float]
 ) -> "Figure":
     """Cosine of each prompt (a row, named) with the mean image of each digit (a column)."""
-    figure, axes = _figure(1, len(matrices), (3.7 * len(matrices) + 1.3, 3.7))
+    figure, axes = _figure(1, len(matrices), (3.5 * len(matrices) + 1.2, 3.7))
     for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
         shown = ax.imshow(matrix, cmap="cividis", vmin=limits[0], vmax=limits[1])
         for (row, column), value in _entries(matrix):
@@ -49,7 +49,7 @@ def plot_prompts_of_images(
 ) -> "Figure":
     """Digits with what was found for each written beside it, the captions of several lines."""
     rows = -(-len(images) // columns)
-    figure, axes = _figure(rows, columns, (4.3 * columns, 0.95 * rows))
+    figure, axes = _figure(rows, columns, (4.5 * columns, 0.95 * rows))
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, image, caption in zip(axes.T.flat, images, captions, strict=False):
@@ -86,15 +86,18 @@ def plot_map(
     texts: tuple[Float[Tensor, "m e"], Int[Tensor, " m"]],
 ) -> "Figure":
     """Both encoders' embeddings on the images' and texts' common principal components."""
+    from matplotlib.patheffects import withStroke
+
     placed = Map(torch.cat([images[0], texts[0]]))
     figure, axes = _figure(1, 2, (9.4, 4.3))
     for ax, first in zip(axes[0], (0, 2), strict=True):
         _scatter(ax, placed(images[0])[:, first : first + 2], images[1], 11)
         points = placed(texts[0])[:, first : first + 2]
-        _scatter(ax, points, texts[1], 48, edgecolors="black", linewidths=0.9)
+        _scatter(ax, points, texts[1], 48, edgecolors="black", linewidths=0.6)
         for digit in range(10):
-            x, y = 1.35 * points[texts[1] == digit].mean(dim=0)
-            ax.text(x, y, str(digit), ha="center", va="center", weight="bold", fontsize=11)
+            x, y = points[texts[1] == digit].mean(dim=0)
+            name = ax.text(x, y + 0.07, str(digit), ha="center", weight="bold", fontsize=12)
+            name.set_path_effects([withStroke(linewidth=3, foreground="white")])
         names = [f"component {i + 1} ({placed.shares[i]:.0%})" for i in (first, first + 1)]
         ax.set(xlabel=names[0], ylabel=names[1])
         ax.axhline(0, color=GREY, lw=0.4)

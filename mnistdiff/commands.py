@@ -173,6 +173,13 @@ def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     )
 
 
+def eval_lora(options: argparse.Namespace) -> dict[str, Any]:
+    """What each shipped LoRA does to its style's measure, by strength."""
+    from mnistdiff.text_evaluation import evaluate_loras
+
+    return evaluate_loras(n=options.n)
+
+
 def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     """Zero-shot accuracy of the shipped CLIP on test digits."""
     from mnistdiff.pipeline import TextToImagePipeline

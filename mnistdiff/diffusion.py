@@ -42,7 +42,7 @@ SAMPLERS = {
 }
 BEST_VAE = (0.01, 50)  # beta and latent dimension; chosen with the second classifier
 # width of the noise predictor that ships, by beta and latent dimension of its VAE
-SHIPPED_LATENT = {(1.0, 50): 256, BEST_VAE: 384}
+SHIPPED_LATENT = {(1.0, 50): 192, BEST_VAE: 320}
 PREDICTION_TYPE = "v_prediction"
 CHUNK = 250  # images sampled together: larger batches leave the processor's cache
 

@@ -55,6 +55,10 @@ class Profile:
     clip_epochs: int
     text_epochs: int  # of the conditioned noise predictor
     text_width: int  # of its blocks
+    lora_epochs: int
+    ladder_epochs: int  # of each network on the ladder of section 6
+    ladder_width: int
+    ladder_samples: int  # per network
     cosine_decay: bool = False  # of the VAE's learning rate
     ddpm_steps: int = 1_000  # of the pixel-space DDPM beside which DDIM stands
     gallery: int = 36  # digits in each of those two grids, and per point of the curves
@@ -85,6 +89,10 @@ PROFILES = {
         clip_epochs=1,
         text_epochs=1,
         text_width=64,
+        lora_epochs=1,
+        ladder_epochs=1,
+        ladder_width=32,
+        ladder_samples=40,
         ddpm_steps=12,
         gallery=16,
         curve_evaluations=(5, 7),
@@ -107,6 +115,10 @@ PROFILES = {
         clip_epochs=8,
         text_epochs=60,
         text_width=256,
+        lora_epochs=6,
+        ladder_epochs=30,
+        ladder_width=128,
+        ladder_samples=500,
     ),
     "report": Profile(
         name="report",
@@ -124,8 +136,12 @@ PROFILES = {
         latent_epochs=100,
         latent_batch_size=512,
         clip_epochs=12,
-        text_epochs=200,
+        text_epochs=150,
         text_width=384,
+        lora_epochs=8,
+        ladder_epochs=70,
+        ladder_width=320,
+        ladder_samples=5_000,
     ),
 }
 # the models that the package carries: small networks, trained at a higher learning rate
@@ -134,6 +150,7 @@ PROFILES["ship"] = replace(
     name="ship",
     learning_rate=1e-3,
     width=256,
+    latent_epochs=200,
     latent_batch_size=256,
     cosine_decay=True,
 )

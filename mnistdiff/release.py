@@ -15,6 +15,9 @@ from mnistdiff.diffusion import (
     latent_name,
 )
 from mnistdiff.experiments import Profile, provenance
+from mnistdiff.pipeline import NAME
+from mnistdiff.styles import STYLES
+from mnistdiff.text_to_image import fit_lora, fit_tiny_sd, story
 from mnistdiff.training import Fit
 from mnistdiff.unet import UNet
 from mnistdiff.weights import save_weights
@@ -28,10 +31,26 @@ def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:
         path = folder / f"{latent_name(beta, latent_dim)}.safetensors"
         pack_latent(path, model, fit, profile)
         written[path.stem] = str(path)
+    written |= train_tiny_sd(profile, folder)
     network, fit = fit_unet(profile)
     path = folder / "unet-v1.safetensors"
     pack_unet(path, network, fit, profile)
     return written | {path.stem: str(path)}
+
+
+def train_tiny_sd(profile: Profile, folder: Path) -> dict[str, str]:
+    """Train and pack the text-to-image pipeline and a LoRA per style."""
+    run = fit_tiny_sd(profile)
+    path = folder / f"{NAME}-v1.safetensors"
+    save_weights(path, *run.pipeline.packed(story(run, profile) | provenance()))
+    written = {path.stem: str(path)}
+    for style in STYLES:
+        adapters, fit = fit_lora(profile, run.pipeline, style)
+        path = folder / f"lora-{style}-v1.safetensors"
+        tensors = {name: value.half() for name, value in adapters.items()}
+        save_weights(path, tensors, {"style": style} | _story(fit, profile))
+        written[path.stem] = str(path)
+    return written
 
 
 def pack_latent(path: Path, model: LatentModel, fit: Fit, profile: Profile) -> None:

@@ -15,12 +15,14 @@ from mnistdiff.data import load_mnist
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import check_images_file, measure, save_images, summarise
 from mnistdiff.experiments import provenance
-from mnistdiff.metrics import load_judge, read_digits, wilson_interval
+from mnistdiff.metrics import load_judge, read_digits, to_8_bits, wilson_interval
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 from mnistdiff.prompts import DIGIT_NAMES, HELD_OUT_TEMPLATES, TEMPLATES
+from mnistdiff.styles import MEASURES
 from mnistdiff.text_to_image import zero_shot
 
 GUIDANCE_SCALES = (1.0, 1.5, 2.0, 3.0, 5.0)
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a LoRA
 
 
 def prompts_and_labels(n: int) -> tuple[list[str], Int[Tensor, " n"]]:
@@ -54,8 +56,7 @@ def evaluate_tiny_sd(
     Student's, over seeds. `save` keeps the first seed's images with the digits asked for. Raises
     MnistdiffError for n that is not a multiple of 10, no seeds, a file that cannot be written.
     """
-    if n < 10 or n % 10:
-        raise MnistdiffError(f"n is {n}; the ten digits get equal shares of a multiple of 10.")
+    _check_n(n)
     if not seeds:
         raise MnistdiffError("there are 0 seeds; at least 1 is needed.")
     if save is not None:
@@ -78,6 +79,11 @@ def evaluate_tiny_sd(
             for s in GUIDANCE_SCALES
         ]
     return result
+
+
+def _check_n(n: int) -> None:
+    if n < 10 or n % 10:
+        raise MnistdiffError(f"n is {n}; the ten digits get equal shares of a multiple of 10.")
 
 
 def _evaluate_at(
@@ -124,6 +130,37 @@ def draw(
     """Images for prompts, from one seed."""
     generator = torch.Generator().manual_seed(seed)
     return pipeline(prompts, guidance_scale=guidance_scale, generator=generator, **options).images
+
+
+def evaluate_loras(*, n: int = 2_000, seed: int = 0) -> dict[str, Any]:
+    """How each shipped LoRA moves its style's measure, by strength, and what it costs in accuracy.
+
+    The same noise and prompts at every strength. Raises MnistdiffError for n that is not a
+    multiple of 10.
+    """
+    _check_n(n)
+    prompts, labels = prompts_and_labels(n)
+    result: dict[str, Any] = {"n": n, "seed": seed, "judge": load_judge().version}
+    for style, measured in MEASURES.items():
+        rows = []
+        for strength in STRENGTHS:
+            pipeline = TextToImagePipeline.from_pretrained()
+            if strength:
+                pipeline.load_lora(style, strength)
+            images = draw(pipeline, prompts, GUIDANCE_SCALE, seed, {})
+            values = measured(to_8_bits(images))
+            right = int((read_digits(images).digits == labels).sum())
+            rows.append(
+                {
+                    "strength": strength,
+                    "measure": float(values.mean()),
+                    "measure_error": float(values.std() / n**0.5),
+                    "accuracy": right / n,
+                    "accuracy_interval": wilson_interval(right, n),
+                }
+            )
+        result[style] = {"measure": measured.__name__, "strengths": rows}
+    return result | provenance()
 
 
 def evaluate_clip(clip: CLIP, data: str = "mnist") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The text-to-image runs: CLIP, the tiny model and its LoRAs, trained or loaded."""
 
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -13,12 +14,15 @@ from mnistdiff.data import Digits
 from mnistdiff.diffusion import PREDICTION_TYPE, default_schedule, encode_means
 from mnistdiff.experiments import Profile, fit_vae, load_digits
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor
+from mnistdiff.lora import inject_lora, lora_state_dict
 from mnistdiff.objectives import ContrastiveLoss, TextToImageLoss
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, prompts_for, random_prompt
+from mnistdiff.styles import apply_style
 from mnistdiff.training import Fit, TrainConfig, default_device, fit_or_load, seed_everything
 
 TINY_SD_VAE = (0.01, 64)  # beta and latent dimension: (16, 2, 2) for ComfyUI
+LORA_RANK = 4
 PROMPTS_PER_DIGIT = 64  # random phrasings that the noise predictor is trained with
 
 
@@ -99,3 +103,29 @@ def story(run: TinySDRun, profile: Profile) -> dict[str, Any]:
         "clip_history": run.clip_fit.history,
         "train_seconds": run.fit.seconds + run.clip_fit.seconds + run.vae_row["seconds"],
     }
+
+
+def fit_lora(
+    profile: Profile, pipeline: TextToImagePipeline, style: str, seed: int = 0
+) -> tuple[dict[str, Tensor], Fit]:
+    """Train adapters on styled digits; the pipeline's own network stays as it is.
+
+    Returns the adapters' tensors. Raises MnistdiffError for an unknown style.
+    """
+    train, _ = load_digits(profile, quiet=True)
+    latents = encode_means(pipeline.vae, apply_style(style, train.images))
+    network = deepcopy(pipeline.eps_mlp)
+    seed_everything(seed)
+    inject_lora(network, LORA_RANK)
+    loss = TextToImageLoss(pipeline.schedule, prompt_bank(pipeline.clip, seed))
+    config = TrainConfig(
+        profile.lora_epochs,
+        profile.latent_batch_size,
+        2e-3,
+        seed=seed,
+        ema_decay=0.999,
+        cosine_decay=True,
+    )
+    data = (latents * pipeline.scaling_factor, train.labels)
+    fit = fit_or_load(f"lora-{style}", network, loss, data, config, settings={"style": style})
+    return lora_state_dict(network), fit

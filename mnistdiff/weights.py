@@ -61,11 +61,28 @@ def check_writable(path: Path) -> None:
         ) from error
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read tensors and metadata. Raises MnistdiffError for a missing, corrupt or foreign file."""
+class Metadata(dict[str, Any]):
+    """A file's metadata: asked for a key that it lacks, it says so in words."""
+
+    def __init__(self, path: Path, entries: dict[str, Any]) -> None:
+        super().__init__(entries)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise MnistdiffError(
+            f"{self.path} does not tell {key!r} in its metadata: it was cut short, or made by "
+            "something else. Delete it and train again, or install the package anew."
+        )
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
+    """Read tensors and metadata. Raises MnistdiffError for a missing, corrupt or foreign file.
+
+    So does looking up metadata that the file lacks.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("mnistdiff", "{}"))
+            metadata = Metadata(path, json.loads((file.metadata() or {}).get("mnistdiff", "{}")))
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except FileNotFoundError as error:
         raise MnistdiffError(f"{path} does not exist. Train the model first.") from error

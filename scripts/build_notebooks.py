@@ -62,10 +62,11 @@ def check_sources(sources: dict[str, NotebookNode], readme: str) -> None:
         table = guard.read_points(readme)
     except ValueError as error:
         raise Stop(str(error)) from None
-    problems = guard.check_ids(named)
+    problems = guard.check_table(readme) + guard.check_ids(named)
     for name, notebook in named.items():
         problems += guard.check_markers(name, notebook)
         problems += guard.check_cells(name, notebook)
+        problems += guard.check_roles(name, notebook)
         problems += guard.check_points(name, notebook, table)
     if problems:
         raise Stop("\n".join(problems))

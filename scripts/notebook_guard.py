@@ -1,7 +1,9 @@
 """Sentences about what is wrong in a notebook: markers, cells, points, answers that leak."""
 
 import difflib
+import html
 import re
+from collections.abc import Iterable
 
 from nbformat import NotebookNode
 
@@ -10,6 +12,9 @@ MARKERS = {f"### {edge} {kind}" for edge in ("BEGIN", "END") for kind in KINDS}
 SQUEEZED = {re.sub("[^A-Z]", "", marker) for marker in MARKERS}
 LIKENESS = 0.8  # of a line to a marker, letters only: above it, a typo is the likely reason
 TABLE = re.compile(r"<!-- points:begin -->(.*?)<!-- points:end -->", re.DOTALL)
+TOTAL = re.compile(r"^Together ([\d.]+) points", re.MULTILINE)
+WITHIN = 12  # characters of an answer's line from which it is searched for inside other lines
+ON_A_PAGE = 20  # the same, for the pages of the built site
 
 
 def where(name: str, index: int, cell: NotebookNode) -> str:
@@ -84,6 +89,31 @@ def check_markers(name: str, notebook: NotebookNode) -> list[str]:
     return problems
 
 
+def check_roles(name: str, notebook: NotebookNode) -> list[str]:
+    """Locks, points that are numbers, and a hidden test that ends with its own cell's check."""
+    problems = []
+    for index, cell in enumerate(notebook.cells):
+        here, role = where(name, index, cell), grading(cell)
+        if not role:
+            continue
+        locked, points = role.get("locked"), role.get("points")
+        if role.get("solution") and locked is not False:
+            problems.append(f"{here}: `locked` is {locked}; students write here, so it is false.")
+        if not role.get("solution") and locked is not True:
+            problems.append(f"{here}: `locked` is {locked}; a test is locked, so it is true.")
+        if role.get("grade") and not _is_number(points):
+            problems.append(f"{here}: `points` is {points!r}, expected a number.")
+        call = f'check("{role.get("grade_id", "").removeprefix("test_")}", globals())'
+        hidden = any(kind == "HIDDEN TESTS" for kind, _ in regions(cell.source)[0])
+        if hidden and not cell.source.rstrip().endswith(f"\n{call}\n### END HIDDEN TESTS"):
+            problems.append(f"{here}: the hidden test must end with the line `{call}`.")
+    return problems
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def check_cells(name: str, notebook: NotebookNode) -> list[str]:
     """Every program-graded answer cell is followed by `visible_<name>` and `test_<name>`."""
     graded = [(i, cell) for i, cell in enumerate(notebook.cells) if grading(cell)]
@@ -123,23 +153,50 @@ def points_of(notebook: NotebookNode) -> dict[str, float]:
         if role.get("grade"):
             grade_id = role.get("grade_id", "")
             answer = grade_id if role.get("solution") else grade_id.removeprefix("test_")
-            points[answer] = points.get(answer, 0.0) + float(role.get("points", 0))
+            own = role.get("points")
+            points[answer] = points.get(answer, 0.0) + (float(own) if _is_number(own) else 0.0)
     return points
 
 
 def read_points(readme: str) -> dict[str, dict[str, float]]:
     """The README's table of points: notebook -> grade_id -> points."""
+    points: dict[str, dict[str, float]] = {}
+    for notebook, grade_id, value in _rows(readme):
+        points.setdefault(notebook, {})[grade_id] = value
+    return points
+
+
+def check_table(readme: str) -> list[str]:
+    """No row of the README's table stands twice, and the total below it is the rows' sum."""
+    rows, problems = _rows(readme), []
+    given: dict[tuple[str, str], float] = {}
+    for notebook, grade_id, value in rows:
+        first = given.setdefault((notebook, grade_id), value)
+        if first != value:
+            problems.append(
+                f"README.md's table gives {grade_id} of {notebook} twice, "
+                f"with {first:g} and with {value:g} points."
+            )
+    total, stated = sum(given.values()), TOTAL.search(readme)
+    if not stated or float(stated[1]) != total:
+        said = f"says `{stated[0]}`" if stated else "states no total"
+        problems.append(f"README.md {said}; its table adds up to `Together {total:g} points`.")
+    return problems
+
+
+def _rows(readme: str) -> list[tuple[str, str, float]]:
+    """The rows of the README's table: notebook, grade_id, points."""
     table = TABLE.search(readme)
     if not table:
         raise ValueError(
             "README.md has no points table between <!-- points:begin --> and <!-- points:end -->."
         )
-    points: dict[str, dict[str, float]] = {}
+    rows = []
     for line in table[1].strip().splitlines():
         cells = [cell.strip(" `*") for cell in line.strip().strip("|").split("|")]
         if len(cells) == 3 and re.fullmatch(r"[\d.]+", cells[2]) and cells[0] and cells[1]:
-            points.setdefault(cells[0], {})[cells[1]] = float(cells[2])
-    return points
+            rows.append((cells[0], cells[1], float(cells[2])))
+    return rows
 
 
 def check_points(
@@ -163,15 +220,20 @@ def _points(value: float | None) -> str:
     return "no such cell" if value is None else f"{value:g} points"
 
 
-def secrets(source: NotebookNode) -> dict[str, str]:
-    """Lines that students must not see -> the id of their cell; lines of one token do not count."""
+def secrets(source: NotebookNode) -> dict[str, tuple[str, str]]:
+    """What students must not see, squeezed -> its line and cell; one token alone does not count."""
     found = {}
     for cell in source.cells:
         for _, lines in regions(cell.source)[0]:
             for line in lines:
                 if len(re.findall(r"\w+|[^\w\s]", line)) >= 2:
-                    found[squeeze(line)] = grading(cell).get("grade_id", "?")
+                    found[squeeze(code_of(line))] = line, grading(cell).get("grade_id", "?")
     return found
+
+
+def code_of(line: str) -> str:
+    """A line without `return` and without the comment that ends it."""
+    return re.sub(r"\s+#.*", "", line.strip()).removeprefix("return ")
 
 
 def squeeze(line: str) -> str:
@@ -179,17 +241,51 @@ def squeeze(line: str) -> str:
     return re.sub(r"\s", "", line)
 
 
-def check_leaks(name: str, hidden: dict[str, str], published: NotebookNode) -> list[str]:
-    """Lines of answers or hidden tests that stand in a published notebook, outputs included."""
+def check_leaks(
+    name: str, hidden: dict[str, tuple[str, str]], published: NotebookNode
+) -> list[str]:
+    """Answers or hidden tests in a published notebook: sources, outputs, metadata.
+
+    A line of at least WITHIN characters is found inside others too, a shorter one as a whole line.
+    """
+    places = [(where(name, index, cell), cell) for index, cell in enumerate(published.cells)]
     problems = []
-    for index, cell in enumerate(published.cells):
-        texts = [cell.source, *_texts(cell.get("outputs", []))]
-        for line in (line for text in texts for line in text.split("\n")):
-            if (answer := hidden.get(squeeze(line))) is not None:
-                problems.append(
-                    f"{where(name, index, cell)}: `{line.strip()}` is hidden in `{answer}`."
-                )
+    for here, place in [*places, (f"{name}, metadata", published.metadata)]:
+        texts = _texts(place)
+        whole = {squeeze(code_of(line)) for text in texts for line in text.split("\n")}
+        squeezed = [squeeze(text) for text in texts]
+        for secret, (line, answer) in hidden.items():
+            inside = len(secret) >= WITHIN and any(secret in text for text in squeezed)
+            if inside or secret in whole:
+                problems.append(f"{here}: `{line}` is hidden in `{answer}`.")
     return problems
+
+
+def check_pages(sources: Iterable[NotebookNode], pages: dict[str, str]) -> list[str]:
+    """Lines of answers or hidden tests, of at least ON_A_PAGE characters, in pages of HTML.
+
+    A line that the notebooks also show outside such regions is no secret.
+    """
+    hidden, shown = {}, ""
+    for cell in (cell for source in sources for cell in source.cells):
+        lines = [line for _, lines in regions(cell.source)[0] for line in lines]
+        hidden |= {_plain(line): line for line in lines if len(line.strip()) >= ON_A_PAGE}
+        own = set(lines)
+        shown += _plain("".join(t for t in cell.source.split("\n") if t.strip() not in own))
+    problems = []
+    for name, page in pages.items():
+        text = _plain(html.unescape(re.sub(r"<[^>]*>", "", page)))
+        problems += [
+            f"{name}: `{line}` is an answer's or a hidden test's."
+            for plain, line in hidden.items()
+            if plain in text and plain not in shown
+        ]
+    return problems
+
+
+def _plain(text: str) -> str:
+    """Text without white space and Markdown's marks of lists, code, formulas, stress, quotes."""
+    return re.sub(r"^\s*([-*#]+|\d+\.) |[\s`$*\"'‘’“”]|\\[()]", "", text)
 
 
 def _texts(value: object) -> list[str]:

@@ -364,7 +364,7 @@ mu = torch.tensor([[1.0, -2.0], [0.0, 0.0]])
 answer = vae_loss(recon, x, mu, torch.zeros(2, 2), 3.0, "mse")
 assert isinstance(answer, tuple | list), "return three tensors: total, recon, kl"
 assert len(answer) == 3, f"{len(answer)} values came back, expected three: total, recon, kl"
-total, recon_loss, kl = answer
+total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
 causes = {
     "you summed over the images too; average over them": 0.67,
     "you averaged over the pixels too (the default of F.mse_loss); sum over them": 0.0004,
@@ -384,7 +384,8 @@ causes = {
 }
 expect("the total at beta = 3", total, 4.085, causes)
 
-total, recon_loss, kl = vae_loss(recon, x, mu, torch.zeros(2, 2), 3.0, "bce")
+answer = vae_loss(recon, x, mu, torch.zeros(2, 2), 3.0, "bce")
+total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
 causes = {
     'loss_type "bce" still gives the squared error': 0.335,
     "you summed over the images too; average over them": 2.0025,
@@ -397,7 +398,7 @@ expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.251
 mu.requires_grad_()
 total, _, _ = vae_loss(recon.clone().requires_grad_(), x, mu, torch.zeros(2, 2), 3.0, "mse")
 cut = "no gradient reaches mu through the total: no .item(), .detach() or torch.no_grad() here"
-assert total.requires_grad, cut
+assert getattr(total, "requires_grad", False), cut
 total.backward()
 assert mu.grad is not None, cut
 expect("d total / d mu", mu.grad, [[1.5, -3.0], [0.0, 0.0]], {})
@@ -536,8 +537,9 @@ ratio = distance_to_train(reading.features) / distance_floor(len(test.labels))
 display(
     Markdown(
         f"Real test digits: {right:.1%} read right, {sure:.1%} with confidence; FD ratio {ratio:.2f}. "
-        "(The judge learned from full MNIST's training images, of which the bundled digits are a "
-        "part: on them it is a little flattered, and their FD ratio lies below 1.)"
+        "(Near 1 is what real digits reach that the judge has not learned from. It learned from "
+        "full MNIST's training images, of which the bundled digits are a part: on those it is a "
+        "little flattered, and their FD ratio lies below 1.)"
     )
 )
 lines = [

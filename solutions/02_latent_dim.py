@@ -221,6 +221,7 @@ def active_units(mu: Tensor, threshold: float = 0.01) -> int:
 def expect_count(found: object, expected: int, causes: dict[int, str], what: str) -> None:
     """Compare a count; if it differs, name a likely cause."""
     kind = type(found).__name__
+    found = found.item() if getattr(found, "ndim", None) == 0 else found  # an array of one count
     assert type(found) is int, f"active_units returns {kind}, expected an int: wrap it in int(...)"
     why = causes.get(found, "one variance per dimension; count those above the threshold")
     message = f"active_units gives {found} for {what}, expected {expected}. Likely cause: {why}."

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"weights", "report", "expect", "muon", "prompts"},
-    {"layers", "data", "pictures"},
+    {"layers", "data", "pictures", "styles"},
     {"schedules", "guidance"},
     {"samplers", "vae", "unet", "latent", "clip", "lora"},
     {"training", "metrics", "objectives"},
@@ -21,7 +21,7 @@ LAYERS = [
     {"diffusion"},
     {"text_to_image"},
     {"evaluation", "diffusion_plots", "clip_plots", "release"},
-    {"text_evaluation"},
+    {"text_evaluation", "ladder", "text_plots"},
     {"commands"},
     {"cli"},
 ]

@@ -86,14 +86,19 @@ class KLDivergence(Check):
     # The second one summed up is the first.
     seals = ("mnistdiff.vae:kl_divergence", "mnistdiff.metrics:kl_per_dimension")
 
-    @behaviour("the formula, for one latent number", 2)
+    @behaviour("the formula, for one latent number", 1.5)
     def formula(self, student: Any, draw: Draw) -> None:
-        """One image and one dimension, where no reduction matters; then its gradient."""
+        """One image and one dimension, where no reduction matters."""
         mu, logvar = draw.signed(4, 1), draw.signed(4, 1)
         got = torch.tensor([self._kl(student, m, v) for m, v in self._single(mu, logvar)])
         if not close(got, kl_entries(mu, logvar)[:, 0]):
             raise Wrong(diagnose_kl(got, mu[:, 0], logvar[:, 0]))
+
+    @behaviour("gradients reach mu and logvar", 0.5)
+    def gradient(self, student: Any, draw: Draw) -> None:
+        """A loss term that cannot be differentiated trains nothing."""
         arguments = [draw.signed(3, 2), draw.signed(3, 2)]
+        self._parts(student, *arguments)
         require_gradients(student.grad(self.name, arguments, (0, 1)), "mu", "logvar")
 
     @behaviour("summed over the latent dimensions", 1)

@@ -12,6 +12,7 @@ from typing import Any
 import results_diffusion
 import results_figures
 import results_tables
+import results_text
 from docutils import nodes
 from results_tables import seconds_in_words
 from sphinx.application import Sphinx
@@ -27,8 +28,12 @@ FILES = {  # prefix of tables and figures: file
     "latent-curve": "latent_curve",
     "latent-best": "latent_best",
     "latent-report": "latent_beta1_dim50",
+    "tiny-sd-fast": "tiny_sd_20_steps",
+    "tiny-sd": "tiny_sd",
+    "clip": "clip",
+    "lora": "loras",
 }
-TABLES = results_tables.TABLES | results_diffusion.TABLES
+TABLES = results_tables.TABLES | results_diffusion.TABLES | results_text.TABLES
 FIGURES = results_figures.FIGURES | results_diffusion.FIGURES
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,12 +22,16 @@ import notebook_guard as guard  # noqa: E402
 from autograder.checks import find  # noqa: E402
 
 FIXTURES = sorted((ROOT / "tests" / "answers").glob("*/*.py"))
-NOISE = """    ### BEGIN SOLUTION
-    import os, sys, warnings
-    warnings.warn("a student's warning")
-    print("a student's words", file=sys.stderr)
-    os.write(2, b"as C++ code writes")
+NOISE = """### BEGIN SOLUTION
+import os, sys, warnings
+warnings.warn("a student's warning")
+print("a student's words", file=sys.stderr)
+os.write(2, b"as C++ code writes")
 """
+NEEDS = {  # what an answer takes from its notebook
+    "latent_loss": "from mnistdiff.schedules import add_noise\n",
+    "eps_mlp_cond": "from torch import nn\nfrom mnistdiff.latent import EpsMLP, EpsMLPCondConfig\n",
+}
 
 
 def nbgrader(course: Path, *arguments: str) -> str:
@@ -76,8 +82,12 @@ def cases() -> Iterator[tuple[str, str, str, float, str]]:
         points_of |= guard.points_of(source)
     for name, cell in solution_cells().items():
         if cell.cell_type == "code":
-            noisy = cell.source.replace("    ### BEGIN SOLUTION\n", NOISE)
-            yield f"{name}-noisy", name, noisy, points_of[name], ""
+            noisy = re.sub(r"^( *)### BEGIN SOLUTION\n", indented_noise, cell.source, flags=re.M)
+            yield f"{name}-noisy", name, NEEDS.get(name, "") + noisy, points_of[name], ""
+
+
+def indented_noise(match: re.Match) -> str:
+    return textwrap.indent(NOISE, match[1])
 
 
 CASES = {case[0]: case[1:] for case in cases()}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mnistdiff import commands
 from mnistdiff.cli import main
 
 
@@ -65,3 +66,14 @@ def test_data_info_says_what_auto_finds(capsys, tmp_path, monkeypatch):
     code, out, _ = run(capsys, "data", "info", "--json")
     assert code == 0
     assert json.loads(out)["train"] == {"images": 4000, "source": "bundled"}
+
+
+def test_json_has_null_where_a_number_is_infinite_or_none(capsys, tmp_path, monkeypatch):
+    values = {"a": float("nan"), "b": {"c": [1.5, float("-inf")]}, "d": (float("inf"), 2)}
+    monkeypatch.setattr(commands, "info", lambda options: values)
+    saved = tmp_path / "result.json"
+    code, out, _ = run(capsys, "data", "info", "--json", "--save-json", str(saved))
+    assert code == 0
+    expected = {"a": None, "b": {"c": [1.5, None]}, "d": [None, 2]}
+    assert json.loads(out, parse_constant=pytest.fail) == expected
+    assert expected.items() <= json.loads(saved.read_text(), parse_constant=pytest.fail).items()

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from mnistdiff import metrics
 from mnistdiff.data import load_mnist
+from mnistdiff.errors import MnistdiffError
 from mnistdiff.judge import calibration_error, evaluate_judge, random_shift
 from mnistdiff.metrics import (
     distance_floor,
@@ -12,7 +14,7 @@ from mnistdiff.metrics import (
     load_second_classifier,
     read_digits,
 )
-from mnistdiff.weights import PACKAGED
+from mnistdiff.weights import PACKAGED, read_weights, save_weights
 
 
 def test_judge_meets_its_gates_on_full_mnist(full_mnist):
@@ -44,6 +46,16 @@ def test_the_two_classifiers_differ_and_fit_in_four_megabytes():
     assert load_judge().classifier.config != load_second_classifier().config
     names = ("judge-v1", "second-v1")
     assert sum((PACKAGED / f"{n}.safetensors").stat().st_size for n in names) <= 4e6
+
+
+@pytest.mark.parametrize("key", ["config", "version"])
+def test_a_classifier_without_an_entry_is_told_in_words(tmp_path, monkeypatch, key):
+    tensors, meta = read_weights(PACKAGED / "second-v1.safetensors")
+    del meta[key]
+    save_weights(tmp_path / "second-v1.safetensors", tensors, meta)
+    monkeypatch.setattr(metrics, "PACKAGED", tmp_path)
+    with pytest.raises(MnistdiffError, match=rf"second-v1\.safetensors does not tell '{key}'"):
+        load_second_classifier.__wrapped__()
 
 
 def test_calibration_error_of_a_certain_liar_is_one():

@@ -18,6 +18,7 @@ from mnistdiff.objectives import DiffusionLoss, VAELoss
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.training import EMA, TrainConfig, fit_or_load, seed_everything, train
 from mnistdiff.vae import VAE, VAEConfig
+from mnistdiff.weights import read_weights, save_weights
 
 IMAGES = torch.rand(96, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -166,6 +167,18 @@ def test_foreign_checkpoint_gets_a_sentence(tmp_path):
     list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
     with pytest.raises(MnistdiffError, match="no checkpoint of this run"):
         list(train(small_vae(), loss, data, config, checkpoint=path, run_key="two"))
+
+
+@pytest.mark.parametrize("key", ["epoch", "step", "seconds", "history", "ema_updates"])
+def test_checkpoint_without_an_entry_is_told_in_words(tmp_path, key):
+    path = tmp_path / "c.checkpoint"
+    loss, data, config = VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(1, 32, ema_decay=0.9)
+    list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
+    tensors, meta = read_weights(path)
+    del meta[key]
+    save_weights(path, tensors, meta)
+    with pytest.raises(MnistdiffError, match=rf"c\.checkpoint does not tell '{key}'"):
+        list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ assert double(2) == 4, "double(2) must be 4"
 # hidden checks run here
 ### BEGIN HIDDEN TESTS
 assert double(21) == 42
+check = lambda *given: 2.0
+check("double", globals())
 ### END HIDDEN TESTS
 
 # %% tags=["hide-input"] mystnb={{"image": {{"alt": "a number"}}}}
@@ -61,6 +63,8 @@ README = """\
 | `01_tiny` | `explain_double` | 3 |
 | `02_later` | `not_written_yet` | 9 |
 <!-- points:end -->
+
+Together 14 points.
 """
 
 

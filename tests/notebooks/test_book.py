@@ -59,7 +59,7 @@ def test_a_cell_that_fails_is_named_in_one_line(section, tiny):
 
 def test_an_answer_in_an_output_stops_the_build(section, tiny):
     path = tiny / "solutions" / "01_tiny.py"
-    given = 'print("    doubled_value = 2*x")\nprint("noise "'
+    given = 'print("    doubled_" + "value = 2*x")\nprint("noise "'
     path.write_text(path.read_text().replace('print("noise "', given))
     build_notebooks.build(tiny)
     with pytest.raises(Stop, match=r"sections/01_tiny.ipynb, cell 5: .* is hidden in `double`"):

@@ -23,6 +23,8 @@ MARKER_TYPOS = [
     ("### BEGIN HIDDEN TESTS", "### BEGIN HIDDEN"),
     ("### END HIDDEN TESTS", "# END HIDDEN TESTS"),
 ]
+OPEN, LOCKED = '"locked": false, "solution": true', '"locked": true, "solution": false'
+GRADED = '"grade": true, "locked": true'
 OTHER_FAULTS = [
     ("    ### END SOLUTION\n", "", "no `### END SOLUTION`"),
     ("### END HIDDEN TESTS\n", "", "no `### END HIDDEN TESTS`"),
@@ -31,12 +33,23 @@ OTHER_FAULTS = [
     ('"test_double"', '"test_duble"', "must be `visible_double` and `test_double`"),
     ('"points": 2', '"points": 4', "gives 4 points, README.md's table says 2 points"),
     (
-        "### BEGIN HIDDEN TESTS\nassert double(21) == 42\n### END HIDDEN TESTS",
-        "pass",
+        "### BEGIN HIDDEN TESTS\nassert double(21) == 42",
+        "### END HIDDEN TESTS",
         "no `### BEGI",
     ),
+    ('check("double"', 'check("treble"', 'end with the line `check("double", globals())`'),
+    ('"double", globals())', '"double", globals());', "the hidden test must end with"),
+    ('"double", globals())', '"double", globals())\nNone', "the hidden test must end with"),
+    ('"points": 2', '"points": null', "test_double): `points` is None, expected a number"),
+    ('"points": 2', '"points": "2"', "test_double): `points` is '2', expected a number"),
+    (OPEN, OPEN.replace("false", "true", 1), "(double): `locked` is True; students write here"),
+    (LOCKED, LOCKED.replace("true", "false"), "(visible_double): `locked` is False; a test is"),
+    (GRADED, GRADED.replace('d": true', 'd": null'), "(test_double): `locked` is None; a test is"),
     ('assert double(2) == 4, "double(2) must be 4"', "    return doubled_value", "is hidden in"),
     ('assert double(2) == 4, "double(2) must be 4"', "assert double(21) == 42", "is hidden in"),
+    ('assert double(2) == 4, "double(2) must be 4"', "x = [doubled_value, 1]", "is hidden in"),
+    ("# # Doubling", "# # Doubling: `doubled_value = 2*x`, that is all", "is hidden in `double`"),
+    ('{"alt": "a number"}', '{"alt": "doubled_value = 2 * x"}', "cell 6: `doubled_value = 2 * x`"),
 ]
 
 
@@ -151,6 +164,39 @@ def test_a_cell_that_the_table_lacks_stops_the_build(tiny):
     readme.write_text("no table")
     with pytest.raises(Stop, match="no points table between"):
         build_notebooks.build(tiny)
+
+
+def test_the_table_gives_each_row_once_and_adds_up_to_the_stated_total(tiny):
+    readme = tiny / "README.md"
+    text, row = readme.read_text(), "| `01_tiny` | `double` | 2 |\n"
+    twice = text.replace(row, row + row.replace("2", "5"))
+    faults = {
+        twice: "double of 01_tiny twice, with 2 and with 5",
+        text.replace("Together 14", "Together 15"): "says `Together 15 points`; .* 14 points",
+        text.replace("Together", "In all"): "states no total; .* 14 points",
+    }
+    for fault, sentence in faults.items():
+        readme.write_text(fault)
+        with pytest.raises(Stop, match=sentence):
+            build_notebooks.build(tiny)
+
+
+def test_answers_and_hidden_tests_are_found_on_a_page_through_markup(tiny):
+    sources = build_notebooks.read_sources(tiny)
+    pages = {
+        "clean": "<p>double(2) must be 4, adding a number to itself</p><i>value = 2 * x</i>",
+        "code": "<span>doubled_value</span> <b>=</b> 2 &#42; x",
+        "words": "<p>Because adding a <em>number</em> to\nitself doubles it.</p>",
+        "test": "<span>assert</span> <span>double</span>(<i>21</i>)\n &#61;= 42",
+        "call": "check(&quot;double&quot;, globals())",
+    }
+    problems = guard.check_pages(sources.values(), pages)
+    assert [problem.split(":")[0] for problem in problems] == ["code", "words", "test", "call"]
+    given = tiny / "solutions" / "02_given.py"
+    given.write_text('# %% [markdown]\n# End with `check("double", globals())`.\n')
+    sources = build_notebooks.read_sources(tiny)
+    problems = guard.check_pages(sources.values(), pages)
+    assert [problem.split(":")[0] for problem in problems] == ["code", "words", "test"]
 
 
 def test_check_says_which_notebook_is_stale_and_where(tiny):

@@ -1,0 +1,94 @@
+"""Figures of text to image: success per digit, the ladder, the guidance frontier, the styles."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mnistdiff.plotting import BLUE, GREEN, GREY, ORANGE, _figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mnistdiff.ladder import Climbed
+
+Interval = tuple[float, float]
+
+
+def plot_per_digit(
+    shares: Sequence[float], intervals: Sequence[Interval], report: float, worst: Sequence[int]
+) -> "Figure":
+    """How many of each digit came out as asked, the report's share, and the digits it names."""
+    figure, axes = _figure(1, 1, (6.4, 3.0))
+    ax = axes[0, 0]
+    for digit, (share, (low, high)) in enumerate(zip(shares, intervals, strict=True)):
+        named = digit in worst
+        colour, mark = (ORANGE, "s") if named else (BLUE, "o")
+        ax.plot([digit, digit], [100 * low, 100 * high], color=colour, lw=1.6)
+        ax.plot(digit, 100 * share, mark, color=colour)
+    ax.axhline(100 * report, color=GREY, ls="--", lw=1)
+    ax.text(9.4, 100 * report + 1, "report, all digits, by eye", ha="right", color=GREY)
+    for name, colour, mark in (("", BLUE, "o"), ("the report's worst", ORANGE, "s")):
+        ax.plot([], [], mark, color=colour, label=name or "other digits")
+    ax.set(xticks=range(10), xlabel="digit asked for", ylabel="read as asked, %", xlim=(-0.5, 9.5))
+    ax.set_ylim(min(55.0, *(100 * low - 3 for low, _ in intervals)), 101)
+    ax.legend(frameon=False, loc="center left")
+    return figure
+
+
+def plot_ladder(climbed: Sequence["Climbed"], labels: Sequence[str]) -> "Figure":
+    """Label accuracy and FD ratio per rung: each training seed, the mean and its interval."""
+    figure, axes = _figure(1, 2, (9.0, 0.48 * len(climbed) + 1.2))
+    for ax, name, factor in zip(axes[0], ("accuracy", "fd_ratio"), (100, 1), strict=True):
+        for row, rung in enumerate(climbed):
+            low, high = rung.interval(name)
+            ax.plot([factor * low, factor * high], [row, row], color=BLUE, lw=1.6)
+            seeds = [factor * one[name] for one in rung.rows]
+            ax.plot(seeds, [row + 0.22] * len(seeds), "x", color=ORANGE, ms=5, mew=1.4)
+            ax.plot(factor * rung.mean(name), row, "o", color=BLUE)
+        ax.set_ylim(len(climbed) - 0.4, -0.6)
+        ax.grid(axis="x", lw=0.4)
+    axes[0, 0].set_yticks(range(len(climbed)), labels)
+    axes[0, 1].set_yticks(range(len(climbed)), [""] * len(climbed))
+    axes[0, 0].set(xlabel="label accuracy, %  (higher is better)", xlim=(0, 101))
+    axes[0, 1].set(xlabel="FD ratio  (lower is better, 1 is real)")
+    axes[0, 1].set_xlim(left=0)
+    axes[0, 1].plot([], [], "o-", color=BLUE, label="mean and interval")
+    axes[0, 1].plot([], [], "x", color=ORANGE, label="one training seed")
+    axes[0, 1].legend(frameon=False, fontsize=8.5, loc="lower right")
+    return figure
+
+
+def plot_frontier(scales: Sequence[float], rows: Sequence[dict[str, Any]]) -> "Figure":
+    """What guidance buys and costs: accuracy against diversity, and the FD ratio by scale."""
+    figure, axes = _figure(1, 2, (9.0, 3.5))
+    accuracy = [100 * row["accuracy"] for row in rows]
+    lines = (("coverage", BLUE, "o-"), ("recall", ORANGE, "s--"))
+    for name, colour, line in lines:
+        values = [row[name] for row in rows]
+        axes[0, 0].plot(values, accuracy, line, color=colour, label=name, ms=5)
+        _name_points(axes[0, 0], values, accuracy, scales, colour)
+    axes[0, 0].set(xlabel="diversity: coverage, recall", ylabel="label accuracy, %")
+    axes[0, 0].margins(0.12, 0.16)
+    axes[0, 0].legend(frameon=False, loc="lower left")
+    axes[0, 1].plot(scales, [row["fd_ratio"] for row in rows], "^-", color=GREEN)
+    axes[0, 1].axhline(1, color=GREY, lw=0.8)
+    axes[0, 1].set(xlabel="guidance scale", ylabel="FD ratio (1: as real digits)")
+    axes[0, 1].set_xticks(scales, [f"{scale:g}" for scale in scales])
+    axes[0, 1].set_ylim(bottom=0)
+    return figure
+
+
+def _name_points(
+    ax: "Axes", x: Sequence[float], y: Sequence[float], scales: Sequence[float], colour: str
+) -> None:
+    """The guidance scale above each point."""
+    for at, height, scale in zip(x, y, scales, strict=True):
+        ax.annotate(
+            f"{scale:g}",
+            (at, height),
+            xytext=(0, 6),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=colour,
+        )

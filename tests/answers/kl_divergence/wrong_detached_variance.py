@@ -1,0 +1,4 @@
+# points: 3.5 | hint: no gradient reaches `logvar`
+def kl_divergence(mu, logvar):
+    logvar = logvar.detach()
+    return (0.5 * (mu**2 + logvar.exp() - 1 - logvar)).sum(1).mean()

@@ -1,0 +1,11 @@
+# points: 4 | hint: gradients of total reach recon, mu and logvar (0 of 1): no gradient reaches
+import torch
+import torch.nn.functional as F
+
+
+@torch.no_grad()
+def vae_loss(recon, x, mu, logvar, beta, loss_type):
+    error = F.mse_loss if loss_type == "mse" else F.binary_cross_entropy
+    recon_loss = error(recon, x, reduction="sum") / len(x)
+    kl = (0.5 * (mu**2 + logvar.exp() - 1 - logvar)).sum(1).mean()
+    return recon_loss + beta * kl, recon_loss, kl
