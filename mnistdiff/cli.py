@@ -37,13 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mnistdiff", description=__doc__.splitlines()[0])
-    verbs = parser.add_subparsers(required=True, metavar="data | train | eval | sample")
+    verbs = parser.add_subparsers(required=True, metavar="data | train | eval | sample | comfyui")
     data = verbs.add_parser("data", help="full MNIST on this machine").add_subparsers(required=True)
     _command(data, "download", commands.download)
     _command(data, "info", commands.info)
     _add_train(verbs.add_parser("train", help="train a model").add_subparsers(required=True))
     _add_eval(verbs.add_parser("eval", help="evaluate a model").add_subparsers(required=True))
     _add_sample(verbs)
+    _add_comfyui(verbs.add_parser("comfyui", help="the node pack").add_subparsers(required=True))
     return parser
 
 
@@ -120,6 +121,15 @@ def _add_sample(verbs: Any) -> None:
     )  # fmt: skip
     sample.add_argument("-o", "--output", type=Path, default=Path("digits.png"))
     sample.add_argument("--scale", type=int, default=1, help="enlarge each pixel (default 1)")
+
+
+def _add_comfyui(comfyui: Any) -> None:
+    install = _command(comfyui, "install", commands.comfyui_install)
+    install.add_argument("path", type=Path, help="the folder that holds ComfyUI's main.py")
+    run = _command(comfyui, "run", commands.comfyui_run)
+    run.add_argument("workflow", help="an API-format file, or basic or lora")
+    run.add_argument("--server", help="address of a running ComfyUI (default: run here)")
+    run.add_argument("-o", "--output", type=Path, default=Path("workflow.png"))
 
 
 def _add_sampler(command: argparse.ArgumentParser) -> None:

@@ -212,3 +212,22 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
     ).images
     save_grid(options.output, images, options.n, options.scale)
     return {"image": str(options.output), "prompts": options.prompt, "seed": options.seed}
+
+
+def comfyui_install(options: argparse.Namespace) -> dict[str, Any]:
+    """Link the node pack into a ComfyUI."""
+    from mnistdiff.comfyui.install import install
+
+    return {"linked": str(install(options.path))}
+
+
+def comfyui_run(options: argparse.Namespace) -> dict[str, Any]:
+    """Run an API-format workflow, here or on a ComfyUI server, and write its images."""
+    from mnistdiff.comfyui.workflow import run_workflow
+    from mnistdiff.pictures import save_grid
+    from mnistdiff.weights import check_writable
+
+    check_writable(options.output)
+    images = run_workflow(options.workflow, server=options.server)
+    save_grid(options.output, images, len(images))
+    return {"image": str(options.output), "images": len(images)}

@@ -47,7 +47,7 @@ class Rung:
 def _ladder() -> tuple[Rung, ...]:
     changes: tuple[dict[str, Any], ...] = (
         {"name": "latent scaling", "scaled": True},
-        {"name": "weight averaging (EMA)", "ema_decay": 0.999},
+        {"name": "weight averaging (EMA)", "ema_decay": 0.99},
         {"name": "adaptive normalisation", "adaptive": True},
         {"name": "smaller beta (0.01)", "beta": 0.01},
         {"name": "guidance", "cond_drop_prob": 0.1, "guidance_scale": GUIDED},
@@ -135,7 +135,7 @@ def fit_rung(
     seed_everything(seed)
     # two widths, so that both have about the same number of weights
     width = profile.ladder_width if rung.adaptive else 3 * profile.ladder_width // 2
-    config = EpsMLPCondConfig(LATENT_DIM, width, cond_dim=bank.shape[2])
+    config = EpsMLPCondConfig(LATENT_DIM, width, blocks=2, cond_dim=bank.shape[2])
     network = (EpsMLPCond if rung.adaptive else PlainMLP)(config).to(default_device())
     loss = PromptedNoiseLoss(NoiseSchedule(linear_beta_schedule()), bank, rung.cond_drop_prob)
     fit_or_load(
@@ -146,7 +146,7 @@ def fit_rung(
         TrainConfig(
             profile.ladder_epochs,
             profile.latent_batch_size,
-            1e-3,
+            3e-3,
             seed=seed,
             ema_decay=rung.ema_decay,
         ),

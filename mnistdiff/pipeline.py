@@ -34,6 +34,7 @@ SAMPLERS = {
     "dpmpp_2m": sample_dpmpp_2m,
     "heun": sample_heun,
 }
+LORAS = PACKAGED / "loras"  # a folder of their own, which ComfyUI lists
 GUIDANCE_SCALE = 1.5  # chosen with the second classifier
 CHUNK = 250  # images sampled together: larger batches leave the processor's cache
 PARTS = {
@@ -115,7 +116,7 @@ class TextToImagePipeline:
         Calling it again adds on top; a negative strength takes away. Raises MnistdiffError for
         an unknown name and for a LoRA of another network.
         """
-        shipped = {path.stem[5:-3]: path for path in sorted(PACKAGED.glob("lora-*-v1.safetensors"))}
+        shipped = {path.stem.removesuffix("-v1"): path for path in sorted(LORAS.glob("*-v1.*"))}
         path = shipped.get(str(name), Path(name))
         if not path.is_file():
             raise MnistdiffError(

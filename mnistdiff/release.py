@@ -46,10 +46,10 @@ def train_tiny_sd(profile: Profile, folder: Path) -> dict[str, str]:
     written = {path.stem: str(path)}
     for style in STYLES:
         adapters, fit = fit_lora(profile, run.pipeline, style)
-        path = folder / f"lora-{style}-v1.safetensors"
+        path = folder / "loras" / f"{style}-v1.safetensors"
         tensors = {name: value.half() for name, value in adapters.items()}
         save_weights(path, tensors, {"style": style} | _story(fit, profile))
-        written[path.stem] = str(path)
+        written[f"lora-{style}"] = str(path)
     return written
 
 

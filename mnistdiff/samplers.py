@@ -216,6 +216,7 @@ def sample_dpmpp_2m(
     guidance_scale: float = 1.0,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
+    timesteps: Sequence[int] | None = None,
     noise: Tensor | None = None,
 ) -> Float[Tensor, "..."]:
     """DPM-Solver++(2M), deterministic (Lu et al., 2022, algorithm 2): one evaluation per step.
@@ -225,7 +226,8 @@ def sample_dpmpp_2m(
     than 0.
     """
     _refuse_eta(eta, "DPM-Solver++")
-    timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)
+    if timesteps is None:
+        timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)
     abar = _abar(schedule, timesteps)
     half_log_snr = [0.5 * math.log(a / (1 - a)) for a in abar[:-1]] + [math.inf]
     length = [after - before for before, after in pairwise(half_log_snr)]
@@ -258,6 +260,7 @@ def sample_heun(
     guidance_scale: float = 1.0,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
+    timesteps: Sequence[int] | None = None,
     noise: Tensor | None = None,
 ) -> Float[Tensor, "..."]:
     """Heun's second-order method on dx/dphi = v, with cos(phi) = sqrt(abar).
@@ -269,7 +272,8 @@ def sample_heun(
     _refuse_eta(eta, "Heun")
     spacing = "trailing" if num_inference_steps == 1 else "linspace"
     total = schedule.num_train_timesteps
-    timesteps = inference_timesteps(total, num_inference_steps, spacing)
+    if timesteps is None:
+        timesteps = inference_timesteps(total, num_inference_steps, spacing)
     abar = _abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
     predict = _predictor(model, cond, uncond, guidance_scale)

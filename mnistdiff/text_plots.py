@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mnistdiff.plotting import BLUE, GREEN, GREY, ORANGE, _figure
+from jaxtyping import Float
+from torch import Tensor
+
+from mnistdiff.plotting import BLUE, GREEN, GREY, ORANGE, _figure, _show, tile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,8 +30,8 @@ def plot_per_digit(
         ax.plot(digit, 100 * share, mark, color=colour)
     ax.axhline(100 * report, color=GREY, ls="--", lw=1)
     ax.text(9.4, 100 * report + 1, "report, all digits, by eye", ha="right", color=GREY)
-    for name, colour, mark in (("", BLUE, "o"), ("the report's worst", ORANGE, "s")):
-        ax.plot([], [], mark, color=colour, label=name or "other digits")
+    for name, colour, mark in (("other digits", BLUE, "o"), ("the report's worst", ORANGE, "s")):
+        ax.plot([], [], mark, color=colour, label=name)
     ax.set(xticks=range(10), xlabel="digit asked for", ylabel="read as asked, %", xlim=(-0.5, 9.5))
     ax.set_ylim(min(55.0, *(100 * low - 3 for low, _ in intervals)), 101)
     ax.legend(frameon=False, loc="center left")
@@ -92,3 +95,15 @@ def _name_points(
             fontsize=8.5,
             color=colour,
         )
+
+
+def plot_styles(
+    rows: dict[str, Sequence[Float[Tensor, "n 1 28 28"]]], columns: Sequence[str]
+) -> "Figure":
+    """Ten digits, 0 to 9, per style (a row) and strength (a column)."""
+    figure, axes = _figure(len(rows), len(columns), (2.7 * len(columns) + 0.8, 1.15 * len(rows)))
+    for line, (name, cells) in zip(axes, rows.items(), strict=True):
+        for ax, images, heading in zip(line, cells, columns, strict=True):
+            _show(ax, tile(images[:10], 5), heading if name == next(iter(rows)) else None)
+        line[0].text(-0.04, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
+    return figure

@@ -1,0 +1,206 @@
+"""ComfyUI's API-format graphs: what the nodes are, and sentences about what is wrong in one."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.pipeline import LORAS, NAME
+
+Graph = dict[str, dict[str, Any]]
+SAMPLERS = ("ddim", "euler", "ddpm", "dpmpp_2m")
+SCHEDULERS = ("simple", "ddim_uniform")  # those whose steps are timesteps of our schedule
+BIGGEST = 16_384
+SEEDS = 2**64
+
+
+@dataclass(frozen=True)
+class Input:
+    """A node's input: a type in capitals for links, else "INT", "FLOAT" or "STRING"."""
+
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node takes and gives, as ComfyUI's /object_info tells."""
+
+    inputs: dict[str, Input]
+    outputs: tuple[str, ...]
+
+
+def lora_names() -> tuple[str, ...]:
+    """File names of the LoRAs that ship, as the stock loader lists them."""
+    return tuple(path.name for path in sorted(LORAS.glob("*.safetensors")))
+
+
+def nodes() -> dict[str, Node]:
+    """The nodes that run without ComfyUI: ours, and nine of the stock ones."""
+    link, text = Input, Input("STRING")
+    side, batch = Input("INT", 16, BIGGEST), Input("INT", 1, 4_096)
+    strength = Input("FLOAT", -100, 100)
+    sampler = {
+        "model": link("MODEL"),
+        "seed": Input("INT", 0, SEEDS - 1),
+        "steps": Input("INT", 1, 10_000),
+        "cfg": Input("FLOAT", 0, 100),
+        "sampler_name": Input("CHOICE", choices=SAMPLERS),
+        "scheduler": Input("CHOICE", choices=SCHEDULERS),
+        "positive": link("CONDITIONING"),
+        "negative": link("CONDITIONING"),
+        "latent_image": link("LATENT"),
+        "denoise": Input("FLOAT", 0, 1),
+    }
+    lora = {
+        "model": link("MODEL"),
+        "clip": link("CLIP"),
+        "lora_name": Input("CHOICE", choices=lora_names()),
+        "strength_model": strength,
+        "strength_clip": strength,
+    }
+    model_only = {k: v for k, v in lora.items() if k not in ("clip", "strength_clip")}
+    coded = {"pixels": link("IMAGE"), "vae": link("VAE")}
+    return {
+        "MnistdiffLoader": Node(
+            {"model_name": Input("CHOICE", choices=(NAME,))}, ("MODEL", "CLIP", "VAE")
+        ),
+        "LoraLoader": Node(lora, ("MODEL", "CLIP")),
+        "LoraLoaderModelOnly": Node(model_only, ("MODEL",)),
+        "CLIPTextEncode": Node({"text": text, "clip": link("CLIP")}, ("CONDITIONING",)),
+        "EmptyLatentImage": Node({"width": side, "height": side, "batch_size": batch}, ("LATENT",)),
+        "KSampler": Node(sampler, ("LATENT",)),
+        "VAEDecode": Node({"samples": link("LATENT"), "vae": link("VAE")}, ("IMAGE",)),
+        "VAEEncode": Node(coded, ("LATENT",)),
+        "LoadImage": Node({"image": text}, ("IMAGE", "MASK")),
+        "SaveImage": Node({"images": link("IMAGE"), "filename_prefix": text}, ()),
+        "PreviewImage": Node({"images": link("IMAGE")}, ()),
+    }
+
+
+OUTPUT_NODES = ("SaveImage", "PreviewImage")
+
+
+def load_workflow(path: str | Path) -> Graph:
+    """Read an API-format graph: a file, or one of ours by name ("basic", "lora").
+
+    Raises MnistdiffError for a file that holds none.
+    """
+    own = Path(__file__).parent / "workflows_api" / f"{path}.json"
+    path = own if own.is_file() else Path(path)
+    try:
+        graph = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise MnistdiffError(f"{path} holds no workflow ({error}).") from error
+    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
+        raise MnistdiffError(
+            f"{path} is a workflow as the page draws it; export it with Workflow > Export (API)."
+        )
+    return graph
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input's value is [node, output] rather than a value."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str | int)
+
+
+def place(graph: Graph, name: str) -> str:
+    """Name a node for a person: number and type."""
+    return f"node {name} ({graph[name].get('class_type')})"
+
+
+def check_graph(graph: Graph) -> list[str]:
+    """The order in which to run the nodes that outputs need.
+
+    Raises MnistdiffError, naming node and input, for a graph that cannot run: an unknown node or
+    output, a link of the wrong type, a missing input, a value out of range, a cycle, no output.
+    """
+    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
+        raise MnistdiffError("the workflow is no API-format graph: {number: node, ...}.")
+    known = nodes()
+    for name, node in graph.items():
+        if node.get("class_type") not in known:
+            raise MnistdiffError(
+                f"{place(graph, name)}: there is no such node here; {', '.join(known)} run without "
+                "ComfyUI. Give `server=` the address of a ComfyUI that has it."
+            )
+        if not isinstance(node.get("inputs"), dict):
+            raise MnistdiffError(f"{place(graph, name)}: it has no inputs.")
+        for problem in _wrong_inputs(graph, name, known):
+            raise MnistdiffError(f"{place(graph, name)}, {problem}")
+    outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
+    if not outputs:
+        raise MnistdiffError(f"the workflow shows nothing: add {' or '.join(OUTPUT_NODES)}.")
+    return _order(graph, outputs)
+
+
+def _wrong_inputs(graph: Graph, name: str, known: dict[str, Node]) -> Iterator[str]:
+    node = graph[name]
+    for field, wanted in known[node["class_type"]].inputs.items():
+        if field not in node["inputs"]:
+            yield f"input {field}: it is missing."
+        elif is_link(node["inputs"][field]):
+            yield from _wrong_link(graph, node["inputs"][field], field, wanted, known)
+        else:
+            yield from _wrong_value(node["inputs"][field], field, wanted)
+
+
+def _wrong_link(
+    graph: Graph, link: list, field: str, wanted: Input, known: dict[str, Node]
+) -> Iterator[str]:
+    source, slot = str(link[0]), link[1]
+    if source not in graph:
+        yield f"input {field}: it is linked to node {source}, which is not there."
+        return
+    outputs = known.get(graph[source].get("class_type"), Node({}, ())).outputs
+    if not isinstance(slot, int) or not 0 <= slot < len(outputs):
+        yield f"input {field}: {place(graph, source)} has no output {slot}."
+    elif outputs[slot] != wanted.kind:
+        yield (
+            f"input {field}: it wants {wanted.kind}, but output {slot} of "
+            f"{place(graph, source)} is {outputs[slot]}."
+        )
+
+
+def _wrong_value(value: Any, field: str, wanted: Input) -> Iterator[str]:
+    if wanted.kind == "CHOICE":
+        if value not in wanted.choices:
+            yield f"input {field}: {value!r} is none of {', '.join(wanted.choices)}."
+    elif wanted.kind == "STRING":
+        if not isinstance(value, str):
+            yield f"input {field}: {value!r} is no text."
+    elif wanted.kind in ("INT", "FLOAT"):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        number = whole or (wanted.kind == "FLOAT" and isinstance(value, float))
+        if not number or not wanted.low <= value <= wanted.high:
+            kind = "a whole number" if wanted.kind == "INT" else "a number"
+            yield (
+                f"input {field}: {value!r} must be {kind} from {wanted.low:g} to {wanted.high:g}."
+            )
+    else:
+        yield f"input {field}: it wants a link to a {wanted.kind}, not {value!r}."
+
+
+def _order(graph: Graph, outputs: list[str]) -> list[str]:
+    done: list[str] = []
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in path:
+            circle = " -> ".join([*path[path.index(name) :], name])
+            raise MnistdiffError(f"{place(graph, name)}: the links run in a circle ({circle}).")
+        if name in done:
+            return
+        path.append(name)
+        for value in graph[name]["inputs"].values():
+            if is_link(value):
+                visit(str(value[0]))
+        done.append(path.pop())
+
+    for name in outputs:
+        visit(name)
+    return done

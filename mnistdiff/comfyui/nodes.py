@@ -1,0 +1,41 @@
+"""The pack's one node: it loads tiny-mnist-sd as ComfyUI's own MODEL, CLIP and VAE."""
+
+from typing import Any, ClassVar
+
+from mnistdiff.pipeline import LORAS, NAME, TextToImagePipeline
+
+try:
+    import folder_paths  # ComfyUI's; absent when only `run_workflow` is wanted
+except ModuleNotFoundError:
+    pass
+else:
+    folder_paths.add_model_folder_path("loras", str(LORAS))  # for the stock LoraLoader
+
+
+class MnistdiffLoader:
+    """Loads the shipped weights; everything after it is a stock node."""
+
+    RETURN_TYPES = ("MODEL", "CLIP", "VAE")
+    OUTPUT_TOOLTIPS: ClassVar = (
+        "EpsMLPCond, which predicts the velocity of a latent given time and prompt.",
+        "The text encoder of our CLIP; it knows digits and neutral words.",
+        "The VAE: 64 latent numbers, shaped (16, 2, 2), to 28x28 pixels and back.",
+    )
+    FUNCTION = "load"
+    CATEGORY = "mnistdiff"
+    DESCRIPTION = "tiny-mnist-sd: text to image of handwritten digits. Empty latents are 16x16."
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"model_name": ([NAME], {"tooltip": "Ships with mnistdiff."})}}
+
+    def load(self, model_name: str) -> tuple[Any, Any, Any]:
+        """ComfyUI's objects, built from the pipeline."""
+        from mnistdiff.comfyui.objects import clip_object, model_object, vae_object
+
+        pipeline = TextToImagePipeline.from_pretrained(model_name)
+        return model_object(pipeline), clip_object(pipeline), vae_object(pipeline)
+
+
+NODE_CLASS_MAPPINGS = {"MnistdiffLoader": MnistdiffLoader}
+NODE_DISPLAY_NAME_MAPPINGS = {"MnistdiffLoader": "Load tiny-mnist-sd"}

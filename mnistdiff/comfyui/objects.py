@@ -1,0 +1,173 @@
+"""ComfyUI's MODEL, CLIP and VAE around our networks. Only ComfyUI imports this module."""
+
+from typing import Any
+
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_management
+import comfy.model_patcher
+import comfy.sd
+import comfy.sd1_clip
+import comfy.supported_models_base
+import torch
+from torch import Tensor, nn
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.latent import EpsMLPCond
+from mnistdiff.pipeline import TextToImagePipeline
+from mnistdiff.prompts import words_of
+
+SHAPE = (16, 2, 2)  # of the 64 latent numbers: the stock empty latent of 16x16 pixels fits
+SIDE = 28
+
+
+class TinyLatent(comfy.latent_formats.LatentFormat):
+    """16 channels; `scale_factor` is our scaling_factor."""
+
+    latent_channels = SHAPE[0]
+
+    def __init__(self, scaling_factor: float) -> None:
+        self.scale_factor = scaling_factor
+
+
+class TinyNetwork(EpsMLPCond):
+    """EpsMLPCond on latents of SHAPE, called as ComfyUI calls a U-Net."""
+
+    dtype = torch.float32
+
+    def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, **options: Any) -> Tensor:
+        if tuple(x.shape[1:]) != SHAPE:
+            height, width = x.shape[2] * 8, x.shape[3] * 8
+            raise MnistdiffError(
+                f"the empty latent is {width}x{height} pixels, tiny-mnist-sd wants 16x16. Set "
+                "width and height of the Empty Latent Image node to 16."
+            )
+        return super().forward(x.flatten(1), timesteps, context[:, 0]).reshape(x.shape)
+
+
+class TinyConfig(comfy.supported_models_base.BASE):
+    """What ComfyUI asks a model about itself."""
+
+    unet_config = {"disable_unet_model_creation": True}  # noqa: RUF012 (ComfyUI's own form)
+    supported_inference_dtypes = [torch.float32]  # noqa: RUF012
+    memory_usage_factor = 0.01
+
+    def __init__(self, scaling_factor: float) -> None:
+        super().__init__(self.unet_config)
+        self.latent_format = TinyLatent(scaling_factor)
+
+
+def model_object(pipeline: TextToImagePipeline) -> comfy.model_patcher.ModelPatcher:
+    """MODEL: the network, which predicts v, and our schedule as ComfyUI's sigmas."""
+    config = TinyConfig(pipeline.scaling_factor)
+    model = comfy.model_base.BaseModel(config, comfy.model_base.ModelType.V_PREDICTION)
+    network = TinyNetwork(pipeline.eps_mlp.config)
+    network.load_state_dict(pipeline.eps_mlp.state_dict())
+    model.diffusion_model = network.eval().requires_grad_(False)
+    abar = pipeline.schedule.alphas_cumprod.double()
+    model.model_sampling.set_sigmas(((1 - abar) / abar).sqrt())
+    return comfy.model_patcher.ModelPatcher(
+        model,
+        load_device=comfy.model_management.get_torch_device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+
+
+class TinyTokenizer:
+    """Checks the words, so that a prompt outside the vocabulary stops with a sentence."""
+
+    def __init__(self, **options: Any) -> None:
+        pass
+
+    def tokenize_with_weights(self, text: str, *_: Any, **options: Any) -> dict[str, str]:
+        """The prompt itself; weights such as (seven:1.2) are left out, for we have none."""
+        parts = comfy.sd1_clip.token_weights(comfy.sd1_clip.escape_important(text), 1.0)
+        prompt = comfy.sd1_clip.unescape_important("".join(part for part, _ in parts))
+        words_of(prompt)
+        return {"prompt": prompt}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing is learned here."""
+        return {}
+
+
+class TinyTextModel(nn.Module):
+    """Our text encoder, and the null condition for prompts that name no digit."""
+
+    dtypes = {torch.float32}  # noqa: RUF012
+
+    def __init__(self, pipeline: TextToImagePipeline) -> None:
+        super().__init__()
+        self.text_encoder = pipeline.clip.text_encoder
+        self.pipeline = [pipeline]  # in a list: not a part of this module
+
+    def encode_token_weights(self, tokens: dict[str, str]) -> tuple[Tensor, Tensor]:
+        """The condition as one token, (1, 1, E), and once more as the pooled output."""
+        cond = self.pipeline[0].encode_prompts([tokens["prompt"]])
+        return cond[:, None], cond
+
+    def set_clip_options(self, options: dict[str, Any]) -> None:
+        """We have none."""
+
+    def reset_clip_options(self) -> None:
+        """We have none."""
+
+    def load_sd(self, state: dict[str, Tensor]) -> Any:
+        """ComfyUI's name for loading weights."""
+        return self.load_state_dict(state, strict=False)
+
+
+def clip_object(pipeline: TextToImagePipeline) -> comfy.sd.CLIP:
+    """CLIP: tokenizer and text encoder, as CLIPTextEncode wants them."""
+    target = comfy.supported_models_base.ClipTarget(
+        TinyTokenizer, lambda **options: TinyTextModel(pipeline)
+    )
+    return comfy.sd.CLIP(target)
+
+
+class TinyAutoencoder(nn.Module):
+    """Our VAE between grey pictures with three equal channels and latents of SHAPE."""
+
+    def __init__(self, pipeline: TextToImagePipeline) -> None:
+        super().__init__()
+        self.vae = pipeline.vae
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Posterior means of (B, 3, 28, 28) in [0, 1]."""
+        if tuple(pixels.shape[2:]) != (SIDE, SIDE):
+            raise MnistdiffError(
+                f"the picture is {pixels.shape[3]}x{pixels.shape[2]}; tiny-mnist-sd wants 28x28. "
+                "Put an Upscale Image node (28x28) before VAE Encode."
+            )
+        return self.vae.encode(pixels.mean(dim=1, keepdim=True))[0].unflatten(1, SHAPE)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(B, 3, 28, 28) in [0, 1]."""
+        return self.vae.decode(latents.flatten(1)).expand(-1, 3, -1, -1)
+
+
+class TinyVAE(comfy.sd.VAE):
+    """ComfyUI's VAE, told about ours instead of guessing from the names of weights."""
+
+    def __init__(self, pipeline: TextToImagePipeline) -> None:
+        manage = comfy.model_management
+        self.first_stage_model = TinyAutoencoder(pipeline).eval()
+        self.memory_used_encode = self.memory_used_decode = lambda shape, dtype: 2**20 * shape[0]
+        self.downscale_ratio = self.upscale_ratio = SIDE // SHAPE[1]
+        self.downscale_index_formula = self.upscale_index_formula = None
+        self.latent_channels, self.latent_dim, self.output_channels = SHAPE[0], 2, 3
+        self.process_input = self.process_output = lambda image: image
+        self.working_dtypes, self.vae_dtype = [torch.float32], torch.float32
+        self.disable_offload, self.not_video = False, False
+        self.extra_1d_channel, self.crop_input, self.size = None, False, None
+        self.device, self.output_device = manage.vae_device(), manage.intermediate_device()
+        self.patcher = comfy.model_patcher.ModelPatcher(
+            self.first_stage_model,
+            load_device=self.device,
+            offload_device=manage.vae_offload_device(),
+        )
+
+
+def vae_object(pipeline: TextToImagePipeline) -> TinyVAE:
+    """VAE, as VAEDecode and VAEEncode want it."""
+    return TinyVAE(pipeline)

@@ -1,0 +1,199 @@
+"""Run an API-format graph: here, node by node with our own functions, or on a ComfyUI server."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mnistdiff.comfyui.graph import Graph, check_graph, is_link, load_workflow, place
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.lora import merge_lora
+from mnistdiff.pictures import save_grid
+from mnistdiff.pipeline import LORAS, TextToImagePipeline
+from mnistdiff.samplers import as_eps, sample_ddim, sample_dpmpp_2m
+from mnistdiff.schedules import add_noise
+from mnistdiff.weights import read_weights
+
+__all__ = ["Model", "load_workflow", "run_workflow"]
+SIDE = 16  # pixels of the empty latent: (16, 2, 2) is our 64 numbers
+
+
+@dataclass(frozen=True)
+class Model:
+    """What travels along a MODEL link: the network, with any LoRA merged, and its pipeline."""
+
+    network: nn.Module
+    pipeline: TextToImagePipeline
+
+
+def run_workflow(
+    graph: Graph | str | Path,
+    *,
+    server: str | None = None,
+    output: str | Path | None = None,
+    pipeline: TextToImagePipeline | None = None,
+) -> Float[Tensor, "n 1 28 28"]:
+    """The images, in [0, 1], that an API-format graph saves or previews.
+
+    `graph` may be a file or the name of one of ours ("basic", "lora"). `server`, such as
+    "http://127.0.0.1:8188", sends it to a real ComfyUI; else it runs here, with `pipeline` or
+    the shipped one, and SaveImage writes into the folder `output` when that is given. Raises
+    MnistdiffError, naming node and input, for a graph that cannot run.
+    """
+    if not isinstance(graph, dict):
+        graph = load_workflow(graph)
+    if server is not None:
+        from mnistdiff.comfyui.server import run_on_server
+
+        return run_on_server(graph, server)
+    runner = _Runner(pipeline, None if output is None else Path(output))
+    results: dict[str, tuple] = {}
+    for name in check_graph(graph):
+        given = {
+            field: results[str(value[0])][value[1]] if is_link(value) else value
+            for field, value in graph[name]["inputs"].items()
+        }
+        try:
+            results[name] = NODES[graph[name]["class_type"]](runner, **given)
+        except MnistdiffError as error:
+            raise MnistdiffError(f"{place(graph, name)}: {error}") from error
+    return torch.cat(runner.shown)
+
+
+class _Runner:
+    """Each method is a node: inputs by ComfyUI's names in, a tuple of outputs out."""
+
+    def __init__(self, pipeline: TextToImagePipeline | None, output: Path | None) -> None:
+        self.pipeline, self.output = pipeline, output
+        self.shown: list[Tensor] = []
+
+    def loader(self, model_name: str) -> tuple:
+        pipeline = self.pipeline or TextToImagePipeline.from_pretrained(model_name)
+        return Model(pipeline.eps_mlp, pipeline), pipeline, pipeline
+
+    def lora_model(self, model: Model, lora_name: str, strength_model: float) -> tuple:
+        network = deepcopy(model.network)
+        merge_lora(network, read_weights(LORAS / lora_name)[0], strength_model)
+        return (Model(network, model.pipeline),)
+
+    def lora(
+        self, model: Model, clip: Any, lora_name: str, strength_model: float, strength_clip: float
+    ) -> tuple:
+        return *self.lora_model(model, lora_name, strength_model), clip
+
+    def encode_text(self, text: str, clip: TextToImagePipeline) -> tuple:
+        return (clip.encode_prompts([text]),)
+
+    def empty_latent(self, width: int, height: int, batch_size: int) -> tuple:
+        if (width, height) != (SIDE, SIDE):
+            raise MnistdiffError(
+                f"the empty latent is {width}x{height}; tiny-mnist-sd wants {SIDE}x{SIDE}."
+            )
+        return (torch.zeros(batch_size, 64),)
+
+    def sample(
+        self,
+        model: Model,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        positive: Tensor,
+        negative: Tensor,
+        latent_image: Tensor,
+        denoise: float,
+    ) -> tuple:
+        if denoise == 0:
+            return (latent_image,)
+        pipeline, n = model.pipeline, len(latent_image)
+        timesteps = _timesteps(scheduler, steps, denoise)
+        # ComfyUI draws all noise at once, from torch's CPU generator
+        noise = torch.randn(latent_image.shape, generator=torch.Generator().manual_seed(seed))
+        if latent_image.any():
+            start, t = latent_image * pipeline.scaling_factor, torch.tensor(timesteps[:1])
+            abar = pipeline.schedule.alphas_cumprod
+            noise = add_noise(start, t.expand(n), noise, abar)
+        z0 = _DRAW[sampler_name](
+            as_eps(model.network, pipeline.schedule),
+            pipeline.schedule,
+            latent_image.shape,
+            cond=positive.expand(n, -1),
+            uncond=negative.expand(n, -1),
+            guidance_scale=cfg,
+            timesteps=timesteps,
+            noise=noise,
+            generator=torch.Generator().manual_seed((seed + 1) % 2**64),
+        )
+        return (z0 / pipeline.scaling_factor,)
+
+    @torch.no_grad()
+    def decode(self, samples: Tensor, vae: TextToImagePipeline) -> tuple:
+        return (vae.vae.decode(samples),)
+
+    def encode(self, pixels: Tensor, vae: TextToImagePipeline) -> tuple:
+        return (vae.encode(pixels) / vae.scaling_factor,)
+
+    def load_image(self, image: str) -> tuple:
+        from PIL import Image, UnidentifiedImageError
+        from torchvision.transforms.functional import pil_to_tensor
+
+        try:
+            with Image.open(image) as picture:
+                grey = pil_to_tensor(picture.convert("L"))[None].float() / 255
+        except (OSError, UnidentifiedImageError) as error:
+            raise MnistdiffError(f"input image: {error}.") from error
+        return grey, torch.zeros_like(grey)
+
+    def save(self, images: Tensor, filename_prefix: str = "") -> tuple:
+        self.shown.append(images)
+        if self.output is not None and filename_prefix:
+            taken = len(list(self.output.glob(f"{filename_prefix}_*_.png")))
+            for i, image in enumerate(images, start=taken + 1):
+                save_grid(self.output / f"{filename_prefix}_{i:05}_.png", image[None], 1)
+        return ()
+
+
+NODES: dict[str, Callable[..., tuple]] = {
+    "MnistdiffLoader": _Runner.loader,
+    "LoraLoader": _Runner.lora,
+    "LoraLoaderModelOnly": _Runner.lora_model,
+    "CLIPTextEncode": _Runner.encode_text,
+    "EmptyLatentImage": _Runner.empty_latent,
+    "KSampler": _Runner.sample,
+    "VAEDecode": _Runner.decode,
+    "VAEEncode": _Runner.encode,
+    "LoadImage": _Runner.load_image,
+    "SaveImage": _Runner.save,
+    "PreviewImage": _Runner.save,
+}
+
+
+def _ddpm(*arguments: Any, **options: Any) -> Tensor:
+    return sample_ddim(*arguments, eta=1.0, **options)
+
+
+# ComfyUI's `ddim` is Euler's method over the chosen schedule, which is DDIM with eta 0
+_DRAW = {
+    "ddim": sample_ddim,
+    "euler": sample_ddim,
+    "ddpm": _ddpm,
+    "dpmpp_2m": sample_dpmpp_2m,
+}
+
+
+def _timesteps(scheduler: str, steps: int, denoise: float, total: int = 1_000) -> list[int]:
+    """The timesteps behind ComfyUI's sigmas; `denoise` keeps the last `steps` of more."""
+    kept = steps if denoise > 0.9999 else int(steps / denoise)
+    if scheduler == "simple":
+        if kept > total:
+            raise MnistdiffError(f"steps is {kept} of {total} at most.")
+        found = [total - 1 - int(i * (total / kept)) for i in range(kept)]
+    else:
+        found = list(range(1, total, max(total // kept, 1)))[::-1]
+    return found if denoise > 0.9999 else found[-steps:]

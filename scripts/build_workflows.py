@@ -1,0 +1,179 @@
+"""Write ComfyUI's workflows, API and UI format, from one description each.
+
+python scripts/build_workflows.py [--check]
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+PACK = Path(__file__).parents[1] / "mnistdiff" / "comfyui"
+OUTPUTS = {  # type and name of what each node gives
+    "MnistdiffLoader": ("MODEL", "CLIP", "VAE"),
+    "CheckpointLoaderSimple": ("MODEL", "CLIP", "VAE"),
+    "LoraLoader": ("MODEL", "CLIP"),
+    "CLIPTextEncode": ("CONDITIONING",),
+    "EmptyLatentImage": ("LATENT",),
+    "KSampler": ("LATENT",),
+    "VAEDecode": ("IMAGE",),
+    "SaveImage": (),
+}
+TYPES = {
+    "model": "MODEL",
+    "clip": "CLIP",
+    "vae": "VAE",
+    "positive": "CONDITIONING",
+    "negative": "CONDITIONING",
+    "latent_image": "LATENT",
+    "samples": "LATENT",
+    "images": "IMAGE",
+}
+PLACES = {  # where a node stands on the page: column and row
+    "MnistdiffLoader": (0, 0),
+    "CheckpointLoaderSimple": (0, 0),
+    "LoraLoader": (1, 0),
+    "KSampler": (3, 0),
+    "VAEDecode": (4, 0),
+    "SaveImage": (5, 0),
+    "EmptyLatentImage": (2, 2),
+}
+SIZE = (300, 220)
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def graph(
+    loader: dict[str, Any],
+    positive: str,
+    negative: str,
+    side: int,
+    sampler: dict[str, Any],
+    prefix: str,
+    lora: str | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The report's workflow 1, or with `lora` its workflow 2."""
+    model, clip = (["2", 0], ["2", 1]) if lora else (["1", 0], ["1", 1])
+    found = {"1": loader}
+    if lora:
+        found["2"] = node(
+            "LoraLoader",
+            model=["1", 0],
+            clip=["1", 1],
+            lora_name=lora,
+            strength_model=1.0,
+            strength_clip=1.0,
+        )
+    return found | {
+        "3": node("CLIPTextEncode", text=positive, clip=clip),
+        "4": node("CLIPTextEncode", text=negative, clip=clip),
+        "5": node("EmptyLatentImage", width=side, height=side, batch_size=1),
+        "6": node(
+            "KSampler",
+            model=model,
+            **sampler,
+            positive=["3", 0],
+            negative=["4", 0],
+            latent_image=["5", 0],
+            denoise=1.0,
+        ),
+        "7": node("VAEDecode", samples=["6", 0], vae=["1", 2]),
+        "8": node("SaveImage", images=["7", 0], filename_prefix=prefix),
+    }
+
+
+def workflows() -> dict[str, dict[str, dict[str, Any]]]:
+    """Ours, and the same two for Stable Diffusion 1.5 with the report's prompts."""
+    ours = node("MnistdiffLoader", model_name="tiny-mnist-sd")
+    theirs = node("CheckpointLoaderSimple", ckpt_name="v1-5-pruned-emaonly.safetensors")
+    quick = {"seed": 0, "steps": 50, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "simple"}
+    usual = quick | {"steps": 20, "cfg": 8.0, "sampler_name": "euler", "scheduler": "normal"}
+    failed = ("0,1,2,3,4,5,6,7,8,9", "blurry, unclear, other digits")  # the report's Figure 10a
+    return {
+        "basic": graph(ours, "a handwritten seven", "", 16, quick, "digit"),
+        "lora": graph(
+            ours, "a handwritten seven", "", 16, quick, "digit_bold", "bold-v1.safetensors"
+        ),
+        "sd15_basic": graph(theirs, *failed, 512, usual, "sd15"),
+        "sd15_lora": graph(
+            theirs, "a puppy, pixel art", "blurry", 512, usual, "sd15_lora", "pixel-art.safetensors"
+        ),
+    }
+
+
+def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The UI format of an API graph: nodes with places, widgets in order, numbered links."""
+    nodes, links, texts = {}, [], 0
+    for order, (name, entry) in enumerate(api.items()):
+        kind = entry["class_type"]
+        column, row = PLACES.get(kind, (2, texts))
+        texts += kind == "CLIPTextEncode"
+        outputs = [{"name": t, "type": t, "links": [], "slot_index": i}
+                   for i, t in enumerate(OUTPUTS[kind])]  # fmt: skip
+        nodes[name] = {
+            "id": int(name),
+            "type": kind,
+            "pos": [40 + column * (SIZE[0] + 40), 60 + row * (SIZE[1] + 40)],
+            "size": list(SIZE),
+            "flags": {},
+            "order": order,
+            "mode": 0,
+            "inputs": [],
+            "outputs": outputs,
+            "properties": {"Node name for S&R": kind},
+            "widgets_values": widgets(entry),
+        }
+    for name, entry in api.items():
+        for field, value in entry["inputs"].items():
+            if isinstance(value, list):
+                source, slot = value
+                link = [len(links) + 1, int(source), slot, int(name),
+                        len(nodes[name]["inputs"]), TYPES[field]]  # fmt: skip
+                links.append(link)
+                nodes[name]["inputs"].append({"name": field, "type": TYPES[field], "link": link[0]})
+                nodes[source]["outputs"][slot]["links"].append(link[0])
+    return {
+        "last_node_id": max(int(name) for name in api),
+        "last_link_id": len(links),
+        "nodes": list(nodes.values()),
+        "links": links,
+        "groups": [],
+        "config": {},
+        "extra": {},
+        "version": 0.4,
+    }
+
+
+def widgets(entry: dict[str, Any]) -> list[Any]:
+    """Values that are no links, in order; the page adds what happens to the seed after a run."""
+    values = []
+    for field, value in entry["inputs"].items():
+        if not isinstance(value, list):
+            values += [value, "fixed"] if field == "seed" else [value]
+    return values
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="only say whether files are stale")
+    check, stale = parser.parse_args().check, []
+    for name, api in workflows().items():
+        written = {"workflows_api": api, "example_workflows": page(api)}
+        for folder, content in written.items():
+            path = PACK / folder / f"{name}.json"
+            text = json.dumps(content, indent=1) + "\n"
+            if not path.is_file() or path.read_text() != text:
+                stale.append(path.name)
+                if not check:
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_text(text)
+    if check and stale:
+        print(f"stale: {', '.join(stale)}; run python scripts/build_workflows.py", file=sys.stderr)
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
