@@ -2,7 +2,9 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -10,6 +12,15 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.weights import write_atomically
 
 FORMATS = (".png", ".gif", ".bmp", ".webp")  # without loss: a seed is one picture
+
+
+def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
+    """A picture file, or an open one, as grey in [0, 1]. Raises OSError for what is none."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        return torch.from_numpy(np.array(picture.convert("L")))[None, None].float() / 255
 
 
 def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scale: int = 1) -> None:

@@ -57,7 +57,9 @@ def plot_ladder(climbed: Sequence["Climbed"], labels: Sequence[str]) -> "Figure"
     axes[0, 1].set_xlim(left=0)
     axes[0, 1].plot([], [], "o-", color=BLUE, label="mean and interval")
     axes[0, 1].plot([], [], "x", color=ORANGE, label="one training seed")
-    axes[0, 1].legend(frameon=False, fontsize=8.5, loc="lower right")
+    figure.legend(
+        *axes[0, 1].get_legend_handles_labels(), frameon=False, ncols=2, loc="outside upper right"
+    )
     return figure
 
 
@@ -84,14 +86,13 @@ def plot_frontier(scales: Sequence[float], rows: Sequence[dict[str, Any]]) -> "F
 def _name_points(
     ax: "Axes", x: Sequence[float], y: Sequence[float], scales: Sequence[float], colour: str
 ) -> None:
-    """The guidance scale above each point."""
+    """The guidance scale beside each point."""
     for at, height, scale in zip(x, y, scales, strict=True):
         ax.annotate(
             f"{scale:g}",
             (at, height),
-            xytext=(0, 6),
+            xytext=(5, 4),
             textcoords="offset points",
-            ha="center",
             fontsize=8.5,
             color=colour,
         )

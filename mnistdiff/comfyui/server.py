@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mnistdiff.comfyui.graph import Graph, place
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.pictures import read_grey
 
 POLL = 0.2  # seconds
 TIMEOUT = 600  # seconds that a graph may take
@@ -64,15 +65,8 @@ def _raise_failure(found: dict[str, Any], graph: Graph) -> None:
 
 
 def _fetch(server: str, image: dict[str, str]) -> Float[Tensor, "1 1 28 28"]:
-    from PIL import Image
-    from torchvision.transforms.functional import pil_to_tensor
-
-    query = urllib.parse.urlencode(image)
-    with (
-        _open(server, f"/view?{query}") as answer,
-        Image.open(io.BytesIO(answer.read())) as picture,
-    ):
-        return pil_to_tensor(picture.convert("L"))[None].float() / 255
+    with _open(server, f"/view?{urllib.parse.urlencode(image)}") as answer:
+        return read_grey(io.BytesIO(answer.read()))
 
 
 def _ask(
@@ -108,7 +102,7 @@ def _refusal(server: str, error: urllib.error.HTTPError, graph: Graph) -> str:
     try:
         told = json.loads(error.read())
         problems = [
-            f"{place(graph, name)}, {problem['details'] or problem['message']}"
+            f"{place(graph, name)}, input {problem['details']}: {problem['message']}"
             for name, node in told.get("node_errors", {}).items()
             for problem in node["errors"]
         ]

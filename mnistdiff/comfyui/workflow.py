@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mnistdiff.comfyui.graph import Graph, check_graph, is_link, load_workflow, place
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.lora import merge_lora
-from mnistdiff.pictures import save_grid
+from mnistdiff.pictures import read_grey, save_grid
 from mnistdiff.pipeline import LORAS, TextToImagePipeline
 from mnistdiff.samplers import as_eps, sample_ddim, sample_dpmpp_2m
 from mnistdiff.schedules import add_noise
@@ -128,6 +128,7 @@ class _Runner:
             guidance_scale=cfg,
             timesteps=timesteps,
             noise=noise,
+            # one more than the seed: else DDPM's first step would draw the starting noise again
             generator=torch.Generator().manual_seed((seed + 1) % 2**64),
         )
         return (z0 / pipeline.scaling_factor,)
@@ -140,13 +141,9 @@ class _Runner:
         return (vae.encode(pixels) / vae.scaling_factor,)
 
     def load_image(self, image: str) -> tuple:
-        from PIL import Image, UnidentifiedImageError
-        from torchvision.transforms.functional import pil_to_tensor
-
         try:
-            with Image.open(image) as picture:
-                grey = pil_to_tensor(picture.convert("L"))[None].float() / 255
-        except (OSError, UnidentifiedImageError) as error:
+            grey = read_grey(image)
+        except OSError as error:
             raise MnistdiffError(f"input image: {error}.") from error
         return grey, torch.zeros_like(grey)
 

@@ -1,0 +1,219 @@
+"""The node pack and its executor; with COMFYUI_PATH set, beside the real ComfyUI."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnistdiff.cli import main
+from mnistdiff.comfyui import load_workflow, run_workflow
+from mnistdiff.comfyui.graph import lora_names
+from mnistdiff.comfyui.install import install
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.metrics import label_accuracy, read_digits
+from mnistdiff.pipeline import TextToImagePipeline
+from mnistdiff.styles import stroke_width
+
+ROOT = Path(__file__).parents[2]
+STEP = 1.0 / 255  # ComfyUI cuts, we round: a saved picture may differ by one grey level
+PORT = 8_397
+
+
+def changed(graph, node, **inputs):
+    graph = deepcopy(graph)
+    graph[node]["inputs"].update(inputs)
+    return graph
+
+
+@pytest.fixture
+def basic():
+    return load_workflow("basic")
+
+
+def test_the_basic_workflow_is_the_pipeline(basic):
+    expected = TextToImagePipeline.from_pretrained()(
+        "a handwritten seven",
+        num_inference_steps=50,
+        guidance_scale=3.0,
+        generator=torch.Generator().manual_seed(0),
+    ).images
+    assert torch.equal(run_workflow(basic), expected)
+
+
+def test_it_is_the_command_lines_picture_too(basic, tmp_path):
+    from PIL import Image
+
+    run_workflow(basic, output=tmp_path)
+    arguments = ["a handwritten seven", "--guidance", "3", "--seed", "0"]
+    assert main(["sample", *arguments, "-o", str(tmp_path / "cli.png")]) == 0
+    pictures = [Image.open(tmp_path / name) for name in ("digit_00001_.png", "cli.png")]
+    assert pictures[0].tobytes() == pictures[1].tobytes()
+
+
+def test_lora_at_strength_0_changes_nothing_and_at_1_has_the_style(basic):
+    lora = load_workflow("lora")
+    plain = run_workflow(basic)
+    off = changed(lora, "2", strength_model=0.0, strength_clip=0.0)
+    assert torch.equal(run_workflow(off), plain)
+    many = [changed(g, "5", batch_size=20) for g in (basic, lora)]
+    widths = [float(stroke_width(run_workflow(g)).mean()) for g in many]
+    assert widths[1] > 1.1 * widths[0]
+
+
+def test_image_to_image_through_the_graph(basic, tmp_path):
+    run_workflow(basic, output=tmp_path)
+    graph = deepcopy(basic)
+    picture = str(tmp_path / "digit_00001_.png")
+    graph["9"] = {"class_type": "LoadImage", "inputs": {"image": picture}}
+    graph["5"] = {"class_type": "VAEEncode", "inputs": {"pixels": ["9", 0], "vae": ["1", 2]}}
+    graph = changed(graph, "6", denoise=0.2, cfg=1.0)
+    before, after = run_workflow(basic), run_workflow(graph)
+    assert (before - after).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "words"),
+    [
+        ("6", {"steps": 0}, r"node 6 \(KSampler\), input steps: 0"),
+        ("6", {"steps": 2.5}, "input steps: 2.5"),
+        ("6", {"cfg": "high"}, "input cfg: 'high'"),
+        ("6", {"sampler_name": "magic"}, "'magic' is none of ddim"),
+        ("6", {"model": ["3", 0]}, "wants MODEL, but output 0 of node 3"),
+        ("6", {"model": ["77", 0]}, "linked to node 77, which is not there"),
+        ("6", {"model": ["1", 5]}, "has no output 5"),
+        ("6", {"latent_image": ["6", 0]}, "run in a circle"),
+        ("3", {"text": "a cat"}, r"node 3 \(CLIPTextEncode\): .*'cat'"),
+        ("5", {"width": 512}, r"node 5 \(EmptyLatentImage\): .*512x16"),
+        ("8", {"images": 3}, "wants a link to a IMAGE"),
+    ],
+)
+def test_a_bad_graph_is_told_by_node_and_input(basic, node, inputs, words):
+    with pytest.raises(MnistdiffError, match=words):
+        run_workflow(changed(basic, node, **inputs))
+
+
+def test_missing_parts_are_told(basic):
+    without = deepcopy(basic)
+    del without["6"]["inputs"]["steps"]
+    with pytest.raises(MnistdiffError, match="input steps: it is missing"):
+        run_workflow(without)
+    with pytest.raises(MnistdiffError, match="add SaveImage"):
+        run_workflow({k: v for k, v in basic.items() if k != "8"})
+    unknown = deepcopy(basic)
+    unknown["7"]["class_type"] = "Upscale"
+    with pytest.raises(MnistdiffError, match=r"node 7 \(Upscale\): there is no such node"):
+        run_workflow(unknown)
+    with pytest.raises(MnistdiffError, match="Export"):
+        load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "basic.json")
+    with pytest.raises(MnistdiffError, match="no ComfyUI answers at http"):
+        run_workflow(basic, server="127.0.0.1:9")
+
+
+def test_pages_and_api_graphs_are_built_from_one_description():
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "build_workflows.py", "--check"])
+    assert done.returncode == 0
+
+
+def test_every_link_of_a_page_has_two_ends():
+    for path in (ROOT / "mnistdiff" / "comfyui" / "example_workflows").glob("*.json"):
+        page = json.loads(path.read_text())
+        nodes = {node["id"]: node for node in page["nodes"]}
+        for link, source, out, target, into, kind in page["links"]:
+            assert link in nodes[source]["outputs"][out]["links"]
+            assert nodes[target]["inputs"][into]["link"] == link
+            assert nodes[source]["outputs"][out]["type"] == kind
+
+
+def test_install_links_once_and_refuses_in_words(tmp_path):
+    with pytest.raises(MnistdiffError, match="is no ComfyUI"):
+        install(tmp_path)
+    (tmp_path / "custom_nodes").mkdir()
+    (tmp_path / "nodes.py").touch()
+    link = install(tmp_path)
+    assert install(tmp_path) == link
+    assert (link / "nodes.py").is_file()
+    link.unlink()
+    link.mkdir()
+    with pytest.raises(MnistdiffError, match="is not our link"):
+        install(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A real ComfyUI on the CPU, with the pack linked in."""
+    folder = os.environ.get("COMFYUI_PATH")
+    if not folder:
+        pytest.skip("COMFYUI_PATH is not set: no real ComfyUI to compare with")
+    install(Path(folder))
+    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
+    command = [python, "main.py", "--cpu", "--port", str(PORT), "--disable-auto-launch"]
+    log = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{PORT}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/object_info/MnistdiffLoader", timeout=5)
+                break
+            except OSError:
+                assert log.poll() is None, log.stdout.read().decode()[-2000:]
+                time.sleep(1)
+        yield address
+    finally:
+        log.terminate()
+        said = log.communicate()[0].decode()
+        assert not [
+            line for line in said.split("\n") if "IMPORT FAILED" in line and "mnist" in line
+        ]
+
+
+class TestRealComfyUI:
+    def test_it_lists_the_node_and_the_loras(self, server):
+        with urllib.request.urlopen(f"{server}/object_info") as answer:
+            found = json.loads(answer.read())
+        assert found["MnistdiffLoader"]["output"] == ["MODEL", "CLIP", "VAE"]
+        listed = found["LoraLoader"]["input"]["required"]["lora_name"][0]
+        assert set(lora_names()) <= set(listed)
+
+    def test_sd15_workflows_name_only_stock_nodes_and_inputs(self, server):
+        with urllib.request.urlopen(f"{server}/object_info") as answer:
+            found = json.loads(answer.read())
+        for name in ("sd15_basic", "sd15_lora"):
+            for node in load_workflow(name).values():
+                required = found[node["class_type"]]["input"]["required"]
+                assert set(node["inputs"]) == set(required), node["class_type"]
+
+    @pytest.mark.parametrize("sampler", ["ddim", "euler", "dpmpp_2m"])
+    def test_one_seed_one_picture(self, server, basic, sampler):
+        graph = changed(basic, "6", sampler_name=sampler)
+        theirs, ours = run_workflow(graph, server=server), run_workflow(graph)
+        assert (theirs - ours).abs().mean() <= STEP
+
+    def test_loras(self, server, basic):
+        lora = load_workflow("lora")
+        off = changed(lora, "2", strength_model=0.0, strength_clip=0.0)
+        plain = run_workflow(basic, server=server)
+        assert torch.equal(run_workflow(off, server=server), plain)
+        styled = run_workflow(lora, server=server)
+        assert (styled - run_workflow(lora)).abs().mean() <= STEP
+        assert (styled - plain).abs().mean() > 2 * STEP
+
+    def test_a_thousand_digits_are_what_was_asked(self, server, basic):
+        images = []
+        for digit in range(10):
+            graph = changed(changed(basic, "5", batch_size=100), "3", text=f"a handwritten {digit}")
+            images.append(run_workflow(changed(graph, "6", seed=digit), server=server))
+        labels = torch.arange(10).repeat_interleave(100)
+        assert label_accuracy(read_digits(torch.cat(images)).digits, labels) >= 0.98
+
+    def test_its_refusals_name_the_node(self, server, basic):
+        with pytest.raises(MnistdiffError, match=r"node 6 \(KSampler\)"):
+            run_workflow(changed(basic, "6", steps=0), server=server)
+        with pytest.raises(MnistdiffError, match=r"node 3 \(CLIPTextEncode\).*'cat'"):
+            run_workflow(changed(basic, "3", text="a cat"), server=server)
