@@ -3,9 +3,12 @@
 | part of the interface | meaning |
 |---|---|
 | `call(target, *args)` | call a function of the notebook, or a handle |
+| `call_and_look(target, *args)` | the same, and the arguments as they are afterwards |
 | `new(cls, config, weights)` | build a class of the notebook with given weights, get a handle |
 | `grad(target, args, wrt)` | gradient of the summed result, None where none arrives |
 | `Stub(name, **weights)` | as an argument: a small known model, built on the student's side |
+| `Settings(path, **values)` | as a config: a configuration of the library |
+| `Filled(seed, given)` | as weights: random ones for whatever parameters there are |
 | `guard(seals)` | a block with library functions sealed and output swallowed |
 | `standing_in(names)` | a block in which the library stands in for an earlier cell |
 
@@ -19,10 +22,10 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autograder.guards import capture, deadline, locate, preserved, seal
-from autograder.stubs import Stub
+from autograder.stubs import Filled, Settings, Stub, part
 
 MAX_DEPTH = 4  # of lists in lists: a list may hold itself
 MAX_RANGE = 100_000  # a longer one would fill the memory
@@ -72,7 +75,7 @@ def plain(value: object, depth: int = 0) -> object:
 
 def fresh(value: object) -> object:
     """A copy of an argument, so that in-place work on it harms no one; a stub is built."""
-    if isinstance(value, Stub):
+    if isinstance(value, (Stub, Settings)):
         return value.build()
     if isinstance(value, Tensor):
         return value.detach().clone()
@@ -85,6 +88,8 @@ def fresh(value: object) -> object:
 
 def explain(error: BaseException, label: str, file_name: str | None) -> Wrong:
     """Turn what student code raised into a sentence that says what and in which line."""
+    if isinstance(error, Wrong):
+        return error
     try:
         text = str(error)[:MAX_TEXT]
     except Exception:
@@ -101,6 +106,20 @@ def explain(error: BaseException, label: str, file_name: str | None) -> Wrong:
     return Wrong(f"`{label}` raised {type(error).__name__}{line}: {text}".rstrip(": "))
 
 
+def gradients(result: object, leaves: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
+    """The gradient of the summed result per group of leaves: flat where a group has several."""
+    if type(result) is not Tensor or not result.requires_grad:
+        return [None] * len(leaves)
+    every = [leaf for group in leaves for leaf in group]
+    by = iter(torch.autograd.grad(result.sum(), every, allow_unused=True))
+    found = []
+    for group in leaves:
+        arrived = [plain(each) for each in (next(by) for _ in group) if each is not None]
+        flat = torch.cat([each.flatten() for each in arrived]) if len(arrived) > 1 else None
+        found.append(next(iter(arrived), None) if flat is None else flat)
+    return found
+
+
 class InKernel:
     """The student's work in this very process: `namespace` is the notebook's `globals()`."""
 
@@ -112,13 +131,38 @@ class InKernel:
         """The plain result of the function or object `target` on copies of `args`."""
         return self._run(target, lambda function: plain(function(*[fresh(a) for a in args])))
 
-    def new(self, cls: str, config: dict, weights: dict[str, Tensor]) -> Handle:
-        """Build the notebook's class `cls` from `config`, load `weights`, switch to eval mode."""
+    def call_and_look(self, target: str | Handle, *args: object) -> tuple[object, list]:
+        """The plain result, and the copies of `args` as the call has left them."""
+
+        def look(function: Callable) -> tuple[object, list]:
+            given = [fresh(argument) for argument in args]
+            return plain(function(*given)), [plain(argument) for argument in given]
+
+        return self._run(target, look)
+
+    def new(
+        self,
+        cls: str,
+        config: dict | Settings,
+        weights: dict[str, Tensor] | Filled,
+        *,
+        training: bool = False,
+    ) -> Handle:
+        """Build the notebook's class `cls` with these weights, in evaluation mode by default.
+
+        `config` holds its arguments by name, or is the one argument.
+        """
 
         def build(klass: Callable) -> object:
-            built = klass(**config)
-            built.load_state_dict(fresh(weights))
-            return built.eval()
+            given = fresh(config)
+            built = klass(**given) if isinstance(given, dict) else klass(given)
+            if not isinstance(built, nn.Module):
+                raise Wrong(f"`{cls}` must be a class of networks: keep its first line as given")
+            if isinstance(weights, Filled):
+                weights.fill(built)
+            else:
+                built.load_state_dict(fresh(weights))
+            return built.train(training)
 
         self._objects.append(self._run(cls, build))
         return Handle(len(self._objects) - 1)
@@ -128,25 +172,24 @@ class InKernel:
     ) -> list[Tensor | None]:
         """Gradients of the summed result; ("f", 0) takes f's result 0.
 
-        `wrt` holds places of arguments, or (0, "A") for the weight A of the stub at place 0.
+        `wrt` holds places of arguments, (0, "A") for the weight A of the stub at place 0, or
+        "body" for all parameters of that name in the handle's model, as one flat gradient.
         """
         name, item = target if isinstance(target, tuple) else (target, None)
 
         def backward(function: Callable) -> list[Tensor | None]:
             given, leaves = [fresh(argument) for argument in args], []
             for place in wrt:
-                if isinstance(place, tuple):
-                    leaves.append(getattr(given[place[0]], place[1]))
-                    continue
-                leaves.append(given[place].requires_grad_())
-                # A clone: in-place work on a leaf would raise.
-                given[place] = leaves[-1].clone()
+                if isinstance(place, str):
+                    leaves.append(part(function, place))
+                elif isinstance(place, tuple):
+                    leaves.append([getattr(given[place[0]], place[1])])
+                else:
+                    leaves.append([given[place].requires_grad_()])
+                    # A clone: in-place work on a leaf would raise.
+                    given[place] = leaves[-1][0].clone()
             result = function(*given)
-            result = result if item is None else result[item]
-            if type(result) is not Tensor or not result.requires_grad:
-                return [None] * len(wrt)
-            by = torch.autograd.grad(result.sum(), leaves, allow_unused=True)
-            return [plain(gradient) for gradient in by]
+            return gradients(result if item is None else result[item], leaves)
 
         return self._run(name, backward)
 
@@ -174,13 +217,20 @@ class InKernel:
     def _run(self, target: str | Handle, use: Callable[[Callable], object]) -> object:
         """`use` the target; whatever its code raises comes back as words."""
         label, function = self._find(target)
-        own = type(function) is FunctionType and function.__globals__ is self.namespace
-        file_name = function.__code__.co_filename if own else None  # of its cell
+        file_name = self._cell_of(function)
         try:
             with deadline(MAX_SECONDS):
                 return use(function)
         except BaseException as error:
             raise explain(error, label, file_name) from None
+
+    def _cell_of(self, target: object) -> str | None:
+        """The file name of the cell in which this function, class or model is written."""
+        klass = target if isinstance(target, type) else type(target)
+        for code in (target, *vars(klass).values()):
+            if type(code) is FunctionType and code.__globals__ is self.namespace:
+                return code.__code__.co_filename
+        return None
 
     def _find(self, target: str | Handle) -> tuple[str, Callable]:
         if isinstance(target, Handle):

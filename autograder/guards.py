@@ -36,12 +36,15 @@ def locate(path: str) -> FunctionType:
     return inspect.unwrap(found)
 
 
-def closed_code(path: str) -> CodeType:
-    """Code that takes any arguments and raises one sentence naming the sealed function."""
+def closed_code(path: str, free: tuple[str, ...] = ()) -> CodeType:
+    """Code that takes any arguments and raises one sentence naming the sealed function.
+
+    `free` are the variables that the sealed code has from outside it (as `super()` needs).
+    """
     sentence = f"{path.replace(':', '.')} is sealed while this cell is checked: write it yourself"
     code = _closed.__code__
     constants = (sentence if value == MESSAGE else value for value in code.co_consts)
-    return code.replace(co_consts=tuple(constants))
+    return code.replace(co_consts=tuple(constants), co_freevars=free)
 
 
 @contextlib.contextmanager
@@ -57,7 +60,7 @@ def seal(paths: Iterable[str]) -> Iterator[None]:
             with contextlib.suppress(ImportError, AttributeError):
                 function = locate(path)
                 opened.append((function, function.__code__))
-                function.__code__ = closed_code(path)
+                function.__code__ = closed_code(path, function.__code__.co_freevars)
         yield
     finally:
         for function, code in reversed(opened):

@@ -1,10 +1,18 @@
-"""Small models with known answers, built on the student's side and passed as an argument.
+"""What a check names and the carrier builds on the student's side, to be handed to their code.
 
-A check names a stub and gives its numbers; the carrier builds the model where the student's code
-runs. This file needs nothing but torch, so that a carrier can take it anywhere.
+A stub is a small model with known answers; `Settings` is a configuration of the library; `Filled`
+is weights for a class of the student's. A carrier can take any of them anywhere, for this file
+needs nothing but torch (and the library, for settings).
 """
 
+import dataclasses
+import importlib
+import math
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 class Stub:
@@ -17,6 +25,55 @@ class Stub:
     def build(self) -> nn.Module:
         """A new model with copies of the weights as its parameters."""
         return MODELS[self.name](**self.weights)
+
+
+class Settings:
+    """A configuration of the library: `Settings("mnistdiff.vae:VAEConfig", latent_dim=2)`."""
+
+    def __init__(self, path: str, **values: Any) -> None:
+        self.path = path
+        self.values = values
+
+    def build(self) -> object:
+        """The configuration itself."""
+        module, _, name = self.path.partition(":")
+        return getattr(importlib.import_module(module), name)(**self.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Filled:
+    """Numbers of one seed for whatever parameters a model has: nothing stays at zero.
+
+    `given` fills parameters or parts by name, with a tensor or with one number.
+    """
+
+    seed: int
+    given: dict[str, Tensor | float] = dataclasses.field(default_factory=dict)
+
+    @torch.no_grad()
+    def fill(self, model: nn.Module) -> None:
+        """Overwrite the parameters of `model`; what is multiplied keeps its size."""
+        generator = torch.Generator().manual_seed(self.seed)
+        for parameter in model.parameters():
+            if is_lazy(parameter):  # drawn by torch in the first call
+                continue
+            sign = torch.rand(parameter.shape, generator=generator).round() * 2 - 1
+            size = torch.rand(parameter.shape, generator=generator) + 0.5
+            inputs = parameter[0].numel() if parameter.ndim > 1 else 1
+            parameter.copy_(sign * size / math.sqrt(inputs))
+        for name, value in self.given.items():
+            for parameter in part(model, name):
+                parameter.copy_(torch.as_tensor(value))
+
+
+def part(model: nn.Module, name: str) -> list[nn.Parameter]:
+    """The parameter of this name, or all those of the part of this name."""
+    found = [p for key, p in model.named_parameters() if f"{key}.".startswith(f"{name}.")]
+    if not found:
+        raise AttributeError(
+            f"there is no parameter in `{name}`: leave the given parts as they are"
+        )
+    return found
 
 
 class Model(nn.Module):

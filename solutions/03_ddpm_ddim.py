@@ -764,6 +764,7 @@ rows = [
     ["epochs", PIXEL_SETTINGS["epochs"], shipped_epochs, here.epochs],
     ["batch size", PIXEL_SETTINGS["batch_size"], here.batch_size, here.batch_size],
     ["learning rate", PIXEL_SETTINGS["learning_rate"]] + 2 * [f"{here.learning_rate:g}, falling"],
+    ["optimiser", "not stated"] + 2 * [here.optimiser.capitalize()],
     ["timesteps T", PIXEL_SETTINGS["timesteps"]] + 2 * [schedule.num_train_timesteps],
     ["schedule", "not stated", story["schedule"], "cosine"],
     ["the network predicts", "noise", story["prediction_type"], PREDICTION_TYPE],

@@ -21,8 +21,8 @@ LAYERS = [
     {"diffusion"},
     {"text_to_image"},
     {"evaluation", "diffusion_plots", "clip_plots", "release"},
-    {"text_evaluation", "ladder", "text_plots"},
-    {"commands"},
+    {"text_evaluation", "ladder"},
+    {"commands", "text_plots"},
     {"cli"},
 ]
 # figures of a run draw its samples with the same functions that measured them, imported late

@@ -60,6 +60,7 @@ class Check:
     """One graded cell. Subclasses hold the behaviours, in the order they are reported."""
 
     name: ClassVar[str]  # the cell's grade_id
+    answer: ClassVar[str] = ""  # what the cell defines, where that is not called as the cell is
     points: ClassVar[float]
     seals: ClassVar[Sequence[str]] = ()  # "package.module:function", closed during the check
     stand_ins: ClassVar[dict[str, str]] = {}  # earlier cells whose mistakes shall not count here
@@ -151,7 +152,9 @@ def require_repeatable(student: Any, name: str, *arguments: object) -> None:
     """Refuse a function whose finite float results differ between two equal calls."""
     first, second = (student.call(name, *arguments) for _ in range(2))
     if not close(first, second):
-        raise Wrong("two calls on the same arguments differ: use `noise`, draw nothing inside")
+        raise Wrong(
+            "two calls on the same arguments differ: draw nothing inside, use what is given"
+        )
 
 
 def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> None:
@@ -163,3 +166,16 @@ def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> None:
                 "(.item(), .detach(), no_grad and detours over NumPy cut the graph)"
             )
         as_tensor(gradient, gradient.shape, "of the gradient")
+
+
+def require_untouched(
+    student: Any, target: Any, arguments: Sequence[object], names: Sequence[str]
+) -> None:
+    """Refuse a call that changes a tensor that it was given."""
+    _, after = student.call_and_look(target, *arguments)
+    for before, now, name in zip(arguments, after, names, strict=True):
+        if isinstance(before, Tensor) and not close(now, before):
+            raise Wrong(
+                f"`{name}` itself was changed, and its owner still needs it: leave arguments as "
+                "they are, work on a new tensor (no `+=`, `x[...] =` or `_` methods; use clone())"
+            )

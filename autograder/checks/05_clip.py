@@ -1,0 +1,95 @@
+"""Checks of notebook 05: the contrastive loss of CLIP, and zero-shot accuracy."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.carriers import Wrong
+from autograder.checks import contrastive
+from autograder.checks.base import Check, Draw, as_number, behaviour, close, diagnose
+
+ContrastiveLoss = contrastive.ContrastiveLoss
+
+
+class ZeroShotAccuracy(Check):
+    """The share of images that are closest to the text of their own label."""
+
+    name = "zero_shot_accuracy"
+    points = 4
+    seals = ("mnistdiff.clip:zero_shot_accuracy",)
+
+    @behaviour("the share of images whose most similar text is that of their label", 2)
+    def value(self, student: Any, draw: Draw) -> None:
+        """With texts of length 1, fewer than images or as many."""
+        for n, k in ((30, 4), (40, 13), (16, 16)):
+            images, texts, labels, wrong = self._case(draw, n, k)
+            got = self._accuracy(student, images, texts, labels)
+            if not close(got, 1 - wrong / n):
+                raise Wrong(diagnose(got, self._mistakes(images, texts, labels), RULE))
+
+    @behaviour("the length of a text does not matter", 1)
+    def lengths(self, student: Any, draw: Draw) -> None:
+        """Against what the student's own code gives for texts of length 1."""
+        for n, k in ((40, 5), (30, 7)):
+            images, texts, labels, _ = self._case(draw, n, k)
+            lengths = 4.0 ** (draw.order(k) - k // 2)[:, None].clamp(-2, 2)
+            once = self._accuracy(student, images, texts, labels)
+            if close(self._accuracy(student, images, texts, (labels + 1) % k), once):
+                raise Wrong("the labels have no influence on the result: compare with labels")
+            if not close(self._accuracy(student, images, texts * lengths, labels), once):
+                raise Wrong(
+                    "the lengths of the texts decide which one wins: cosine similarity divides "
+                    "each row by its own norm, F.normalize(text_emb, dim=1), not dim=0"
+                )
+
+    @behaviour("one float: 1 when every image is right, 0 when none is", 1)
+    def ends(self, student: Any, draw: Draw) -> None:
+        """At both ends, for a few numbers of texts."""
+        for n, k in ((12, 3), (20, 10), (1, 4)):
+            images, texts, labels, _ = self._case(draw, n, k, wrong=0)
+            best = self._accuracy(student, images, texts, labels)
+            worst = self._accuracy(student, images, texts, (labels + 1) % k)
+            if close(best, 100.0) or (n > 1 and close(best, float(n))):
+                raise Wrong("a share is between 0 and 1: divide by the number of images")
+            if not close(best, 1.0) or not close(worst, 0.0):
+                raise Wrong(f"all right is 1 and all wrong is 0, got {best:g} and {worst:g}")
+
+    def _case(
+        self, draw: Draw, n: int, k: int, wrong: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, int]:
+        """Images (n, D), texts (k, D) of length 1, labels (n,), and how many of them are wrong."""
+        wrong = n // 5 if wrong is None else wrong
+        texts = torch.linalg.qr(draw.signed(16, 16))[0][:k]  # at right angles to each other
+        labels = (torch.arange(n) % k)[draw.order(n)]
+        labels[0] = 0
+        images = texts[labels] - 0.5 * texts[(labels + 1) % k] + 0.1 * draw.signed(n, 16)
+        images = draw.uniform(n, 1, low=0.5, high=2.0) * images
+        labels[n - wrong :] = (labels[n - wrong :] + 2) % k
+        return images, texts, labels, wrong
+
+    def _mistakes(self, images: Tensor, texts: Tensor, labels: Tensor) -> list[tuple]:
+        """What a wrong accuracy comes out as, and why."""
+        similarity, n = images.double() @ texts.double().T, len(images)
+        right = self._share(similarity, labels)
+        return [
+            (100 * right, "this is in per cent: a share is between 0 and 1"),
+            (n * right, "this is the number of hits: divide by the number of images"),
+            (n * right / len(texts), "divide by the number of images, not the number of texts"),
+            (1 - right, "this is the share of errors"),
+            (similarity.argmax(1).eq(torch.arange(n)).double().mean(), "compare with labels"),
+            (similarity.argmin(1).eq(labels).double().mean(), "argmin finds the least similar"),
+        ]
+
+    def _share(self, similarity: Tensor, labels: Tensor) -> float:
+        return float(similarity.argmax(1).eq(labels).double().mean())
+
+    def _accuracy(self, student: Any, images: Tensor, texts: Tensor, labels: Tensor) -> float:
+        result = student.call(self.name, images, texts, labels)
+        shape = tuple(getattr(result, "shape", ()))
+        if shape:
+            raise Wrong(f"expected one float, got shape {shape}: average over the images")
+        return as_number(result, "the accuracy")
+
+
+RULE = "each image picks a text by argmax over dim=1; the share that picks its label is asked"

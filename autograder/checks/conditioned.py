@@ -1,0 +1,170 @@
+"""Checks of notebook 06, first part: a noise predictor that is told what to draw."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autograder.carriers import Handle, Wrong
+from autograder.checks.base import (
+    Check,
+    Draw,
+    as_tensor,
+    behaviour,
+    close,
+    require_gradients,
+    require_untouched,
+)
+from autograder.stubs import Filled, Settings
+
+Inputs = tuple[Tensor, Tensor, Tensor]  # x_t (B, D), t (B,), cond (B, E)
+
+
+class EpsMLPCond(Check):
+    """Noise predicted from a noisy latent, the time and a condition, in whichever way."""
+
+    name = "eps_mlp_cond"
+    answer = "EpsMLPCond"
+    points = 9
+    seals = ("mnistdiff.latent:EpsMLPCond.forward", "mnistdiff.latent:EpsMLPCond.__init__")
+
+    # No two of them alike, nor like the batch: mixed up axes then raise.
+    LATENT, WIDTH, TIME, COND, BATCH = 5, 12, 6, 7, 4
+
+    @behaviour("eps (B, D) depends on x_t and on t, with a condition too", 1)
+    def depends(self, student: Any, draw: Draw) -> None:
+        """Batches of several and of one."""
+        model = self._model(student, draw)
+        for batch in (self.BATCH, 1):
+            x_t, t, cond = self._inputs(draw, batch)
+            eps = self._eps(student, model, x_t, t, cond)
+            if close(self._eps(student, model, draw.signed(*x_t.shape), t, cond), eps):
+                raise Wrong("eps does not change with x_t: it must go in as well")
+            if close(self._eps(student, model, x_t, t + 7, cond), eps):
+                raise Wrong(
+                    "eps does not change with t when a condition is given: add the condition to "
+                    "embed_time(t), do not put it in its place"
+                )
+
+    @behaviour("the condition changes eps, the same way on every call", 2)
+    def condition(self, student: Any, draw: Draw) -> None:
+        """In evaluation and in training mode, for batches of several and of one."""
+        for training in (False, True):
+            model = self._model(student, draw, training=training)
+            mode = "training" if training else "evaluation"
+            for batch in (self.BATCH, 1):
+                x_t, t, cond = self._inputs(draw, batch)
+                arguments = x_t, t, cond
+                eps = self._eps(student, model, *arguments)
+                if not close(self._eps(student, model, *arguments), eps):
+                    raise Wrong(DRAWN)
+                other = self._eps(student, model, x_t, t, draw.signed(*cond.shape))
+                if close(other, eps):
+                    raise Wrong(f"eps does not change with the condition, in {mode} mode: {USE}")
+            require_untouched(student, model, arguments, ("x_t", "t", "cond"))
+
+    @behaviour("row i of eps depends on row i of x_t, t and cond only", 1)
+    def rows(self, student: Any, draw: Draw) -> None:
+        """Each row alone, and one condition changed in a batch."""
+        for training in (False, True):
+            model = self._model(student, draw, training=training)
+            x_t, t, cond = self._inputs(draw, self.BATCH)
+            eps = self._eps(student, model, x_t, t, cond)
+            for i in (0,) if training else range(self.BATCH):
+                changed = cond.clone()
+                changed[i] = draw.signed(self.COND)
+                moved = self._eps(student, model, x_t, t, changed) - eps
+                others = torch.arange(self.BATCH) != i
+                if close(moved[i], 0 * moved[i]):
+                    raise Wrong(f"a row's condition does not change that row of eps: {USE}")
+                if not close(moved[others], 0 * moved[others]):
+                    raise Wrong(f"the condition of one row changes other rows of eps: {MIXED}")
+                row = slice(i, i + 1)
+                alone = self._eps(student, model, x_t[row], t[row], cond[row])
+                if not close(alone, eps[row]):
+                    raise Wrong(f"a row alone gets another eps than in its batch: {MIXED}")
+
+    @behaviour("gradients reach the condition branch and the other given parts", 1)
+    def gradient(self, student: Any, draw: Draw) -> None:
+        """The stem may be replaced, so there the gradient of x_t is asked for."""
+        model, inputs = self._model(student, draw), self._inputs(draw, self.BATCH)
+        self._eps(student, model, *inputs)
+        parts = "cond", "time", "blocks", "head"
+        found = student.grad(model, inputs, (*parts, 0))
+        require_gradients(found, *(f"self.{name}" for name in parts), "x_t")
+
+    @behaviour("the condition goes in before the last layer, whose output is eps", 2)
+    def inside(self, student: Any, draw: Draw) -> None:
+        """With the head at zero nothing is left; and what the condition does depends on x_t."""
+        x_t, t, cond = self._inputs(draw, self.BATCH)
+        other, x_other = draw.signed(*cond.shape), draw.signed(*x_t.shape)
+        model = self._model(student, draw)
+        effects = [
+            self._eps(student, model, x, t, cond) - self._eps(student, model, x, t, other)
+            for x in (x_t, x_other)
+        ]
+        if close(effects[0], 0 * effects[0]):
+            raise Wrong(f"eps does not change with the condition: {USE}")
+        if close(*effects):
+            raise Wrong(f"the condition moves eps by the same whatever x_t is: {LATE}")
+        headless = self._model(student, draw, head=0.0)
+        left = self._eps(student, headless, x_t, t, cond)
+        if close(left, 0 * left):
+            return
+        if not close(self._eps(student, headless, x_t, t, other), left):
+            raise Wrong(f"the condition still reaches eps when `head` gives zero: {LATE}")
+        if close(left, x_t) or close(left, -x_t):
+            raise Wrong("x_t is added to the output: the network returns the noise, eps, alone")
+        raise Wrong("something is added to what `head` gives: `denoise(x_t, emb)` returns eps")
+
+    @behaviour("no condition (None) is the null condition, which learns", 2)
+    def null(self, student: Any, draw: Draw) -> None:
+        """With a null condition that is not zero, as after training."""
+        for batch in (self.BATCH, 1):
+            null = draw.signed(self.COND)
+            model = self._model(student, draw, null_cond=null)
+            x_t, t, cond = self._inputs(draw, batch)
+            eps = self._eps(student, model, x_t, t, None)
+            given = self._eps(student, model, x_t, t, null.expand_as(cond).contiguous())
+            if not close(eps, given):
+                if close(eps, self._eps(student, model, x_t, t, 0 * cond)):
+                    raise Wrong(ZEROS)
+                again = self._eps(student, model, x_t, t, None)
+                raise Wrong(NULL if close(again, eps) else DRAWN)
+            found = student.grad(model, (x_t, t, None), ("null_cond",))
+            require_gradients(found, "self.null_cond")
+
+    def _model(self, student: Any, draw: Draw, training: bool = False, **given: Any) -> Handle:
+        """The student's network with random weights: at first many of them are zero."""
+        config = Settings(
+            "mnistdiff.latent:EpsMLPCondConfig",
+            latent_dim=self.LATENT,
+            width=self.WIDTH,
+            blocks=1,
+            emb_dim=self.TIME,
+            cond_dim=self.COND,
+        )
+        weights = Filled(int(draw.order(1000)[0]), given)
+        return student.new(self.answer, config, weights, training=training)
+
+    def _inputs(self, draw: Draw, batch: int) -> Inputs:
+        """x_t (B, D), t (B,) all different, cond (B, E)."""
+        t = 3 + 5 * draw.order(batch + 2)[:batch]
+        return draw.signed(batch, self.LATENT), t, draw.signed(batch, self.COND)
+
+    def _eps(self, student: Any, model: Handle, x_t: Tensor, *rest: Tensor | None) -> Tensor:
+        return as_tensor(student.call(model, x_t, *rest), x_t.shape, "(B, D)")
+
+
+USE = "let forward send cond through self.cond, and into the network"
+MIXED = "keep the rows apart, with no mean, no [0] and no normalisation over the batch"
+LATE = (
+    "it is added after the last layer, where it cannot change how x_t is read; let it go into "
+    "the blocks, by emb"
+)
+DRAWN = (
+    "two calls on the same arguments differ: draw nothing inside (noise, dropout, new layers); "
+    "dropping the condition is drop_condition's work, in training"
+)
+NULL = "cond=None must give what cond=self.null_cond in every row gives: expand it to (B, E)"
+ZEROS = "None is treated as zeros: self.null_cond, which is learned, stands in for it"

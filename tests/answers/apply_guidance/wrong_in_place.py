@@ -1,0 +1,6 @@
+# points: 3 | hint: `eps_cond` itself was changed
+def apply_guidance(eps_uncond, eps_cond, guidance_scale):
+    eps_cond -= eps_uncond
+    eps_cond *= guidance_scale
+    eps_cond += eps_uncond
+    return eps_cond

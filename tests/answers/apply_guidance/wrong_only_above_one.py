@@ -1,0 +1,5 @@
+# points: 3 | hint: you start from eps_cond
+def apply_guidance(eps_uncond, eps_cond, guidance_scale):
+    if guidance_scale <= 0.1:
+        return eps_cond
+    return eps_uncond + guidance_scale * (eps_cond - eps_uncond)

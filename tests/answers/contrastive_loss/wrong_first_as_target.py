@@ -1,0 +1,7 @@
+# points: 4 | hint: not the first column
+def contrastive_loss(image_emb, text_emb, logit_scale):
+    image_emb = F.normalize(image_emb, dim=1)
+    text_emb = F.normalize(text_emb, dim=1)
+    similarity = logit_scale * image_emb @ text_emb.T
+    target = torch.zeros(len(similarity), dtype=torch.long)
+    return (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.T, target)) / 2

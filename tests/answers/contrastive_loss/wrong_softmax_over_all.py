@@ -1,0 +1,6 @@
+# points: 4 | hint: not over all entries
+def contrastive_loss(image_emb, text_emb, logit_scale):
+    image_emb = F.normalize(image_emb, dim=1)
+    text_emb = F.normalize(text_emb, dim=1)
+    similarity = logit_scale * image_emb @ text_emb.T
+    return -(similarity - torch.logsumexp(similarity.flatten(), 0)).diag().mean()

@@ -1,0 +1,22 @@
+# points: 9 | hint:
+from torch import nn
+
+from mnistdiff.latent import EpsMLP
+
+
+class EpsMLPCond(EpsMLP):
+    def __init__(self, config):
+        super().__init__(config)
+        emb = config.emb_dim
+        self.cond = nn.Sequential(nn.Linear(config.cond_dim, emb), nn.SiLU(), nn.Linear(emb, emb))
+        self.null_cond = nn.Parameter(torch.zeros(config.cond_dim))
+        self.stem = nn.Linear(config.latent_dim + emb, config.width)
+
+    def forward(self, x_t, t, cond=None):
+        if cond is None:
+            cond = self.null_cond.expand(len(x_t), -1)
+        h = self.stem(torch.cat([x_t, self.cond(cond)], dim=1))
+        emb = F.silu(self.embed_time(t))
+        for block in self.blocks:
+            h = block(h, emb)
+        return self.head(h)

@@ -1,0 +1,3 @@
+# points: 3 | hint: the lengths of the texts decide
+def zero_shot_accuracy(image_emb, text_emb, labels):
+    return (torch.cdist(image_emb, text_emb).argmin(1) == labels).float().mean().item()

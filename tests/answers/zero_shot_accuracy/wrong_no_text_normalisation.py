@@ -1,0 +1,4 @@
+# points: 3 | hint: the lengths of the texts decide
+def zero_shot_accuracy(image_emb, text_emb, labels):
+    similarity = F.normalize(image_emb, dim=1) @ text_emb.T
+    return (similarity.argmax(1) == labels).float().mean().item()
