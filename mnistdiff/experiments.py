@@ -116,7 +116,7 @@ PROFILES = {
         text_epochs=60,
         text_width=256,
         lora_epochs=6,
-        ladder_epochs=20,
+        ladder_epochs=24,
         ladder_width=128,
         ladder_samples=500,
     ),
