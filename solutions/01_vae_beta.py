@@ -282,11 +282,15 @@ expect(
 )
 
 mu = torch.tensor([[1.0, -2.0]], requires_grad=True)
-kl = kl_divergence(mu, torch.zeros(1, 2))
-cut = "no gradient reaches mu: no .item(), .detach() or torch.no_grad() here, it is a loss"
-assert kl.requires_grad, cut
-kl.backward()
+logvar = torch.tensor([[1.386294, 0.0]], requires_grad=True)
+loss = kl_divergence(mu, logvar)
+cut = "no gradient reaches {}: no .item(), .detach() or torch.no_grad() here, it is a loss"
+assert loss.requires_grad, cut.format("mu and logvar")
+loss.backward()
+assert mu.grad is not None, cut.format("mu")
+assert logvar.grad is not None, cut.format("logvar")
 expect("d KL / d mu", mu.grad, [[1.0, -2.0]], {})
+expect("d KL / d logvar", logvar.grad, [[1.5, 0.0]], {"exp(logvar) is cut off": [[-0.5, -0.5]]})
 print("kl_divergence: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_kl_divergence", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -395,13 +399,16 @@ causes = {
 expect("the cross-entropy", recon_loss, 1.0012, causes)
 expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.2512})
 
-mu.requires_grad_()
-total, _, _ = vae_loss(recon.clone().requires_grad_(), x, mu, torch.zeros(2, 2), 3.0, "mse")
-cut = "no gradient reaches mu through the total: no .item(), .detach() or torch.no_grad() here"
-assert getattr(total, "requires_grad", False), cut
+inputs = {"recon": recon, "mu": mu, "logvar": torch.zeros(2, 2)}
+recon, mu, logvar = (value.requires_grad_() for value in inputs.values())
+total, _, _ = vae_loss(recon, x, mu, logvar, 3.0, "mse")
+cut = "no gradient reaches {} through total: no .item(), .detach() or torch.no_grad() here"
+assert getattr(total, "requires_grad", False), cut.format("mu, logvar and recon")
 total.backward()
-assert mu.grad is not None, cut
+for name, value in inputs.items():
+    assert value.grad is not None, cut.format(name)
 expect("d total / d mu", mu.grad, [[1.5, -3.0], [0.0, 0.0]], {})
+expect("d total / d recon", recon.grad[:, 0, 0, :2], [[0.5, -0.5], [-0.1, -0.4]], {})
 print("vae_loss: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_vae_loss", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}

@@ -20,7 +20,7 @@ LAYERS = [
     {"experiments", "export", "comfyui"},
     {"diffusion"},
     {"text_to_image"},
-    {"evaluation", "diffusion_plots", "clip_plots", "release"},
+    {"evaluation", "diffusion_plots", "clip_plots", "workflow_plots", "release"},
     {"text_evaluation", "ladder"},
     {"commands", "text_plots"},
     {"cli"},
