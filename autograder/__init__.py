@@ -14,10 +14,10 @@ def check(grade_id: str, namespace: dict, seed: int | None = None) -> float:
     nbgrader reads the returned float as partial credit, 0.0 included, as long as the call is the
     last expression of the test cell. Student code can neither raise nor write to stderr from
     here, but it runs in the same process, so a student who wants to cheat still can: see
-    `autograder.guards`. Without a `seed` the inputs are the same in every run.
+    `autograder.inside.guards`. Without a `seed` the inputs are the same in every run.
     """
-    from autograder.carriers import InKernel
     from autograder.checks import find
+    from autograder.inside.carriers import InKernel
 
     verdicts = find(grade_id)().run(InKernel(namespace), 0 if seed is None else seed)
     for line in report(grade_id, verdicts):

@@ -153,7 +153,8 @@ network = EpsMLPCond(
 ).eval()
 with torch.no_grad():  # a fresh network's blocks do nothing: give every weight a value
     for weight in network.parameters():
-        weight.copy_(0.6 * torch.randn(weight.shape))
+        if not torch.nn.parameter.is_lazy(weight):
+            weight.copy_(0.6 * torch.randn(weight.shape))
 x_t = torch.tensor([[1.0, -0.5], [0.3, 2.0], [-1.2, 0.4]])  # three latents of two numbers
 t = torch.tensor([10, 400, 900])
 cond = torch.tensor([[1.0, 0.0, -1.0], [0.5, 2.0, 0.0], [-2.0, 0.3, 1.0]])

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks.base import (
     Check,
     Draw,
@@ -17,6 +16,7 @@ from autograder.checks.base import (
     kind,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
+from autograder.inside.carriers import Wrong
 
 
 class KLPerDimension(Check):

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks import steps
 from autograder.checks.base import (
     Check,
@@ -17,7 +16,8 @@ from autograder.checks.base import (
     require_gradients,
     require_repeatable,
 )
-from autograder.stubs import Stub
+from autograder.inside.carriers import Wrong
+from autograder.inside.stubs import Stub
 
 
 class ScalingFactor(Check):

@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks import contrastive
 from autograder.checks.base import Check, Draw, as_number, behaviour, close, diagnose
+from autograder.inside.carriers import Wrong
 
 ContrastiveLoss = contrastive.ContrastiveLoss
 

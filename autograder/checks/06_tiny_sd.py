@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks import conditioned
 from autograder.checks.base import (
     Check,
@@ -19,6 +18,7 @@ from autograder.checks.base import (
     require_repeatable,
     require_untouched,
 )
+from autograder.inside.carriers import Wrong
 
 EpsMLPCond = conditioned.EpsMLPCond
 

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.carriers import Handle, Wrong
 from autograder.checks.base import (
     Check,
     Draw,
@@ -15,7 +14,8 @@ from autograder.checks.base import (
     require_gradients,
     require_untouched,
 )
-from autograder.stubs import Filled, Settings
+from autograder.inside.carriers import Handle, Wrong
+from autograder.inside.stubs import Filled, Settings
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # x_t (B, D), t (B,), cond (B, E)
 

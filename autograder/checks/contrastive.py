@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks.base import (
     Check,
     Draw,
@@ -18,6 +17,7 @@ from autograder.checks.base import (
     require_repeatable,
     require_untouched,
 )
+from autograder.inside.carriers import Wrong
 
 
 def unit(x: Tensor) -> Tensor:

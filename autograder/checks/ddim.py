@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks import steps
 from autograder.checks.base import (
     Check,
@@ -18,6 +17,7 @@ from autograder.checks.base import (
     require_repeatable,
 )
 from autograder.checks.runs import GaussianRun, draw_long_schedule
+from autograder.inside.carriers import Wrong
 
 
 class DDIMSigma(Check):

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks import steps
 from autograder.checks.base import (
     Check,
@@ -16,6 +15,7 @@ from autograder.checks.base import (
     diagnose,
     require_repeatable,
 )
+from autograder.inside.carriers import Wrong
 
 
 class AddNoise(Check):

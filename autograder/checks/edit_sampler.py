@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from autograder.carriers import Wrong
 from autograder.checks.base import Check, Draw, behaviour, kind
 from autograder.checks.graphs import (
     ENCODER,
@@ -18,6 +17,7 @@ from autograder.checks.graphs import (
     require_unchanged,
     same,
 )
+from autograder.inside.carriers import Wrong
 
 
 class EditSampler(Check):

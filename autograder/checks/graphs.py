@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from autograder.carriers import Wrong
 from autograder.checks.base import Draw, kind
+from autograder.inside.carriers import Wrong
 
 Graph = dict[str, dict[str, Any]]
 ENCODER, LORA, SAMPLER = "CLIPTextEncode", "LoraLoader", "KSampler"

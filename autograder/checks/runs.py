@@ -8,7 +8,7 @@ from torch import Tensor
 
 from autograder.checks import steps
 from autograder.checks.base import Draw
-from autograder.stubs import Stub
+from autograder.inside.stubs import Stub
 
 
 def draw_long_schedule(draw: Draw) -> tuple[Tensor, Tensor]:

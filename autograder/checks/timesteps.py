@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from autograder.carriers import Wrong
 from autograder.checks.base import Check, Draw, behaviour, kind
+from autograder.inside.carriers import Wrong
 
 
 class DDIMTimesteps(Check):

@@ -9,7 +9,7 @@ import warnings
 import pytest
 
 from autograder import check
-from autograder.guards import capture
+from autograder.inside.guards import capture
 
 
 def noise() -> None:

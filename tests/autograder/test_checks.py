@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autograder import check
-from autograder.carriers import Handle, InKernel, Wrong, plain
+from autograder.inside.carriers import Handle, InKernel, Wrong, plain
 from autograder.checks import find, registry
 from autograder.checks.base import Draw, close
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import autograder
-from autograder.carriers import InKernel
+from autograder.inside.carriers import InKernel
 from autograder.checks import find, registry
 
 ANSWERS = Path(__file__).parents[1] / "answers"

@@ -8,12 +8,12 @@ import mnistdiff.clip
 import mnistdiff.guidance
 import mnistdiff.latent
 from autograder import check
-from autograder.carriers import InKernel, Wrong
+from autograder.inside.carriers import InKernel, Wrong
 from autograder.checks import registry
 from autograder.checks.base import Draw, close
 from autograder.checks.contrastive import unit
-from autograder.guards import seal
-from autograder.stubs import Filled, Settings
+from autograder.inside.guards import seal
+from autograder.inside.stubs import Filled, Settings
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig
 
 CONFIG = Settings("mnistdiff.latent:EpsMLPCondConfig", latent_dim=3, width=4, emb_dim=2, cond_dim=5)

@@ -7,7 +7,7 @@ import mnistdiff.metrics
 import mnistdiff.vae
 from autograder import check
 from autograder.checks import registry
-from autograder.guards import locate, seal
+from autograder.inside.guards import locate, seal
 
 MU = torch.zeros(2, 3)
 PATHS = sorted({path for each in registry().values() for path in each.seals})

@@ -1,4 +1,5 @@
 # points: 9 | hint:
+import torch.nn.functional as F
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

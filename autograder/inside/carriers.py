@@ -24,8 +24,8 @@ from types import FunctionType
 import torch
 from torch import Tensor, nn
 
-from autograder.guards import capture, deadline, locate, preserved, seal
-from autograder.stubs import Filled, Settings, Stub, part
+from .guards import capture, deadline, locate, preserved, seal
+from .stubs import Filled, Settings, Stub, part
 
 MAX_DEPTH = 4  # of lists in lists: a list may hold itself
 MAX_RANGE = 100_000  # a longer one would fill the memory

@@ -1,0 +1,288 @@
+"""The `autograder` command: grade a class, and tell what came out."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import AutograderError
+from mnistdiff.errors import MnistdiffError
+
+ASSIGNMENT = "project3"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (AutograderError, MnistdiffError) as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="autograder", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        if name != "doctor":
+            made.add_argument("--course", type=Path, default=Path("course"), help="its folder")
+            made.add_argument("--assignment", default=ASSIGNMENT)
+        return made
+
+    doctor = command("doctor", run_doctor, "attack the sandbox on this machine: does it hold?")
+    doctor.add_argument("--json", action="store_true")
+    for name, text in (
+        ("grade", "grade what is not graded yet, and enter the marks into the gradebook"),
+        ("regrade", "grade again, whether graded before or not"),
+    ):
+        grade = command(name, run_grade, text)
+        grade.set_defaults(again=name == "regrade")
+        grade.add_argument("students", nargs="*", help="only these (default: all)")
+        grade.add_argument("--workers", type=_positive, default=os.cpu_count())
+        grade.add_argument("--shard", metavar="I/N", help="a part of the class; enters no marks")
+        grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
+        grade.add_argument(
+            "--unsafe", action="store_true", help="without a sandbox: all your rights"
+        )
+    command("status", run_status, "what is graded, and what is not")
+    report = command("report", run_report, "a page about the class")
+    report.add_argument("-o", "--output", type=Path, default=Path("report.html"))
+    export = command("export", run_export, "marks for other systems")
+    export.add_argument("kind", choices=("csv", "canvas", "moodle", "gradescope"))
+    export.add_argument("-o", "--output", type=Path)
+    explain = command("explain", run_explain, "why a student has these marks")
+    explain.add_argument("student")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return int(text)
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Every limit, attacked."""
+    from autograder import doctor
+    from autograder.sandbox import Nursery
+
+    with Nursery() as nursery:
+        findings = doctor.diagnose(nursery)
+    if options.json:
+        print(json.dumps([finding._asdict() for finding in findings], indent=1))
+    else:
+        print(doctor.render(findings))
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def run_grade(options: argparse.Namespace) -> int:
+    """Grade, then commit."""
+    from autograder import ledger, sandbox
+    from autograder.runner import DaskPool, LocalPool, shard
+    from autograder.worker import UNSAFE
+
+    if options.unsafe:
+        os.environ[UNSAFE] = "yes"
+    else:
+        sandbox.require_bubblewrap()
+    only = set(options.students) or None
+    current = ledger.current(options.course, options.assignment, only)
+    _check_students(only, current, options)
+    todo = [job for job, record in current if options.again or _is_open(record)]
+    if options.shard:
+        todo = shard(todo, options.shard)
+    name = f"shard-{options.shard.replace('/', '-of-')}" if options.shard else "main"
+    keep = options.course.resolve() / ".autograder" / "notebooks"
+    stop = threading.Event()
+    with ledger.Ledger(ledger.folder(options.course) / f"{name}.jsonl") as book:
+        pool = DaskPool(options.scheduler) if options.scheduler else LocalPool(options.workers)
+        _stop_on_signals(stop)
+        counts = _grade(pool, todo, keep, book, stop)
+    if stop.is_set():
+        print("stopped: run the same command again to go on", file=sys.stderr)
+    if not options.shard:
+        _commit(options)
+    return 1 if counts["failed"] or stop.is_set() else 0
+
+
+def _is_open(record: dict[str, Any] | None) -> bool:
+    return record is None or record["state"] == "failed"
+
+
+def _check_students(only: set[str] | None, current: list, options: argparse.Namespace) -> None:
+    known = {job.student for job, _ in current}
+    if unknown := sorted((only or set()) - known):
+        raise AutograderError(
+            f"nothing was handed in by {', '.join(unknown)} for {options.assignment} "
+            f"in {options.course / 'submitted'}."
+        )
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """The first Ctrl-C lets what is in work finish, the second one ends it."""
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        print("\nfinishing what is in work; once more to end at once", file=sys.stderr)
+        stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _grade(pool: Any, todo: list, keep: Path, book: Any, stop: threading.Event) -> Counter:
+    counts: Counter = Counter()
+    started = time.monotonic()
+    for number, record in enumerate(pool.run(todo, keep, stop), start=1):
+        book.append(record)
+        counts[record["state"]] += 1
+        left = (time.monotonic() - started) / number * (len(todo) - number)
+        print(f"[{number}/{len(todo)}] {_line(record)}  ({_span(left)} left)", file=sys.stderr)
+    if todo:
+        spent = time.monotonic() - started
+        done = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        print(f"{done or 'nothing'} in {_span(spent)}", file=sys.stderr)
+    return counts
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A record in one line."""
+    who = f"{record['student']} {record['notebook']}"
+    if record["state"] != "graded":
+        return f"{who}: {record['state']}: {record['reason']}"
+    cells = record["verdict"]["cells"]
+    points = sum(cell["points"] or 0.0 for cell in cells)
+    most = sum(cell["max"] for cell in cells if cell["points"] is not None)
+    by_hand = sum(cell["points"] is None for cell in cells)
+    more = f" + {by_hand} by hand" if by_hand else ""
+    noted = " !" if any(n["kind"] == "tampering" for n in record["verdict"]["notes"]) else ""
+    return f"{who}: {points:g} of {most:g}{more}{noted}"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
+
+
+def _commit(options: argparse.Namespace) -> None:
+    """Bring the gradebook to what the ledger says."""
+    from autograder import commit, ledger
+
+    ready = commit.submissions(ledger.current(options.course, options.assignment))
+    if not ready:
+        return
+    with commit.Gradebook(options.course, options.assignment) as book:
+        marks = book.marks()
+        new = [s for s, records in ready.items() if commit.differs(s, records, marks)]
+        for student in new:
+            book.commit(student, ready[student])
+    print(f"gradebook: {len(new)} submissions entered, {len(ready)} in all", file=sys.stderr)
+
+
+def run_status(options: argparse.Namespace) -> int:
+    """Counts of states, and whatever needs a person."""
+    from autograder import ledger
+
+    current = ledger.current(options.course, options.assignment)
+    counts = Counter("waiting" if record is None else record["state"] for _, record in current)
+    students = len({job.student for job, _ in current})
+    print(f"{students} students, {len(current)} notebooks")
+    for state in ("graded", "missing", "rejected", "failed", "waiting"):
+        print(f"{counts[state]:6d} {state}")
+    for _, record in current:
+        if record and record["state"] in ("rejected", "failed"):
+            print(_line(record))
+    return 0
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """The page of the class."""
+    from autograder.class_page import render
+
+    records = _records(options)
+    _write(options.output, render(records, options.assignment, _answers(options)))
+    print(f"wrote {options.output}")
+    return 0
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Marks in another system's format."""
+    from autograder.commit import Gradebook
+    from autograder.export import export
+
+    records = _records(options)
+    with Gradebook(options.course, options.assignment) as book:
+        by_hand = book.by_hand()
+    folder = options.kind == "gradescope"
+    path = options.output or Path(options.kind if folder else f"{options.kind}.csv")
+    export(options.kind, records, by_hand, options.assignment, path)
+    print(f"wrote {path}")
+    return 0
+
+
+def run_explain(options: argparse.Namespace) -> int:
+    """One student's marks."""
+    from autograder.explain import explain
+
+    records = [r for r in _records(options) if r["student"] == options.student]
+    if not records:
+        raise AutograderError(f"nothing of {options.student} is graded yet.")
+    print(explain(options.student, records))
+    return 0
+
+
+def _records(options: argparse.Namespace) -> list[dict[str, Any]]:
+    from autograder import ledger
+
+    current = ledger.current(options.course, options.assignment)
+    records = [record | {"received": job.received} for job, record in current if record]
+    if not records:
+        raise AutograderError("nothing is graded yet: run `autograder grade` first.")
+    return records
+
+
+def _answers(options: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """What each student wrote, by the name of the cell."""
+    import nbformat
+
+    from autograder import ledger
+    from autograder.rebuild import is_answer, rebuild, role_of
+    from autograder.worker import Unreadable, read_notebook
+
+    found: dict[str, dict[str, str]] = {}
+    for job, record in ledger.current(options.course, options.assignment):
+        if record is None or record["state"] != "graded":
+            continue
+        try:
+            released = nbformat.read(job.released, as_version=4)
+            cells = rebuild(released, read_notebook(job.spooled)).notebook.cells
+        except Unreadable:
+            continue
+        for cell in filter(is_answer, cells):
+            if role_of(cell)["grade_id"] not in record["verdict"]["blank"]:
+                found.setdefault(job.student, {})[role_of(cell)["grade_id"]] = cell.source
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    from mnistdiff.weights import check_writable, write_atomically
+
+    check_writable(path)
+    write_atomically(path, text.encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

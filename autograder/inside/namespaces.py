@@ -1,0 +1,110 @@
+"""A fresh, empty world for one process: namespaces, private file systems, limits, no rights.
+
+Python 3.11 has no `os.unshare` and no `mount`, so this goes through ctypes. Only Linux.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from dataclasses import dataclass
+
+NEW_USER, NEW_NS, NEW_PID = 0x10000000, 0x00020000, 0x20000000
+NEW_NET, NEW_IPC, NEW_UTS = 0x40000000, 0x08000000, 0x04000000
+MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 16384, 1 << 18
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+HOME = "/tmp"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one notebook's processes may use."""
+
+    memory: int = 2 << 30  # bytes of address space beyond what the warm parent has
+    cpu_seconds: int = 120
+    processes: int = 64
+    file_bytes: int = 32 << 20  # of one file
+    home_bytes: int = 64 << 20  # of all files together: they live in memory
+    open_files: int = 256
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    done = _libc.mount(source.encode(), target.encode(), kind.encode(), flags, data.encode())
+    _check(done, f"mount {target}")
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent ends, however it ends."""
+    _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+
+
+def leave(uid: int) -> None:
+    """Become another user, if root, and enter new namespaces; the next fork is process 1."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        _check(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # else /proc/self is root's
+    me, group = os.geteuid(), os.getegid()
+    every = NEW_USER | NEW_NS | NEW_PID | NEW_NET | NEW_IPC | NEW_UTS
+    _check(_libc.unshare(every), "unshare")
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{me} {me} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+    die_with_parent()
+
+
+def furnish(limits: Limits) -> None:
+    """Private /tmp, /dev/shm and /proc, then limits, and no way back to any right."""
+    used = _address_space()
+    _mount("none", "/", "", MS_REC | MS_PRIVATE)
+    size = f"size={limits.home_bytes},nr_inodes=4096,mode=0700"
+    _mount("tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, size)
+    _mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=8m,nr_inodes=256")
+    try:
+        _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
+    except OSError:  # some containers forbid it: then there is none
+        _mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "size=4k")
+    os.chdir(HOME)
+    _limit(limits, used)
+    _drop_rights()
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit(limits: Limits, used: int) -> None:
+    for name, value in (
+        (resource.RLIMIT_AS, used + limits.memory),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_FSIZE, limits.file_bytes),
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(name, (value, value))
+
+
+def _drop_rights() -> None:
+    """No capability, now or after any exec; so nothing can be mounted or unlimited again."""
+    _check(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    for number in range(64):
+        with contextlib.suppress(OSError):  # beyond the last one that this kernel has
+            _check(_libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")

@@ -1,0 +1,107 @@
+"""The warm parent: has torch and the library imported, and forks a process per notebook.
+
+Started by the grader inside bubblewrap, with the number of the descriptor that its orders come
+from. It runs no line of a student's; each child leaves for namespaces of its own before it does.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def main() -> None:
+    """Read orders until the grader hangs up: {"spawn": uid} with a socket, or {"kill": pid}."""
+    import torch
+
+    torch.set_num_threads(1)
+    from .agent import prepare
+
+    shell = prepare()
+    orders = socket.socket(fileno=int(sys.argv[1]))
+    orders.sendall(b'{"ready": true}\n')
+    while True:
+        message, handles, _, _ = socket.recv_fds(orders, 4096, 1)
+        if not message:
+            return
+        order = json.loads(message)
+        if "spawn" in order:
+            channel = socket.socket(fileno=handles[0])
+            answer = {"pid": _spawn(shell, orders, channel, order)}
+            channel.close()
+        else:
+            answer = {"status": _kill(order["kill"])}
+        orders.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _kill(pid: int) -> int:
+    """End a child and everything that it started; how it ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        return os.waitpid(pid, 0)[1]
+    return 0
+
+
+def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: dict) -> int:
+    """Fork three times: into new namespaces, as their process 1, and as the notebook."""
+    from .namespaces import Limits, die_with_parent, furnish, leave
+
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        die_with_parent()
+        orders.close()
+        os.setsid()
+        if order["unsafe"]:
+            _serve(shell, channel)
+            return 0
+        leave(order["spawn"])
+        first = os.fork()
+        if first:
+            channel.close()
+            _follow(first)
+        die_with_parent()
+        furnish(Limits(**order["limits"]))
+        notebook = os.fork()
+        if notebook:
+            channel.close()
+            _follow(notebook)
+        _serve(shell, channel)
+        status = 0
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            from . import wire
+
+            wire.send(channel, {"failed": f"{type(error).__name__}: {error}"[:500]})
+    finally:
+        os._exit(status)
+
+
+def _follow(child: int) -> None:
+    """Wait for the child, reap what else ends, and end as it did."""
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            os._exit(os.waitstatus_to_exitcode(status) & 255)
+
+
+def _serve(shell: object, channel: socket.socket) -> None:
+    from . import wire
+    from .agent import Agent
+
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.close(nothing)
+    sys.stdin = open(os.devnull)  # noqa: SIM115
+    wire.send(channel, {"ready": True})
+    Agent(shell, channel).serve()
+
+
+if __name__ == "__main__":
+    main()

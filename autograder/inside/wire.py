@@ -1,0 +1,125 @@
+"""How values cross the border of the sandbox: JSON for the shape, safetensors for the numbers.
+
+A frame is two lengths (4 bytes each), the JSON and the tensors. Both sides cap the lengths before
+they read, and nothing that arrives is ever executed: there is no pickle here.
+"""
+
+import json
+import socket
+import struct
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from .carriers import Foreign, Handle
+from .stubs import Filled, Settings, Stub
+
+LENGTHS = struct.Struct("<II")
+LARGEST = 16 << 20  # bytes of one frame's JSON, or of its tensors
+TAG = "~"
+
+
+class Broken(Exception):
+    """The other side is gone, or what it says is no frame."""
+
+
+def encode(value: Any, tensors: list[torch.Tensor]) -> Any:
+    """The value as JSON; its tensors are added to the list and named by their place in it."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, torch.Tensor):
+        dense = value.detach().to("cpu").contiguous().clone()
+        tensors.append(dense)
+        return {TAG: "tensor", "at": len(tensors) - 1}
+    if isinstance(value, list):
+        return [encode(item, tensors) for item in value]
+    if isinstance(value, tuple):
+        return {TAG: "tuple", "items": [encode(item, tensors) for item in value]}
+    if isinstance(value, dict):
+        return {TAG: "dict", "items": [[str(k), encode(v, tensors)] for k, v in value.items()]}
+    if isinstance(value, Handle):
+        return {TAG: "handle", "number": value.number}
+    if isinstance(value, Foreign):
+        return {TAG: "foreign", "name": value.type_name}
+    if isinstance(value, Stub):
+        return {TAG: "stub", "name": value.name, "weights": encode(value.weights, tensors)}
+    if isinstance(value, Settings):
+        return {TAG: "settings", "path": value.path, "values": encode(value.values, tensors)}
+    if isinstance(value, Filled):
+        return {TAG: "filled", "seed": value.seed, "given": encode(value.given, tensors)}
+    raise TypeError(f"a {type(value).__name__} cannot cross the border")
+
+
+def decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """The value again. Raises Broken for anything that `encode` does not make."""
+    if isinstance(value, list):
+        return [decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    try:
+        match value[TAG]:
+            case "tensor":
+                return tensors[str(value["at"])]
+            case "tuple":
+                return tuple(decode(item, tensors) for item in value["items"])
+            case "dict":
+                return {str(key): decode(item, tensors) for key, item in value["items"]}
+            case "handle":
+                return Handle(int(value["number"]))
+            case "foreign":
+                return Foreign(str(value["name"]))
+            case "stub":
+                return Stub(str(value["name"]), **decode(value["weights"], tensors))
+            case "settings":
+                return Settings(str(value["path"]), **decode(value["values"], tensors))
+            case "filled":
+                return Filled(int(value["seed"]), decode(value["given"], tensors))
+    except (KeyError, TypeError, ValueError) as error:
+        raise Broken(f"a value that cannot be read ({type(error).__name__})") from None
+    raise Broken("a value of an unknown kind")
+
+
+def send(channel: socket.socket, message: dict[str, Any]) -> None:
+    """Write one frame. Raises Broken when it is too large or the other side is gone."""
+    tensors: list[torch.Tensor] = []
+    text = json.dumps({key: encode(value, tensors) for key, value in message.items()}).encode()
+    numbers = save({str(at): tensor for at, tensor in enumerate(tensors)}) if tensors else b""
+    if max(len(text), len(numbers)) > LARGEST:
+        raise Broken(f"a value of more than {LARGEST >> 20} MB")
+    try:
+        channel.sendall(LENGTHS.pack(len(text), len(numbers)) + text + numbers)
+    except OSError as error:
+        raise Broken(f"the other side is gone ({type(error).__name__})") from None
+
+
+def receive(channel: socket.socket) -> dict[str, Any]:
+    """Read one frame. Raises Broken for what is no frame, TimeoutError when none comes."""
+    sizes = LENGTHS.unpack(_exactly(channel, LENGTHS.size))
+    if max(sizes) > LARGEST:
+        raise Broken(f"a frame of {max(sizes)} bytes")
+    text, numbers = (_exactly(channel, size) for size in sizes)
+    try:
+        tensors = load(numbers) if numbers else {}
+        message = json.loads(text)
+        return {str(key): decode(value, tensors) for key, value in message.items()}
+    except Broken:
+        raise
+    except Exception as error:  # safetensors has errors of its own
+        raise Broken(f"a frame that cannot be read ({type(error).__name__})") from None
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes:
+    parts, missing = [], size
+    while missing:
+        try:
+            part = channel.recv(min(missing, 1 << 20))
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Broken(f"the other side is gone ({type(error).__name__})") from None
+        if not part:
+            raise Broken("the other side is gone")
+        parts.append(part)
+        missing -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,208 @@
+"""What was handed in: regular files only, sized and counted, hashed and copied aside.
+
+Nothing of a submission is opened again after this: the grader works on the copies, so a file that
+changes, or is a link to something else by then, changes nothing.
+"""
+
+import csv
+import hashlib
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import AutograderError
+
+MAX_BYTES = 20 << 20  # of one notebook
+MAX_FILES = 200  # of one submission
+STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One notebook of one student: all that a worker needs, as plain values."""
+
+    key: str
+    student: str
+    assignment: str
+    notebook: str
+    submission: str  # SHA-256 of the file, "" where there is none
+    received: str | None  # ISO time
+    spooled: str  # path of the copy, "" where there is none
+    released: str  # path of the notebook as it was given to students
+    reason: str = ""  # why it cannot be graded
+
+    def record(self, state: str, **more: Any) -> dict[str, Any]:
+        """The ledger's line about this job."""
+        named = ("key", "student", "assignment", "notebook", "submission", "received")
+        return {name: asdict(self)[name] for name in named} | {"state": state} | more
+
+
+class Refused(Exception):
+    """Why a file is not taken, in words."""
+
+
+def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
+    """The notebooks that students were given, by name."""
+    folder = course / "release" / assignment
+    found = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    if not found:
+        raise AutograderError(
+            f"{folder} has no notebooks; `make course` (or nbgrader generate_assignment) "
+            "makes what students are given."
+        )
+    return found
+
+
+def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterator[Job]:
+    """A job per student and released notebook, in the order of names."""
+    released = released_notebooks(course, assignment)
+    versions = {name: _digest(path.read_bytes()) for name, path in released.items()}
+    receipts = read_receipts(course, assignment)
+    for student, folder in students(course, assignment):
+        if only is not None and student not in only:
+            continue
+        files = _files(folder)
+        received = receipts.get(student) or _own_time(folder)
+        for name, path in released.items():
+            job = {"student": student, "assignment": assignment, "notebook": name}
+            job |= {"received": received, "released": str(path)}
+            spooled, digest, reason = "", "", ""
+            try:
+                if isinstance(files, str):
+                    raise Refused(files)
+                if (file := find(files, name)) is not None:
+                    data = read_regular(folder, file)
+                    digest = _digest(data)
+                    spooled = str(_spool(course, digest, data))
+            except Refused as refused:
+                reason = str(refused)
+            parts = (assignment, student, name, digest or reason, versions[name], grader_version())
+            key = _digest("\0".join(parts).encode())[:24]
+            yield Job(key, submission=digest, spooled=spooled, reason=reason, **job)
+
+
+@cache
+def grader_version() -> str:
+    """Changes with every line of the grader: what another version decided is decided again."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return _digest(b"".join(_digest(path.read_bytes()).encode() for path in files))
+
+
+def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
+    """Names (NFC) and folders of all who handed in."""
+    root = course / "submitted"
+    if not root.is_dir():
+        raise AutograderError(f"{root} does not exist: no one has handed in, or --course is wrong.")
+    found: dict[str, Path] = {}
+    for entry in sorted(os.scandir(root), key=lambda e: e.name):
+        folder = Path(entry.path) / assignment
+        if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+            continue
+        if not folder.is_dir() or folder.is_symlink():
+            continue
+        name = unicodedata.normalize("NFC", entry.name)
+        if name in found:
+            raise AutograderError(
+                f"{entry.path} and {found[name].parent} are the same name in Unicode; rename one."
+            )
+        if not STUDENT.fullmatch(name):
+            raise AutograderError(f"{entry.path!r} is no name of a student.")
+        found[name] = folder
+    return list(found.items())
+
+
+def _files(folder: Path) -> list[str] | str:
+    """The names of a submission's notebooks, or why it is refused."""
+    names = []
+    with os.scandir(folder) as entries:
+        for count, entry in enumerate(entries):
+            if count >= MAX_FILES:
+                return f"more than {MAX_FILES} files"
+            if entry.name.endswith(".ipynb"):
+                names.append(entry.name)
+    return sorted(names)
+
+
+def find(files: list[str], name: str) -> str | None:
+    """The submitted file for a released notebook: by name, else the only one that begins so."""
+    if f"{name}.ipynb" in files:
+        return f"{name}.ipynb"
+    plain = unicodedata.normalize("NFC", name)
+    close = [f for f in files if unicodedata.normalize("NFC", f).startswith(plain)]
+    if len(close) > 1:
+        raise Refused(f"{name}.ipynb is not there, but {', '.join(close)}: which one counts?")
+    return close[0] if close else None
+
+
+def read_regular(folder: Path, name: str) -> bytes:
+    """A file's bytes. Raises Refused for links, devices, folders and what is too large."""
+    try:
+        handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Refused(f"{name} cannot be read: {error.strerror}; a link is not followed") from None
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise Refused(f"{name} is no regular file")
+        if about.st_nlink > 1 and about.st_uid != os.stat(folder).st_uid:
+            raise Refused(f"{name} is a link to someone else's file")
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise Refused(f"{name} is larger than {MAX_BYTES >> 20} MB; clear its outputs")
+    return data
+
+
+def _spool(course: Path, digest: str, data: bytes) -> Path:
+    """A copy under the name of its own digest."""
+    path = course / ".autograder" / "spool" / f"{digest}.ipynb"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_bytes(data)
+        new.replace(path)
+    return path
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_receipts(course: Path, assignment: str) -> dict[str, str]:
+    """When the collector received each submission: receipts.csv (student,assignment,received)."""
+    path = course / "receipts.csv"
+    if not path.exists():
+        return {}
+    found = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            try:
+                if row["assignment"] == assignment:
+                    name = unicodedata.normalize("NFC", row["student"])
+                    found[name] = as_utc(row["received"])
+            except (KeyError, ValueError, TypeError):
+                raise AutograderError(
+                    f"{path}, line {number}: expected student,assignment,received with an ISO time."
+                ) from None
+    return found
+
+
+def _own_time(folder: Path) -> str | None:
+    """What timestamp.txt says, the submission's own word: nbgrader goes by it, too."""
+    try:
+        return as_utc(read_regular(folder, "timestamp.txt").decode().strip())
+    except (Refused, ValueError):
+        return None
+
+
+def as_utc(text: str) -> str:
+    """A time as ISO text in UTC; one without a zone is taken as UTC."""
+    text = text.removesuffix(" UTC")
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat()

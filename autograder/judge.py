@@ -1,0 +1,212 @@
+"""Grade one notebook: run its cells in a sandbox, judge each graded cell from outside of it.
+
+The checks, and the true answers in them, stay in this process. A cell that ends or hangs the
+student's process costs that cell: the others run again in a fresh sandbox, without it.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from autograder import report
+from autograder.checks import find
+from autograder.needed import needed
+from autograder.rebuild import Rebuilt, is_test, rebuild, role_of
+from autograder.remote import GRACE, Remote
+from autograder.sandbox import Died, Nursery, Sandbox
+
+CELL_SECONDS = 20.0
+NOTEBOOK_SECONDS = 120.0
+MAX_RESTARTS = 8
+MAX_NOTEBOOK = 4 << 20  # bytes of a notebook's outputs that are kept
+
+
+@dataclass(frozen=True)
+class Graded:
+    """The verdict of one notebook, as plain JSON, and the executed notebook."""
+
+    verdict: dict[str, Any]
+    notebook: NotebookNode
+
+
+def seed_of(assignment: str, student: str, grade_id: str) -> int:
+    """Inputs of one cell of one student: the same on every machine and in every run."""
+    digest = hashlib.sha256(f"{assignment}\0{student}\0{grade_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 1
+
+
+def grade_notebook(
+    released: NotebookNode, submitted: NotebookNode, who: tuple[str, str], nursery: Nursery
+) -> Graded:
+    """Grade a submitted notebook of `who`, (assignment, student)."""
+    started = time.perf_counter()
+    rebuilt = rebuild(released, submitted)
+    run = Run(rebuilt, who, nursery)
+    run.all()
+    cells = [_record(cell, rebuilt, run) for cell in rebuilt.notebook.cells if _graded(cell)]
+    verdict = {
+        "cells": cells,
+        "blank": sorted(rebuilt.blank),
+        "notes": rebuilt.notes,
+        "seconds": {**run.seconds, "total": time.perf_counter() - started},
+        "restarts": len(run.deadly),
+    }
+    return Graded(verdict, rebuilt.notebook)
+
+
+def _graded(cell: NotebookNode) -> bool:
+    return bool(role_of(cell).get("grade"))
+
+
+def _record(cell: NotebookNode, rebuilt: Rebuilt, run: "Run") -> dict[str, Any]:
+    """What is known about one cell that is worth points; `points` None: a person decides."""
+    role = role_of(cell)
+    name, worth = role["grade_id"], float(role["points"])
+    record = {"grade_id": name, "max": worth, "checks": [], "lines": []}
+    if is_test(cell):
+        return record | run.judged[name]
+    blank = name in rebuilt.blank
+    return record | {"points": 0.0 if blank else None, "state": "blank" if blank else "by hand"}
+
+
+class Run:
+    """One notebook's way through one sandbox, or several where its code ends them."""
+
+    def __init__(self, rebuilt: Rebuilt, who: tuple[str, str], nursery: Nursery) -> None:
+        self.cells = rebuilt.notebook.cells
+        self.who = who
+        self.nursery = nursery
+        self.places = sorted(needed(self.cells, rebuilt.own))
+        self.deadly: dict[int, str] = {}  # cells that ended a sandbox, and how
+        self.judged: dict[str, dict[str, Any]] = {}
+        self.seconds = {"cells": 0.0, "checks": 0.0, "sandbox": 0.0}
+        self.room = MAX_NOTEBOOK
+        self.reason = ""
+        self.until = time.monotonic() + NOTEBOOK_SECONDS
+
+    def all(self) -> None:
+        """Run and judge everything, starting over where a cell ended the sandbox."""
+        while (place := self._once()) is not None:
+            if place in self.deadly or len(self.deadly) > MAX_RESTARTS:
+                break
+            self.deadly[place] = self.reason
+        for cell in filter(is_test, self.cells):
+            if role_of(cell)["grade_id"] not in self.judged:
+                self._give_up(cell)
+
+    def _once(self) -> int | None:
+        """One sandbox; the place of the cell that ended it, None when all is done."""
+        before = time.perf_counter()
+        sandbox = self.nursery.spawn()
+        self.seconds["sandbox"] += time.perf_counter() - before
+        with sandbox:
+            for place in self.places:
+                cell = self.cells[place]
+                try:
+                    if is_test(cell):
+                        self._judge(cell, sandbox)
+                    elif place not in self.deadly:
+                        self._run(cell, sandbox)
+                except Died as died:
+                    self.reason = str(died)
+                    if is_test(cell):
+                        self._lost(cell, self.reason)
+                    else:
+                        self._show(cell, [_ended(self.reason)])
+                    return place
+        return None
+
+    def _run(self, cell: NotebookNode, sandbox: Sandbox) -> None:
+        """Run a cell in the sandbox and keep what it showed."""
+        limit = min(CELL_SECONDS, self.until - time.monotonic())
+        if limit <= 0:
+            raise Died(f"the notebook took longer than {NOTEBOOK_SECONDS:g} s")
+        started = time.perf_counter()
+        answer = sandbox.ask(limit + GRACE, op="cell", source=cell.source, limit=limit)
+        self.seconds["cells"] += time.perf_counter() - started
+        found = answer.get("value")
+        if isinstance(found, dict) and isinstance(found.get("outputs"), list):
+            self._show(cell, found["outputs"])
+
+    def _show(self, cell: NotebookNode, outputs: list) -> None:
+        """Keep outputs that are well-formed, as long as there is room."""
+        kept = []
+        for raw in outputs[:60]:
+            try:
+                output = _output(raw)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                continue
+            size = len(str(output))
+            if size <= self.room:
+                self.room -= size
+                kept.append(output)
+        cell.outputs = kept
+
+    def _judge(self, cell: NotebookNode, sandbox: Sandbox) -> None:
+        """Decide on a graded cell, once."""
+        name = role_of(cell)["grade_id"]
+        if name in self.judged:
+            return
+        answer = name.removeprefix("test_")
+        check = find(answer)()
+        started = time.perf_counter()
+        verdicts = check.run(Remote(sandbox), seed_of(*self.who, answer))
+        seconds = time.perf_counter() - started
+        self.seconds["checks"] += seconds
+        rows = [
+            {
+                "property": v.property,
+                "points": v.points,
+                "passed": v.passed,
+                "hint": v.hint[:1000],
+                "seconds": round(v.seconds, 4),
+            }
+            for v in verdicts
+        ]
+        lines = report(answer, verdicts)
+        points = float(sum(v.points for v in verdicts if v.passed))
+        self._keep(cell, {"points": points, "state": "judged", "checks": rows, "lines": lines})
+
+    def _lost(self, cell: NotebookNode, reason: str) -> None:
+        """The student's code ended the sandbox while this cell was checked."""
+        name = role_of(cell)["grade_id"].removeprefix("test_")
+        line = f"{name}: its code ended the notebook's process while it was checked: {reason}"
+        self._keep(cell, {"points": 0.0, "state": "ended", "lines": [line]})
+
+    def _give_up(self, cell: NotebookNode) -> None:
+        name = role_of(cell)["grade_id"].removeprefix("test_")
+        line = f"{name}: not reached, the notebook ended too often or took too long"
+        self._keep(cell, {"points": 0.0, "state": "not reached", "lines": [line]})
+
+    def _keep(self, cell: NotebookNode, found: dict[str, Any]) -> None:
+        role = role_of(cell)
+        self.judged[role["grade_id"]] = found
+        text = "\n".join([*found["lines"], f"{found['points']:g} of {role['points']:g} points"])
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=f"{text}\n")]
+
+
+def _ended(reason: str) -> dict[str, Any]:
+    return {"output_type": "error", "ename": "Ended", "evalue": reason, "traceback": [reason]}
+
+
+def _output(raw: dict[str, Any]) -> NotebookNode:
+    """An output of a kind that we know, rebuilt field by field."""
+    new = nbformat.v4.new_output
+    match raw["output_type"]:
+        case "stream":
+            name = "stderr" if raw["name"] == "stderr" else "stdout"
+            return new("stream", name=name, text=str(raw["text"]))
+        case "error":
+            lines = [str(line) for line in raw["traceback"]]
+            return new("error", ename=str(raw["ename"]), evalue=str(raw["evalue"]), traceback=lines)
+        case "display_data" | "execute_result":
+            data = {k: str(raw["data"][k]) for k in KINDS if k in raw["data"]}
+            return new("display_data", data=data)
+    raise ValueError(raw["output_type"])
+
+
+KINDS = ("text/plain", "text/markdown", "image/png")

@@ -1,0 +1,101 @@
+"""What has been graded: lines that are only ever added, each on the disk before it counts.
+
+A course's ledger is every file in its folder: one per run, or per shard, so that results from
+several machines are merged by copying files. A line that a crash cut short is not read.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import AutograderError
+from autograder.intake import Job, jobs
+
+STATES = ("graded", "rejected", "missing", "failed")
+
+
+class Ledger:
+    """One file of the ledger, open for one writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise AutograderError(
+                f"another grader is writing {path}. Wait for it, or give each its own --shard."
+            ) from None
+        self._end_torn_line()
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a record; it is on the disk when this returns. Raises AutograderError on a full one.
+
+        What a failed write has left is cut off again, so that nothing half stands.
+        """
+        line = json.dumps(record, sort_keys=True, allow_nan=False).encode() + b"\n"
+        size = os.fstat(self._file).st_size
+        try:
+            done = os.write(self._file, line)
+            os.fsync(self._file)
+        except OSError as error:
+            self._cut(size)
+            raise AutograderError(f"{self.path} cannot be written ({error.strerror}).") from None
+        if done != len(line):
+            self._cut(size)
+            raise AutograderError(f"{self.path} cannot be written (the disk is full).")
+
+    def _cut(self, size: int) -> None:
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, size)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def folder(course: Path) -> Path:
+    """Where a course's ledger lies."""
+    return course / ".autograder" / "ledger"
+
+
+def _lines(course: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder(course).glob("*.jsonl")):
+        with path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(ValueError):
+                    record = json.loads(line)
+                    if isinstance(record, dict) and record.get("state") in STATES:
+                        yield record
+
+
+def read(course: Path) -> dict[str, dict[str, Any]]:
+    """The newest record of every job, by its key; one that failed never hides one that did not."""
+    found: dict[str, dict[str, Any]] = {}
+    for record in sorted(_lines(course), key=lambda r: (r["state"] != "failed", r["time"])):
+        found[record["key"]] = record
+    return found
+
+
+def current(
+    course: Path, assignment: str, only: set[str] | None = None
+) -> list[tuple[Job, dict[str, Any] | None]]:
+    """Every job of what is handed in now, with its record; None: not graded yet."""
+    records = read(course)
+    return [(job, records.get(job.key)) for job in jobs(course, assignment, only)]

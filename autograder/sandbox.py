@@ -1,0 +1,304 @@
+"""Student code in bubblewrap: a warm parent per worker, a fresh sandbox per notebook.
+
+What the sandbox is made of, and what it does not protect: book/instructor.md.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import AutograderError
+from autograder.inside.namespaces import Limits
+
+FIRST_UID = 610_000  # of the sandboxes, where the grader is root
+READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
+START_SECONDS = 20  # until a fork is ready
+MAX_RESIDENT = 3 << 30  # bytes of all processes of one sandbox
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
+SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
+OPT = "/opt/course"
+HERE = Path(__file__).parent
+UNSAFE_PATH = f"{HERE}:{HERE.parent}"
+RIGHTS = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL")  # of the warm parent, where the grader is root
+
+
+def require_bubblewrap() -> str:
+    """The path of `bwrap`, or an AutograderError with the remedy."""
+    if found := shutil.which("bwrap"):
+        return found
+    raise AutograderError(
+        "there is no bubblewrap (bwrap) here, so student code cannot be shut in. Install it "
+        "(Debian, Ubuntu: apt install bubblewrap), then run `autograder doctor`. To run student "
+        "code with all your rights instead, say --unsafe."
+    )
+
+
+def python_folders() -> list[str]:
+    """The folders of this Python and of what is installed for it."""
+    prefixes = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
+    outer = [p for p in sorted(prefixes) if not p.startswith("/usr")]
+    return [p for p in outer if not any(p.startswith(f"{o}/") for o in outer)]
+
+
+def environment() -> dict[str, str]:
+    """All that student code sees of the environment."""
+    return {
+        "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
+        "PYTHONPATH": OPT,
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MPLCONFIGDIR": "/tmp/matplotlib",
+        "IPYTHONDIR": "/tmp/ipython",
+        "MNISTDIFF_CACHE": "/tmp/mnistdiff",
+        "MNISTDIFF_PROFILE": "smoke",
+    }
+
+
+def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
+    """bubblewrap around a command: read-only system and Python, nothing of the course."""
+    import mnistdiff
+
+    line = [require_bubblewrap(), "--die-with-parent", "--new-session", "--clearenv"]
+    line += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    line += ["--unshare-cgroup-try", "--hostname", "sandbox"]
+    if os.geteuid() == 0:  # children change to a user of their own, then to no rights at all
+        line += ["--cap-drop", "ALL", *(w for c in RIGHTS for w in ("--cap-add", c))]
+    else:
+        line += ["--unshare-user"]
+    for folder in (*SYSTEM, *SETTINGS):
+        if os.path.islink(folder):
+            line += ["--symlink", os.readlink(folder), folder]
+        else:
+            line += ["--ro-bind-try", folder, folder]
+    for folder in (OPT, *python_folders()):  # bubblewrap would make these for itself only
+        for parent in [*reversed(Path(folder).parents)][1:]:
+            line += ["--perms", "0755", "--dir", str(parent)]
+    line += ["--perms", "0755", "--dir", OPT]
+    for folder in python_folders():
+        line += ["--ro-bind", folder, folder]
+    line += ["--ro-bind", str(HERE / "inside"), f"{OPT}/inside"]
+    line += ["--ro-bind", str(Path(mnistdiff.__file__).parent), f"{OPT}/mnistdiff"]
+    line += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    for name, value in environment().items():
+        line += ["--setenv", name, value]
+    return [*line, *extra, "--", *inner]
+
+
+class Died(Exception):
+    """The sandbox ended, or was ended, before it answered."""
+
+
+class Nursery:
+    """The warm parent process of one worker."""
+
+    def __init__(self, limits: Limits | None = None, unsafe: bool = False) -> None:
+        self.limits = limits or Limits()
+        self.unsafe = unsafe  # no sandbox: student code gets every right of the grader
+        self.uid = FIRST_UID + os.getpid() % 1_000_000  # workers do not share a process limit
+        self._lock = threading.Lock()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the parent
+        ours, theirs = socket.socketpair()
+        # bubblewrap hands on the descriptors that it inherits.
+        inner = [sys.executable, "-m", "inside.nursery", str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            inner if unsafe else command(inner),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            start_new_session=True,
+            env=environment() | {"PYTHONPATH": UNSAFE_PATH} if unsafe else None,
+        )
+        theirs.close()
+        self.orders = ours
+        self.orders.settimeout(READY_SECONDS)
+        self._answers = self.orders.makefile("r")
+        self._ready = False
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            line = self._answers.readline()
+        except (OSError, ValueError) as error:
+            raise Died(f"the warm parent does not answer ({type(error).__name__})") from None
+        if not line:
+            raise Died(f"the warm parent ended: {self._said()}")
+        return json.loads(line)
+
+    def _said(self) -> str:
+        with contextlib.suppress(OSError, ValueError):
+            self._log.seek(0)
+            return self._log.read()[-2000:].decode(errors="replace").strip()
+        return ""
+
+    def spawn(self) -> "Sandbox":
+        """A fresh sandbox, ready for cells. Raises Died when there is none to be had."""
+        ours, theirs = socket.socketpair()
+        order = {"spawn": self.uid, "limits": dataclasses.asdict(self.limits)}
+        order["unsafe"] = self.unsafe
+        with self._lock:
+            if not self._ready:  # its imports go on beside the judge's own
+                self._answer()
+                self._ready = True
+                self.orders.settimeout(START_SECONDS)
+            try:
+                socket.send_fds(self.orders, [json.dumps(order).encode()], [theirs.fileno()])
+            except OSError as error:
+                raise Died(f"the warm parent is gone ({type(error).__name__})") from None
+            pid = self._answer()["pid"]
+        theirs.close()
+        return Sandbox(self, pid, ours)
+
+    def kill(self, pid: int) -> int:
+        """End a sandbox with all its processes; the exit status."""
+        with self._lock, contextlib.suppress(OSError):
+            self.orders.sendall(json.dumps({"kill": pid}).encode())
+            return self._answer()["status"]
+        return -1
+
+    def resident(self) -> int:
+        """Bytes of memory that the sandboxes have written to, beyond what they share."""
+        parent = _warm(self.process.pid)
+        shared = _written(parent)
+        return sum(max(0, _written(pid) - shared) for pid in _below(parent))
+
+    def close(self) -> None:
+        """End the warm parent, and with it every sandbox."""
+        self._answers.close()
+        self.orders.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+
+    def __enter__(self) -> "Nursery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Sandbox:
+    """One notebook's process, as the judge sees it: requests go in, values come out."""
+
+    def __init__(self, nursery: Nursery, pid: int, channel: socket.socket) -> None:
+        self.nursery = nursery
+        self.pid = pid
+        self.channel = channel
+        started = self._read(START_SECONDS)
+        if "failed" in started:
+            self.close()
+            raise Died(f"no sandbox could be made: {started['failed']}")
+
+    def ask(self, seconds: float, **request: Any) -> dict[str, Any]:
+        """Send a request and wait for the answer; past the deadline the sandbox is killed."""
+        from autograder.inside import wire
+
+        try:
+            self.channel.settimeout(seconds)
+            wire.send(self.channel, request)
+        except wire.Broken as broken:
+            self.close()
+            raise Died(str(broken)) from None
+        return self._read(seconds)
+
+    def _read(self, seconds: float) -> dict[str, Any]:
+        from autograder.inside import wire
+
+        with Watch(self, seconds) as watch:
+            try:
+                self.channel.settimeout(seconds + 5)
+                return wire.receive(self.channel)
+            except (wire.Broken, TimeoutError) as broken:
+                self.close()
+                raise Died(watch.reason or str(broken)) from None
+
+    def close(self) -> None:
+        """End every process of the sandbox."""
+        if self.pid:
+            self.nursery.kill(self.pid)
+            self.pid = 0
+            self.channel.close()
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Watch:
+    """Ends a sandbox that takes too long, or too much memory, while its answer is awaited."""
+
+    def __init__(self, sandbox: Sandbox, seconds: float) -> None:
+        self.sandbox = sandbox
+        self.seconds = seconds
+        self.reason = ""
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._until = time.monotonic() + seconds
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._done.wait(0.25):
+            if time.monotonic() > self._until:
+                self.reason = f"it took longer than {self.seconds:g} s"
+            elif self.sandbox.nursery.resident() > MAX_RESIDENT:
+                self.reason = f"it took more than {MAX_RESIDENT >> 30} GB of memory"
+            if self.reason:
+                # The reader wakes up: the channel's other end is gone with its process.
+                self.sandbox.nursery.kill(self.sandbox.pid)
+                return
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _below(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found = _children(pid)
+    return [*found, *(deeper for child in found for deeper in _below(child))]
+
+
+def _warm(pid: int) -> int:
+    """The Python process below bubblewrap's own two."""
+    name = Path(sys.executable).resolve().name[:15]
+    while (children := _children(pid)) and Path(f"/proc/{pid}/comm").read_text().strip() != name:
+        pid = children[0]
+    return pid
+
+
+def _written(pid: int) -> int:
+    """Bytes of a process's own memory."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [line for line in text.splitlines() if line.startswith("RssAnon:")]
+    return int(found[0].split()[1]) << 10 if found else 0

@@ -1,0 +1,113 @@
+"""One process that grades: holds the checks and a warm sandbox parent, takes jobs one by one.
+
+Jobs come in as lines of JSON, and verdicts go out as such; see `runner`.
+"""
+
+import json
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from autograder.intake import Job
+from autograder.sandbox import Died, Nursery
+
+UNSAFE = "MNISTDIFF_UNSAFE"  # set by `autograder grade --unsafe` for its workers
+
+
+class Unreadable(Exception):
+    """Why a submitted file is no notebook, in words."""
+
+
+def read_notebook(path: str) -> nbformat.NotebookNode:
+    """A submitted notebook in today's format. Raises Unreadable."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            raw = json.loads(Path(path).read_text(encoding="utf-8"))
+            if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+                raise Unreadable("it is JSON, but no notebook")
+            notebook = nbformat.convert(nbformat.from_dict(raw), 4)
+            cells = notebook.cells
+            whole = isinstance(cells, list) and all(_is_cell(cell) for cell in cells)
+    except Unreadable:
+        raise
+    except Exception as error:  # nbformat fails in many ways on what is no notebook
+        said = f"{type(error).__name__}: {error}"[:200]
+        raise Unreadable(f"it is no notebook ({said})") from None
+    if not whole:
+        raise Unreadable("one of its cells is none")
+    return notebook
+
+
+def _is_cell(cell: Any) -> bool:
+    if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
+        return False
+    if isinstance(cell.get("source"), list):
+        cell["source"] = "".join(str(line) for line in cell["source"])
+    cell.setdefault("metadata", nbformat.NotebookNode())
+    return isinstance(cell.get("source"), str) and isinstance(cell["metadata"], dict)
+
+
+class Worker:
+    """Grades jobs with one warm parent; a new one is started when it is lost."""
+
+    def __init__(self) -> None:
+        self.nursery = Nursery(unsafe=bool(os.environ.get(UNSAFE)))
+
+    def grade(self, job: Job, keep: Path) -> dict[str, Any]:
+        """The ledger's record of a job; the executed notebook is kept in the folder."""
+        if job.reason:
+            return job.record("rejected", reason=job.reason)
+        if not job.spooled:
+            return job.record("missing", reason="it was not handed in")
+        from autograder.judge import grade_notebook
+
+        try:
+            submitted = read_notebook(job.spooled)
+        except Unreadable as unreadable:
+            return job.record("rejected", reason=str(unreadable))
+        released = nbformat.read(job.released, as_version=4)
+        graded = grade_notebook(released, submitted, (job.assignment, job.student), self.nursery)
+        keep.mkdir(parents=True, exist_ok=True)
+        path = keep / f"{job.key}.ipynb"
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_text(nbformat.writes(graded.notebook), encoding="utf-8")
+        new.replace(path)
+        return job.record("graded", verdict=graded.verdict)
+
+    def close(self) -> None:
+        self.nursery.close()
+
+
+def main() -> None:
+    """Serve until the runner hangs up."""
+    worker = Worker()
+    import torch
+
+    import autograder.judge  # noqa: F401  the checks are loaded before any student code runs
+
+    torch.set_num_threads(1)
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # nothing else writes where the answers go
+    print(json.dumps({"ready": True}), file=answers)
+    for line in sys.stdin:
+        order = json.loads(line)
+        job = Job(**order["job"])
+        try:
+            record = worker.grade(job, Path(order["keep"]))
+        except Died as died:  # not the student's doing: another sandbox may do
+            record = job.record("failed", reason=str(died))
+            worker.close()
+            worker = Worker()
+        except Exception as error:
+            record = job.record("failed", reason=f"{type(error).__name__}: {error}"[:500])
+        print(json.dumps(record | {"time": time.time()}), file=answers)
+
+
+if __name__ == "__main__":
+    main()
