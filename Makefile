@@ -48,7 +48,7 @@ format: setup ## let ruff tidy the code
 	$(BIN)/ruff format .
 
 test: lint ## lint and the whole test suite
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 bench: setup ## side-by-side measurements against peers
 	$(PY) benchmarks/vae_training.py

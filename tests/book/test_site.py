@@ -57,6 +57,7 @@ def browser():
 def visit(browser, site, page, width=1280, scheme="light"):
     """Open a page; return it with the console's errors and the requests to other places."""
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab.set_default_timeout(120_000)  # the machine may be busy
     errors, foreign = [], []
     tab.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     tab.on("pageerror", lambda e: errors.append(str(e)))
@@ -113,7 +114,7 @@ def test_buttons_lead_to_the_student_notebook(browser, site):
 
 def test_equations_are_drawn(browser, site):
     tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
-    tab.wait_for_selector("mjx-container", timeout=20_000)
+    tab.wait_for_selector("mjx-container")
     assert tab.locator("mjx-merror").count() == 0
     tab.close()
 
