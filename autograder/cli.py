@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     export = command("export", run_export, "marks for other systems")
     export.add_argument("kind", choices=("csv", "canvas", "moodle", "gradescope"))
     export.add_argument("-o", "--output", type=Path)
+    export.add_argument("--roster", type=Path, help="the other system's own list of students")
     explain = command("explain", run_explain, "why a student has these marks")
     explain.add_argument("student")
     return parser
@@ -213,24 +214,34 @@ def run_report(options: argparse.Namespace) -> int:
     from autograder.class_page import render
 
     records = _records(options)
-    _write(options.output, render(records, options.assignment, _answers(options)))
+    by_hand, _ = _gradebook(options)
+    answers, released = _answers(options)
+    _write(options.output, render(records, options.assignment, answers, by_hand, released))
     print(f"wrote {options.output}")
     return 0
 
 
 def run_export(options: argparse.Namespace) -> int:
     """Marks in another system's format."""
-    from autograder.commit import Gradebook
     from autograder.export import export
 
     records = _records(options)
-    with Gradebook(options.course, options.assignment) as book:
-        by_hand = book.by_hand()
+    by_hand, penalties = _gradebook(options)
     folder = options.kind == "gradescope"
     path = options.output or Path(options.kind if folder else f"{options.kind}.csv")
-    export(options.kind, records, by_hand, options.assignment, path)
+    about = (options.assignment, path, options.roster, penalties)
+    for sentence in export(options.kind, records, by_hand, *about):
+        print(sentence, file=sys.stderr)
     print(f"wrote {path}")
     return 0
+
+
+def _gradebook(options: argparse.Namespace) -> tuple[dict, dict[str, float]]:
+    """What people gave by hand, and what lateness costs each student."""
+    from autograder.commit import Gradebook
+
+    with Gradebook(options.course, options.assignment) as book:
+        return book.by_hand(), book.penalties()
 
 
 def run_explain(options: argparse.Namespace) -> int:
@@ -254,8 +265,8 @@ def _records(options: argparse.Namespace) -> list[dict[str, Any]]:
     return records
 
 
-def _answers(options: argparse.Namespace) -> dict[str, dict[str, str]]:
-    """What each student wrote, by the name of the cell."""
+def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """What each student wrote, by the name of the cell; and what they were given."""
     import nbformat
 
     from autograder import ledger
@@ -263,18 +274,20 @@ def _answers(options: argparse.Namespace) -> dict[str, dict[str, str]]:
     from autograder.worker import Unreadable, read_notebook
 
     found: dict[str, dict[str, str]] = {}
+    given: dict[str, str] = {}
     for job, record in ledger.current(options.course, options.assignment):
         if record is None or record["state"] != "graded":
             continue
         try:
             released = nbformat.read(job.released, as_version=4)
+            given |= {role_of(c)["grade_id"]: c.source for c in filter(is_answer, released.cells)}
             cells = rebuild(released, read_notebook(job.spooled)).notebook.cells
         except Unreadable:
             continue
         for cell in filter(is_answer, cells):
             if role_of(cell)["grade_id"] not in record["verdict"]["blank"]:
                 found.setdefault(job.student, {})[role_of(cell)["grade_id"]] = cell.source
-    return found
+    return found, given
 
 
 def _write(path: Path, text: str) -> None:

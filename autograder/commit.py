@@ -143,6 +143,19 @@ class Gradebook:
             if grade.manual_score is not None
         }
 
+    def penalties(self) -> dict[str, float]:
+        """What lateness costs each student, all notebooks together."""
+        from nbgrader.api import MissingEntry
+
+        try:
+            submissions = self.stock.find_assignment(self.assignment).submissions
+        except MissingEntry:
+            return {}
+        return {
+            submission.student_id: sum(n.late_submission_penalty or 0 for n in submission.notebooks)
+            for submission in submissions
+        }
+
     def commit(self, student: str, records: Records) -> None:
         """Enter one submission's marks, its time, its penalties, and its executed notebooks."""
         self._copy_notebooks(student, records)

@@ -21,6 +21,7 @@ from autograder.errors import AutograderError
 
 MAX_BYTES = 20 << 20  # of one notebook
 MAX_FILES = 200  # of one submission
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
 
 
@@ -69,7 +70,8 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
         if only is not None and student not in only:
             continue
         files = _files(folder)
-        received = receipts.get(student) or _own_time(folder)
+        own_time = None if isinstance(files, str) else _own_time(folder)
+        received = receipts.get(student) or own_time
         for name, path in released.items():
             job = {"student": student, "assignment": assignment, "notebook": name}
             job |= {"received": received, "released": str(path)}
@@ -77,12 +79,12 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
             try:
                 if isinstance(files, str):
                     raise Refused(files)
-                if (file := find(files, name)) is not None:
+                if (file := find(files, name, list(released))) is not None:
                     data = read_regular(folder, file)
                     digest = _digest(data)
                     spooled = str(_spool(course, digest, data))
             except Refused as refused:
-                reason = str(refused)
+                reason = _printable(str(refused))
             parts = (assignment, student, name, digest or reason, versions[name], grader_version())
             key = _digest("\0".join(parts).encode())[:24]
             yield Job(key, submission=digest, spooled=spooled, reason=reason, **job)
@@ -90,8 +92,9 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
 
 @cache
 def grader_version() -> str:
-    """Changes with every line of the grader: what another version decided is decided again."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+    """Changes with every line of the grader and of the library: then all is decided again."""
+    root = Path(__file__).parents[1]
+    files = sorted(f for name in ("autograder", "mnistdiff") for f in (root / name).rglob("*.py"))
     return _digest(b"".join(_digest(path.read_bytes()).encode() for path in files))
 
 
@@ -105,40 +108,63 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
         folder = Path(entry.path) / assignment
         if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
             continue
-        if not folder.is_dir() or folder.is_symlink():
+        if not os.path.lexists(folder):
             continue
         name = unicodedata.normalize("NFC", entry.name)
         if name in found:
             raise AutograderError(
                 f"{entry.path} and {found[name].parent} are the same name in Unicode; rename one."
             )
-        if not STUDENT.fullmatch(name):
-            raise AutograderError(f"{entry.path!r} is no name of a student.")
+        if not STUDENT.fullmatch(name) or _printable(name) != name:
+            raise AutograderError(f"{entry.path!r} is no name of a student: rename the folder.")
         found[name] = folder
     return list(found.items())
 
 
+def _printable(text: str) -> str:
+    """A text without what commands a terminal, or cannot be written to a file."""
+    return "".join("?" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
 def _files(folder: Path) -> list[str] | str:
     """The names of a submission's notebooks, or why it is refused."""
-    names = []
+    if folder.is_symlink() or not folder.is_dir():
+        return "what was handed in is no folder; a link is not followed"
+    names, packed = [], []
     with os.scandir(folder) as entries:
         for count, entry in enumerate(entries):
             if count >= MAX_FILES:
                 return f"more than {MAX_FILES} files"
             if entry.name.endswith(".ipynb"):
                 names.append(entry.name)
+            elif entry.name.endswith(PACKED) or (entry.is_dir() and entry.name[0] != "."):
+                packed.append(entry.name)
+    if packed and not names:
+        return f"no notebook, but {', '.join(sorted(packed)[:5])}: are they in there?"
     return sorted(names)
 
 
-def find(files: list[str], name: str) -> str | None:
-    """The submitted file for a released notebook: by name, else the only one that begins so."""
+def find(files: list[str], name: str, released: list[str]) -> str | None:
+    """The submitted file for a released notebook: by name, else the only one that is named like it.
+
+    Browsers add " (1)", and Colab puts "Copy of " before the name.
+    """
     if f"{name}.ipynb" in files:
         return f"{name}.ipynb"
-    plain = unicodedata.normalize("NFC", name)
-    close = [f for f in files if unicodedata.normalize("NFC", f).startswith(plain)]
+    close = [file for file in files if _letters(name) in _letters(file)]
+    if not close:
+        named = [_letters(other) for other in released]
+        close = [file for file in files if not any(n in _letters(file) for n in named)]
+        if close:
+            raise Refused(f"{name}.ipynb is not there, but {', '.join(close[:5])}: is it that?")
     if len(close) > 1:
-        raise Refused(f"{name}.ipynb is not there, but {', '.join(close)}: which one counts?")
+        raise Refused(f"{name}.ipynb is not there, but {', '.join(close[:5])}: which one counts?")
     return close[0] if close else None
+
+
+def _letters(name: str) -> str:
+    """A file's name without case, blanks and signs."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def read_regular(folder: Path, name: str) -> bytes:
@@ -147,13 +173,16 @@ def read_regular(folder: Path, name: str) -> bytes:
         handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise Refused(f"{name} cannot be read: {error.strerror}; a link is not followed") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
             raise Refused(f"{name} is no regular file")
         if about.st_nlink > 1 and about.st_uid != os.stat(folder).st_uid:
             raise Refused(f"{name} is a link to someone else's file")
-        data = file.read(MAX_BYTES + 1)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(data) > MAX_BYTES:
         raise Refused(f"{name} is larger than {MAX_BYTES >> 20} MB; clear its outputs")
     return data
@@ -180,13 +209,13 @@ def read_receipts(course: Path, assignment: str) -> dict[str, str]:
     if not path.exists():
         return {}
     found = {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet marks it so
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
                 if row["assignment"] == assignment:
                     name = unicodedata.normalize("NFC", row["student"])
                     found[name] = as_utc(row["received"])
-            except (KeyError, ValueError, TypeError):
+            except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
                 raise AutograderError(
                     f"{path}, line {number}: expected student,assignment,received with an ISO time."
                 ) from None
@@ -197,7 +226,7 @@ def _own_time(folder: Path) -> str | None:
     """What timestamp.txt says, the submission's own word: nbgrader goes by it, too."""
     try:
         return as_utc(read_regular(folder, "timestamp.txt").decode().strip())
-    except (Refused, ValueError):
+    except (Refused, ValueError, OverflowError):  # the year 1, in a zone east of ours
         return None
 
 

@@ -1,4 +1,4 @@
-"""The `mnistdiff` command: get data, train, evaluate, draw. Errors are sentences, exit code 2."""
+"""The `mnistdiff` command: check, get data, train, evaluate, draw. Errors are sentences."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from mnistdiff.errors import MnistdiffError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit code (0 done, 2 a user's error, 130 interrupted)."""
+    """The exit code: 0 done, 1 something is to be done, 2 a user's error, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
         if options.save_json:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             check_writable(options.save_json)
         result = options.run(options)
-        print(json.dumps(_finite(result)) if options.json else _readable(result))
+        print(json.dumps(_finite(result)) if options.json else options.show(result))
         if options.save_json:
             from mnistdiff.experiments import save_result
 
@@ -32,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"mnistdiff: interrupted; {options.again}", file=sys.stderr)
         return 130
-    return 0
+    return 0 if result.get("ok", True) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mnistdiff", description=__doc__.splitlines()[0])
-    verbs = parser.add_subparsers(required=True, metavar="data | train | eval | sample | comfyui")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_student_side(verbs)
     data = verbs.add_parser("data", help="full MNIST on this machine").add_subparsers(required=True)
     _command(data, "download", commands.download)
     _command(data, "info", commands.info)
@@ -46,6 +47,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_sample(verbs)
     _add_comfyui(verbs.add_parser("comfyui", help="the node pack").add_subparsers(required=True))
     return parser
+
+
+def _add_student_side(verbs: Any) -> None:
+    doctor = _command(verbs, "doctor", commands.doctor)
+    doctor.add_argument("folder", type=Path, nargs="?", help="of your notebooks (default: here)")
+    check = _command(verbs, "check", commands.check)
+    check.add_argument("notebook", help="its number, such as 03, or its file")
+    check.add_argument("--folder", type=Path, help="of your notebooks (default: here)")
+    doctor.set_defaults(show=_show_doctor)
+    check.set_defaults(show=_show_check)
 
 
 def _add_train(train: Any) -> None:
@@ -173,7 +184,7 @@ def _command(group: Any, name: str, run: Any) -> argparse.ArgumentParser:
     parser.add_argument("--save-json", type=Path, metavar="FILE", help="also write it, with commit")
     resumes = run.__name__.startswith("train") or run is commands.eval_curve
     again = "the same command goes on from where it was" if resumes else "nothing was kept"
-    parser.set_defaults(run=run, again=again)
+    parser.set_defaults(run=run, again=again, show=_readable)
     return parser
 
 
@@ -184,6 +195,18 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _show_doctor(result: dict[str, Any]) -> str:
+    from mnistdiff.doctor import render
+
+    return render(result)
+
+
+def _show_check(result: dict[str, Any]) -> str:
+    from mnistdiff.self_check import render
+
+    return render(result)
 
 
 def _readable(result: dict[str, Any]) -> str:

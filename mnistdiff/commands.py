@@ -6,6 +6,22 @@ from typing import Any
 from mnistdiff.errors import MnistdiffError
 
 
+def doctor(options: argparse.Namespace) -> dict[str, Any]:
+    """Is everything here that the course needs, and are your notebooks whole?"""
+    from mnistdiff.doctor import diagnose
+
+    findings = diagnose(options.folder)
+    return {"findings": [f._asdict() for f in findings], "ok": all(f.ok for f in findings)}
+
+
+def check(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the visible tests of a notebook in a fresh kernel."""
+    from mnistdiff.notebooks import find_notebook
+    from mnistdiff.self_check import check
+
+    return check(find_notebook(options.notebook, options.folder))
+
+
 def download(options: argparse.Namespace) -> dict[str, Any]:
     """Fetch full MNIST."""
     from mnistdiff.data import download

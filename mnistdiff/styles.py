@@ -16,9 +16,9 @@ def bold(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
 
 
 def thin(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
-    """Halfway to the darkest of its 2x2 neighbours, then half as bright again: finer strokes."""
+    """Three quarters of the way to the darkest of its 2x2 neighbours, then brighter by 0.3."""
     darkest = -F.max_pool2d(F.pad(-images, (0, 1, 0, 1)), 2, stride=1)
-    return (0.75 * (images + darkest)).clamp(max=1)
+    return (1.3 * images.lerp(darkest, 0.75)).clamp(max=1)
 
 
 def slanted(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:

@@ -22,7 +22,7 @@ TYPES = {
 }
 OUTPUTS = {name: node.outputs for name, node in nodes().items()}
 OUTPUTS["CheckpointLoaderSimple"] = OUTPUTS["MnistdiffLoader"]
-WIDTH, LANE, GAP = 2.05, 0.22, 0.1  # inches: a box, a link that passes by, what is between
+WIDTH, LANE, GAP = 2.2, 0.22, 0.1  # inches: a box, a link that passes by, what is between
 LINE, APART = 0.17, 0.55  # inches: a line of text, from row to row
 LONGEST = 30  # letters of a value that fit into a box
 

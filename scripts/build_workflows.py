@@ -1,13 +1,17 @@
-"""Write ComfyUI's workflows, API and UI format, from one description each.
+"""Write ComfyUI's workflows, API and UI format, from one description each, and their pictures.
 
 python scripts/build_workflows.py [--check]
 """
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 PACK = Path(__file__).parents[1] / "mnistdiff" / "comfyui"
 OUTPUTS = {  # type and name of what each node gives
@@ -40,6 +44,9 @@ PLACES = {  # where a node stands on the page: column and row
     "EmptyLatentImage": (2, 2),
 }
 SIZE = (300, 220)
+DRAWN = ("basic", "lora")  # those whose model we have: ComfyUI shows their picture beside the name
+SIDE = 336  # pixels of such a picture
+CLOSE = 4  # grey levels, mean, by which another machine's picture may differ
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -156,20 +163,48 @@ def widgets(entry: dict[str, Any]) -> list[Any]:
     return values
 
 
+def picture(api: dict[str, dict[str, Any]]) -> bytes:
+    """What a workflow draws, enlarged, as JPEG."""
+    from mnistdiff.comfyui import run_workflow
+
+    grey = (run_workflow(api)[0, 0].clamp(0, 1) * 255).round().byte().numpy()
+    target = io.BytesIO()
+    Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.NEAREST).save(target, "JPEG")
+    return target.getvalue()
+
+
+def is_current(path: Path, wanted: bytes) -> bool:
+    """Whether a file is as it should be; of a picture's floats a little differs by machine."""
+    if not path.is_file():
+        return False
+    if path.suffix != ".jpg":
+        return path.read_bytes() == wanted
+    shown, ours = (np.asarray(Image.open(file), float) for file in (path, io.BytesIO(wanted)))
+    return shown.shape == ours.shape and bool(np.abs(shown - ours).mean() <= CLOSE)
+
+
+def files() -> dict[Path, bytes]:
+    """Every file of the two folders and what belongs into it."""
+    found = {}
+    for name, api in workflows().items():
+        for folder, content in (("workflows_api", api), ("example_workflows", page(api))):
+            text = json.dumps(content, indent=1) + "\n"
+            found[PACK / folder / f"{name}.json"] = text.encode()
+        if name in DRAWN:
+            found[PACK / "example_workflows" / f"{name}.jpg"] = picture(api)
+    return found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say whether files are stale")
     check, stale = parser.parse_args().check, []
-    for name, api in workflows().items():
-        written = {"workflows_api": api, "example_workflows": page(api)}
-        for folder, content in written.items():
-            path = PACK / folder / f"{name}.json"
-            text = json.dumps(content, indent=1) + "\n"
-            if not path.is_file() or path.read_text() != text:
-                stale.append(path.name)
-                if not check:
-                    path.parent.mkdir(exist_ok=True)
-                    path.write_text(text)
+    for path, content in files().items():
+        if not is_current(path, content):
+            stale.append(path.name)
+            if not check:
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
     if check and stale:
         print(f"stale: {', '.join(stale)}; run python scripts/build_workflows.py", file=sys.stderr)
     return int(check and bool(stale))

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"weights", "report", "expect", "muon", "prompts"},
-    {"layers", "data", "pictures", "styles"},
-    {"schedules", "guidance"},
+    {"layers", "data", "pictures", "styles", "cells", "notebooks"},
+    {"schedules", "guidance", "doctor", "self_check"},
     {"samplers", "vae", "unet", "latent", "clip", "lora"},
     {"training", "metrics", "objectives"},
     {"judge", "plotting", "pipeline"},

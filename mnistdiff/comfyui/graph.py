@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,15 @@ def load_workflow(path: str | Path) -> Graph:
             f"{path} is a workflow as the page draws it; export it with Workflow > Export (API)."
         )
     return graph
+
+
+def with_inputs(graph: Graph, name: str, **inputs: Any) -> Graph:
+    """A new graph in which one node has other inputs. Raises MnistdiffError without that node."""
+    if name not in graph:
+        raise MnistdiffError(f"there is no node {name!r}; the workflow has {', '.join(graph)}.")
+    copy = deepcopy(graph)
+    copy[name]["inputs"].update(inputs)
+    return copy
 
 
 def is_link(value: Any) -> bool:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from autograder import check
-from autograder.inside.carriers import Handle, InKernel, Wrong, plain
 from autograder.checks import find, registry
 from autograder.checks.base import Draw, close
+from autograder.inside.carriers import Handle, InKernel, Wrong, plain
 
 POINTS = {  # the table of CELLS: a contract that students and gradebooks rely on
     "reparameterize": 4,
@@ -31,6 +31,8 @@ POINTS = {  # the table of CELLS: a contract that students and gradebooks rely o
     "eps_mlp_cond": 9,
     "drop_condition": 3,
     "apply_guidance": 4,
+    "insert_lora": 4,
+    "edit_sampler": 4,
 }
 
 

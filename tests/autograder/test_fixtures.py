@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import autograder
-from autograder.inside.carriers import InKernel
 from autograder.checks import find, registry
+from autograder.inside.carriers import InKernel
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 FIXTURES = sorted(ANSWERS.glob("*/*.py"))

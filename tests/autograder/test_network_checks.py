@@ -8,10 +8,10 @@ import mnistdiff.clip
 import mnistdiff.guidance
 import mnistdiff.latent
 from autograder import check
-from autograder.inside.carriers import InKernel, Wrong
 from autograder.checks import registry
 from autograder.checks.base import Draw, close
 from autograder.checks.contrastive import unit
+from autograder.inside.carriers import InKernel, Wrong
 from autograder.inside.guards import seal
 from autograder.inside.stubs import Filled, Settings
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig

@@ -121,6 +121,13 @@ def test_pages_and_api_graphs_are_built_from_one_description():
     assert done.returncode == 0
 
 
+def test_the_pages_of_our_model_have_a_small_picture():
+    for name in ("basic", "lora"):
+        path = ROOT / "mnistdiff" / "comfyui" / "example_workflows" / f"{name}.jpg"
+        assert 1_000 < path.stat().st_size <= 40_000
+        assert path.read_bytes()[:3] == b"\xff\xd8\xff"
+
+
 def test_every_link_of_a_page_has_two_ends():
     for path in (ROOT / "mnistdiff" / "comfyui" / "example_workflows").glob("*.json"):
         page = json.loads(path.read_text())

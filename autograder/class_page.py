@@ -1,0 +1,190 @@
+"""The page about a class: how it went, what was hard, what needs a person, and how long it took."""
+
+import statistics
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from autograder.class_answers import alike, checks, exercises, mistakes
+from autograder.class_runs import notes, times
+from autograder.explain import seconds_of
+from autograder.marks import ByHand, Column, Marks, Row, newest, tabulate
+from autograder.page import (
+    Html,
+    count_of,
+    histogram,
+    join,
+    long_table,
+    page,
+    person,
+    section,
+    table,
+    tag,
+)
+
+BINS = 10
+
+
+def render(
+    records: Iterable[dict[str, Any]],
+    assignment: str,
+    answers: Mapping[str, Mapping[str, str]] | None = None,
+    by_hand: ByHand | None = None,
+    released: Mapping[str, str] | None = None,
+) -> str:
+    """The page as HTML. `answers` holds each student's sources by cell, for the pairs alike."""
+    records = newest(records)
+    marks = tabulate(records, by_hand)
+    body = [
+        _head(marks, records, assignment),
+        _needs_a_person(marks, records),
+        _totals(marks),
+        exercises(marks, records),
+        checks(records),
+        mistakes(records),
+        alike(answers or {}, released or {}),
+        notes(records),
+        times(records),
+        _students(marks),
+        tag("footer", "Made by autograder report. This page loads nothing and runs nothing."),
+    ]
+    return page(f"{assignment}: the class", body)
+
+
+def _to_mark(marks: Marks) -> list[Column]:
+    """The cells that a person has still to decide on, once for each student."""
+    return [key for row in marks.rows for key in row.to_mark]
+
+
+def _decided(marks: Marks) -> tuple[list[tuple[Row, float]], float]:
+    """Rows with all that no person has to decide, and the most of it."""
+    columns = set(marks.most) - set(_to_mark(marks))
+    found = []
+    for row in marks.rows:
+        values = [row.points[key] for key in columns]
+        if values and None not in values and row.points.keys() <= marks.most.keys():
+            found.append((row, sum(values)))
+    return found, sum(marks.most[key] for key in columns)
+
+
+def _head(marks: Marks, records: list[dict[str, Any]], assignment: str) -> Html:
+    totals, most = _decided(marks)
+    graded = sum(record["state"] == "graded" for record in records)
+    unsolved, by_hand = len(_unsolved(marks, records)), len(_to_mark(marks))
+    spent = [seconds_of(record) for record in records if record["state"] == "graded"]
+    middle = f"{statistics.median(t for _, t in totals):g}" if totals else "-"
+    tiles = [
+        _tile("Students", len(marks.rows), f"{len(marks.notebooks)} notebooks each"),
+        _tile("Notebooks graded", graded, f"of {len(records)}"),
+        _tile("Median total", middle, f"of {most:g} points"),
+        _tile("Without a mark", unsolved, f"and {by_hand} to mark by hand", unsolved),
+        _tile("Per notebook", f"{statistics.median(spent or [0]):.2f} s", "in the middle"),
+    ]
+    times = [record["time"] for record in records if "time" in record]
+    when = f"{datetime.fromtimestamp(max(times), UTC):%d %B %Y, %H:%M} UTC" if times else ""
+    line = f"Last graded {when}" if when else ""
+    title = tag("h1", f"{assignment}: the class")
+    return tag("header", title, tag("p", line, class_="soft"), tag("dl", tiles, class_="tiles"))
+
+
+def _tile(name: str, value: object, more: str, warn: object = False) -> Html:
+    inner = tag("dt", name), tag("dd", value, tag("small", more))
+    return tag("div", *inner, class_="warn" if warn else None)
+
+
+def _unsolved(marks: Marks, records: list[dict[str, Any]]) -> list[list[object]]:
+    """What is no mark yet: rejected, failed, not graded."""
+    rows: list[list[object]] = [
+        [person(r["student"]), r["notebook"], _flag(r["state"]), _text(r.get("reason", ""))]
+        for r in records
+        if r["state"] in ("rejected", "failed")
+    ]
+    for row in marks.rows:
+        text = "not graded yet: run autograder grade"
+        rows += [[person(row.student), n, _flag("waiting"), text] for n in row.waiting]
+    return rows
+
+
+def _flag(text: str) -> Html:
+    return tag("span", text, class_="flag")
+
+
+def _text(text: str) -> Html:
+    return tag("span", text, class_="text")
+
+
+def _needs_a_person(marks: Marks, records: list[dict[str, Any]]) -> Html:
+    rows = _unsolved(marks, records)
+    missing: dict[str, list[object]] = {}
+    for record in records:
+        if record["state"] == "missing":
+            missing.setdefault(record["notebook"], []).append(record["student"])
+    parts: list[object] = []
+    if rows:
+        head = ["Student", "Notebook", "State", "Reason"]
+        parts.append(long_table("Without a mark; never counted as zero", head, rows))
+    if missing:
+        lines = [
+            [name, len(who), join([[person(str(s)), " "] for s in who])]
+            for name, who in sorted(missing.items())
+        ]
+        parts.append(table("Not handed in: zero points", ["Notebook", "#Students", "Who"], lines))
+    hand = len(_to_mark(marks))
+    text = f"{count_of(hand, 'written answer')} to mark in formgrader. " if hand else ""
+    text += "" if rows else "Every notebook that was handed in has been graded."
+    return section("What needs you", text, parts)
+
+
+def _totals(marks: Marks) -> Html:
+    totals, most = _decided(marks)
+    if not totals or not most:
+        return section("Totals", "No one has a total yet.")
+    values = [value for _, value in totals]
+    edges = [round(most * i / BINS, 6) for i in range(BINS + 1)]
+    counts = [0] * BINS
+    for value in values:
+        counts[min(BINS - 1, int(BINS * value / most + 1e-9))] += 1
+    middle = statistics.median(values)
+    label = f"Histogram of {len(values)} totals out of {most:g}; the median is {middle:g}."
+    open_ = sum(marks.most.values()) - most
+    text = (
+        f"{count_of(len(values), 'student')}, of {most:g} points. The dashed line is the median, "
+    )
+    text += f"{middle:g}; the mean is {statistics.fmean(values):.1f}."
+    text += f" {open_:g} more points are for a person to decide." if open_ else ""
+    spans = [
+        f"{low:g} to {'' if high == most else 'below '}{high:g}" for low, high in pairwise(edges)
+    ]
+    rows = list(zip(spans, counts, strict=True))
+    beside = table("The same in numbers", ["Points", "#Students"], reversed(rows))
+    chart = histogram(label, [f"{edge:.0f}" for edge in edges], counts, middle / most)
+    return section("Totals", text, tag("div", tag("div", chart), beside, class_="beside"))
+
+
+def _students(marks: Marks) -> Html:
+    """Everybody's marks, the highest first; those without a total come last."""
+    head = ["Student", *(f"#{name}" for name in marks.notebooks), "#Sum", "State"]
+    most = [marks.most_of(name) for name in marks.notebooks]
+    rows: list[list[object]] = [
+        [tag("span", "most", class_="of"), *(f"{m:g}" for m in most), f"{sum(most):g}", ""]
+    ]
+    for row in sorted(marks.rows, key=lambda row: (-row.so_far, row.student)):
+        books = [_points(row, name) for name in marks.notebooks]
+        state = _flag(row.state) if row.state in ("failed", "rejected", "waiting") else row.state
+        rows.append([person(row.student), *books, _sum(row), state])
+    text = "The highest sum first. What a person has still to decide is not in a sum: 12+ may grow."
+    return section("Every student", text, table("Points by notebook", head, rows))
+
+
+def _points(row: Row, notebook: str) -> object:
+    """Known points of a notebook; `+` where more may come, `?` where nothing is known."""
+    values = [value for (name, _), value in row.points.items() if name == notebook]
+    known = [value for value in values if value is not None]
+    if not known:
+        return "?"
+    return f"{sum(known):g}" + ("+" if len(known) < len(values) else "")
+
+
+def _sum(row: Row) -> str:
+    return f"{row.so_far:g}" + ("+" if row.total is None else "")

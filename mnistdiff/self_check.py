@@ -1,0 +1,198 @@
+"""The visible tests of a notebook in a fresh kernel: in seconds, for only what they need is run.
+
+What passes here can be read by the grader, whose hidden checks then look closer.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+from typing import Any, NamedTuple
+
+from mnistdiff import cells as slices
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.notebooks import GIVEN, Cell, exercises_of, problems, read_notebook
+
+SECONDS = 20.0  # for an answer or its tests, as in grading
+GIVEN_SECONDS = 180.0  # for a given cell: the first import of torch on a slow disk
+PASSES, BLANK, BY_HAND = "passes", "not written yet", "written, a person marks it"
+INSTALL = "Install what runs notebooks: `pip install jupyter` (or the course's `make setup`)."
+
+
+class Outcome(NamedTuple):
+    """How a cell ended: "" or the name of its error, and what the error says."""
+
+    error: str = ""
+    text: str = ""
+
+
+def check(path: Path) -> dict[str, Any]:
+    """Run the visible tests of a notebook: {"exercises": {name: words}, "warnings", "ok", ...}.
+
+    `ok` is true when every exercise is written and passes, and nothing is to be warned of.
+    """
+    started = time.perf_counter()
+    cells = read_notebook(path)
+    warnings = problems(path, cells)
+    names = exercises_of(path) or tuple(cell.name for cell in cells if cell.is_answer)
+    outcomes = run(cells, path.resolve().parent) if _has_tests(cells) else {}
+    warnings += [
+        f"a given cell stops with {outcome.error}: {outcome.text} (it begins with "
+        f"{cells[place].source.strip().splitlines()[0][:60]!r})"
+        for place, outcome in outcomes.items()
+        if outcome.error and not cells[place].name
+    ]
+    exercises = {name: _verdict(name, cells, outcomes) for name in names}
+    return {
+        "notebook": str(path),
+        "exercises": exercises,
+        "warnings": warnings,
+        "ok": not warnings and all(text in (PASSES, BY_HAND) for text in exercises.values()),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _has_tests(cells: list[Cell]) -> bool:
+    return any(cell.name.startswith("visible_") for cell in cells)
+
+
+def _verdict(name: str, cells: list[Cell], outcomes: dict[int, Outcome]) -> str:
+    """What to say about one exercise."""
+    places = {cell.name: place for place, cell in reversed(list(enumerate(cells)))}
+    if name not in places:
+        return "its cell is missing"
+    if cells[places[name]].is_as_released:
+        return BLANK
+    if name.startswith("explain"):
+        return BY_HAND if cells[places[name]].source.strip() else BLANK
+    answer = outcomes.get(places[name], Outcome())
+    if answer.error:
+        return f"its cell stops with {answer.error}: {answer.text}"
+    if f"visible_{name}" not in places:
+        return "its visible tests are missing"
+    test = outcomes.get(places[f"visible_{name}"], Outcome("Lost", "it was not reached"))
+    if not test.error:
+        return PASSES
+    if test.error == "NotImplementedError":
+        mine = "NotImplementedError" in cells[places[name]].source
+        return BLANK if mine else "it needs another exercise that is not written yet"
+    return test.text if test.error == "AssertionError" else f"{test.error}: {test.text}"
+
+
+def places_to_run(cells: list[Cell]) -> list[int]:
+    """Answers, visible tests, and the given cells that they need; own cells always."""
+    code = {
+        place: cell.source
+        for place, cell in enumerate(cells)
+        if cell.kind == "code" and not (cell.role.get("grade") and not cell.is_answer)
+    }
+    has_ids = any(GIVEN.fullmatch(cell.id) for cell in cells)
+    always = {
+        place
+        for place in code
+        if cells[place].name
+        or "parameters" in cells[place].tags
+        or (has_ids and not GIVEN.fullmatch(cells[place].id))
+    }
+    return sorted(slices.needed(code, always))
+
+
+def run(cells: list[Cell], folder: Path) -> dict[int, Outcome]:
+    """Run what is needed; a cell that ends or hangs the kernel is left out of a fresh one."""
+    outcomes: dict[int, Outcome] = {}
+    deadly: dict[int, Outcome] = {}
+    while True:
+        todo = [place for place in places_to_run(cells) if place not in deadly]
+        for place, outcome in _run_once(cells, todo, folder):
+            outcomes[place] = outcome
+            if outcome.error in ("Ended", "Timeout"):
+                deadly[place] = outcome
+                break
+        else:
+            return outcomes | deadly
+
+
+def _run_once(cells: list[Cell], todo: list[int], folder: Path) -> Iterator[tuple[int, Outcome]]:
+    """One kernel; stops after a cell that ended or hung it."""
+    with Kernel(folder) as kernel:
+        for place in todo:
+            cell = cells[place]
+            source = 'profile = "smoke"' if "parameters" in cell.tags else cell.source
+            outcome = kernel.run(source, SECONDS if cell.name else GIVEN_SECONDS)
+            yield place, outcome
+            if outcome.error in ("Ended", "Timeout"):
+                return
+
+
+class Kernel:
+    """A kernel of this very Python in a folder; no cell in it trains."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import ipykernel  # noqa: F401
+            from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+            from jupyter_client.manager import KernelManager
+        except ImportError as error:
+            raise MnistdiffError(f"{error.name} is not installed. {INSTALL}") from error
+
+        class Here(KernelSpecManager):
+            """Knows one kernel: not another environment's that is called python3."""
+
+            def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+                command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+                return KernelSpec(argv=command, display_name="Python", language="python")
+
+        self.manager = KernelManager(kernel_spec_manager=Here())
+        # The name of the variable is nbgrader's: the library then takes the profile `smoke`.
+        environment = os.environ | {"NBGRADER_EXECUTION": "validate"}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.manager.start_kernel(cwd=str(folder), env=environment, **quiet)
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+
+    def __enter__(self) -> "Kernel":
+        try:
+            self.client.wait_for_ready(timeout=60)
+        except RuntimeError as error:
+            self.__exit__()
+            raise MnistdiffError(f"No kernel starts here ({error}). {INSTALL}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
+
+    def run(self, source: str, seconds: float) -> Outcome:
+        """Run one cell. "Ended": the kernel is gone; "Timeout": it took longer than that."""
+        wanted, outcome = self.client.execute(source, allow_stdin=False), Outcome()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                message = self.client.get_iopub_msg(timeout=0.5)
+            except Empty:
+                if not self.manager.is_alive():
+                    return Outcome("Ended", "it ended the kernel (exit, or too much memory)")
+                continue
+            if message["parent_header"].get("msg_id") != wanted:
+                continue
+            content = message["content"]
+            if message["msg_type"] == "error":
+                outcome = Outcome(str(content["ename"]), " ".join(str(content["evalue"]).split()))
+            elif message["msg_type"] == "status" and content["execution_state"] == "idle":
+                return outcome
+        return Outcome("Timeout", f"it took longer than {seconds:g} s")
+
+
+def render(result: dict[str, Any]) -> str:
+    """A line per exercise, then the warnings."""
+    wide = max(map(len, result["exercises"]), default=0)
+    lines = [f"{Path(result['notebook']).name}, {result['seconds']:.1f} s"]
+    lines += [f"  {name:<{wide}}  {text}" for name, text in result["exercises"].items()]
+    lines += [f"  ! {text}" for text in result["warnings"]]
+    if result["ok"]:
+        lines.append("All visible tests pass. The hidden checks try other numbers and shapes.")
+    return "\n".join(lines)
