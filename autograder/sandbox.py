@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.inside.namespaces import Limits
+from autograder.inside.namespaces import WHOLE_PROC, Limits
 
 FIRST_UID = 610_000  # of the sandboxes, where the grader is root
 READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
 START_SECONDS = 20  # until a fork is ready
-MAX_RESIDENT = 3 << 30  # bytes of all processes of one sandbox
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 OPT = "/opt/course"
@@ -81,23 +80,25 @@ def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
         line += ["--cap-drop", "ALL", *(w for c in RIGHTS for w in ("--cap-add", c))]
     else:
         line += ["--unshare-user"]
+    for folder in (OPT, "/etc/fonts", *python_folders()):  # else they are bubblewrap's only
+        for parent in [*reversed(Path(folder).parents)][1:]:
+            line += ["--perms", "0755", "--dir", str(parent)]
     for folder in (*SYSTEM, *SETTINGS):
         if os.path.islink(folder):
             line += ["--symlink", os.readlink(folder), folder]
         else:
             line += ["--ro-bind-try", folder, folder]
-    for folder in (OPT, *python_folders()):  # bubblewrap would make these for itself only
-        for parent in [*reversed(Path(folder).parents)][1:]:
-            line += ["--perms", "0755", "--dir", str(parent)]
     line += ["--perms", "0755", "--dir", OPT]
     for folder in python_folders():
         line += ["--ro-bind", folder, folder]
     line += ["--ro-bind", str(HERE / "inside"), f"{OPT}/inside"]
     line += ["--ro-bind", str(Path(mnistdiff.__file__).parent), f"{OPT}/mnistdiff"]
     line += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    line += ["--dev-bind", "/dev/null", "/dev/zero"]  # else memory that no limit counts
     for name, value in environment().items():
         line += ["--setenv", name, value]
-    return [*line, *extra, "--", *inner]
+    # What is written there would be found by the next sandbox.
+    return [*line, *extra, "--remount-ro", "/dev", "--remount-ro", "/", "--", *inner]
 
 
 class Died(Exception):
@@ -111,13 +112,16 @@ class Nursery:
         self.limits = limits or Limits()
         self.unsafe = unsafe  # no sandbox: student code gets every right of the grader
         self.uid = FIRST_UID + os.getpid() % 1_000_000  # workers do not share a process limit
+        if not unsafe:
+            require_bubblewrap()
         self._lock = threading.Lock()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the parent
         ours, theirs = socket.socketpair()
         # bubblewrap hands on the descriptors that it inherits.
         inner = [sys.executable, "-m", "inside.nursery", str(theirs.fileno())]
         self.process = subprocess.Popen(
-            inner if unsafe else command(inner),
+            # Linux gives a /proc only to who sees a whole one; `furnish` covers this one again.
+            inner if unsafe else command(inner, ["--bind", "/proc", WHOLE_PROC]),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -212,7 +216,7 @@ class Sandbox:
         try:
             self.channel.settimeout(seconds)
             wire.send(self.channel, request)
-        except wire.Broken as broken:
+        except (wire.Broken, OSError) as broken:  # OSError: it was closed before
             self.close()
             raise Died(str(broken)) from None
         return self._read(seconds)
@@ -265,8 +269,8 @@ class Watch:
         while not self._done.wait(0.25):
             if time.monotonic() > self._until:
                 self.reason = f"it took longer than {self.seconds:g} s"
-            elif self.sandbox.nursery.resident() > MAX_RESIDENT:
-                self.reason = f"it took more than {MAX_RESIDENT >> 30} GB of memory"
+            elif self.sandbox.nursery.resident() > (most := self.sandbox.nursery.limits.resident):
+                self.reason = f"it took more than {most / (1 << 30):g} GB of memory"
             if self.reason:
                 # The reader wakes up: the channel's other end is gone with its process.
                 self.sandbox.nursery.kill(self.sandbox.pid)
@@ -288,17 +292,17 @@ def _below(pid: int) -> list[int]:
 
 def _warm(pid: int) -> int:
     """The Python process below bubblewrap's own two."""
-    name = Path(sys.executable).resolve().name[:15]
-    while (children := _children(pid)) and Path(f"/proc/{pid}/comm").read_text().strip() != name:
-        pid = children[0]
+    with contextlib.suppress(OSError, IndexError):
+        while Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap":
+            pid = _children(pid)[0]
     return pid
 
 
 def _written(pid: int) -> int:
-    """Bytes of a process's own memory."""
+    """Bytes of a process's own memory, and of what it shares with others of its sandbox."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0
-    found = [line for line in text.splitlines() if line.startswith("RssAnon:")]
-    return int(found[0].split()[1]) << 10 if found else 0
+    found = [line for line in text.splitlines() if line.startswith(("RssAnon:", "RssShmem:"))]
+    return sum(int(line.split()[1]) for line in found) << 10

@@ -13,6 +13,7 @@ from typing import Any
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from . import wire
 from .carriers import InKernel, Interrupted, Wrong
@@ -85,7 +86,6 @@ class Shell(InteractiveShell):
     def __init__(self, **settings: Any) -> None:
         self.outputs = []
         super().__init__(display_pub_class=Publisher, displayhook_class=Hook, **settings)
-        self.history_manager.enabled = False
 
     def enable_gui(self, gui: object = None) -> None:
         """There is no window to draw in."""
@@ -181,6 +181,7 @@ def prepare() -> Shell:
     import mnistdiff.text_plots
     import mnistdiff.workflow_plots  # noqa: F401
 
-    shell = Shell.instance()
+    # A history file would be one that all sandboxes can write to.
+    shell = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_cell("%matplotlib inline", store_history=False)
     return shell

@@ -10,11 +10,15 @@ import resource
 import signal
 from dataclasses import dataclass
 
+from .syscalls import forbid
+
 NEW_USER, NEW_NS, NEW_PID = 0x10000000, 0x00020000, 0x20000000
 NEW_NET, NEW_IPC, NEW_UTS = 0x40000000, 0x08000000, 0x04000000
-MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 2, 4, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 1, 2, 4, 16384, 1 << 18
+MAX_USER_SPACES = "sys/user/max_user_namespaces"
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 HOME = "/tmp"
+WHOLE_PROC = "/opt/proc"  # the host's, for the warm parent only
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -23,7 +27,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Limits:
     """What one notebook's processes may use."""
 
-    memory: int = 2 << 30  # bytes of address space beyond what the warm parent has
+    memory: int = 2 << 30  # bytes of address space of one process, beyond the warm parent's
+    resident: int = 3 << 30  # bytes that all of them together have written to
     cpu_seconds: int = 120
     processes: int = 64
     file_bytes: int = 32 << 20  # of one file
@@ -74,10 +79,13 @@ def furnish(limits: Limits) -> None:
     size = f"size={limits.home_bytes},nr_inodes=4096,mode=0700"
     _mount("tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, size)
     _mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=8m,nr_inodes=256")
+    with contextlib.suppress(OSError), open(f"{WHOLE_PROC}/{MAX_USER_SPACES}", "w") as file:
+        file.write("0")  # none below this one, so that nobody has rights over anything in it
     try:
         _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
     except OSError:  # some containers forbid it: then there is none
-        _mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "size=4k")
+        _mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k")
+    _mount("tmpfs", WHOLE_PROC, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k")
     os.chdir(HOME)
     _limit(limits, used)
     _drop_rights()
@@ -108,3 +116,4 @@ def _drop_rights() -> None:
             _check(_libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    _check(forbid(_libc), "seccomp")

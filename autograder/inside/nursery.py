@@ -57,6 +57,7 @@ def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: 
         die_with_parent()
         orders.close()
         os.setsid()
+        forget_files(channel.fileno())
         if order["unsafe"]:
             _serve(shell, channel)
             return 0
@@ -64,13 +65,13 @@ def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: 
         first = os.fork()
         if first:
             channel.close()
-            _follow(first)
+            follow(first)
         die_with_parent()
         furnish(Limits(**order["limits"]))
         notebook = os.fork()
         if notebook:
             channel.close()
-            _follow(notebook)
+            follow(notebook)
         _serve(shell, channel)
         status = 0
     except BaseException as error:
@@ -82,7 +83,16 @@ def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: 
         os._exit(status)
 
 
-def _follow(child: int) -> None:
+def forget_files(but: int = 2) -> None:
+    """Close what the warm parent has open, so that no student's process shares it."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    os.closerange(3, but)
+    os.closerange(max(but, 2) + 1, 1 << 16)
+
+
+def follow(child: int) -> None:
     """Wait for the child, reap what else ends, and end as it did."""
     while True:
         pid, status = os.wait()
@@ -94,10 +104,6 @@ def _serve(shell: object, channel: socket.socket) -> None:
     from . import wire
     from .agent import Agent
 
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nothing, number)
-    os.close(nothing)
     sys.stdin = open(os.devnull)  # noqa: SIM115
     wire.send(channel, {"ready": True})
     Agent(shell, channel).serve()

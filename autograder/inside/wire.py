@@ -4,6 +4,7 @@ A frame is two lengths (4 bytes each), the JSON and the tensors. Both sides cap 
 they read, and nothing that arrives is ever executed: there is no pickle here.
 """
 
+import functools
 import json
 import socket
 import struct
@@ -18,6 +19,7 @@ from .stubs import Filled, Settings, Stub
 LENGTHS = struct.Struct("<II")
 LARGEST = 16 << 20  # bytes of one frame's JSON, or of its tensors
 TAG = "~"
+DEEPEST = 24  # values within values: what is read must not exhaust the stack
 
 
 class Broken(Exception):
@@ -51,31 +53,36 @@ def encode(value: Any, tensors: list[torch.Tensor]) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot cross the border")
 
 
-def decode(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+def decode(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
     """The value again. Raises Broken for anything that `encode` does not make."""
-    if isinstance(value, list):
-        return [decode(item, tensors) for item in value]
-    if not isinstance(value, dict):
+    if type(value) is int and value.bit_length() > 63:
+        return Foreign("int")  # no float holds it
+    if not isinstance(value, (list, dict)):
         return value
+    if depth > DEEPEST:
+        raise Broken("values within values without end")
+    read = functools.partial(decode, tensors=tensors, depth=depth + 1)
+    if isinstance(value, list):
+        return [read(item) for item in value]
     try:
         match value[TAG]:
             case "tensor":
                 return tensors[str(value["at"])]
             case "tuple":
-                return tuple(decode(item, tensors) for item in value["items"])
+                return tuple(read(item) for item in value["items"])
             case "dict":
-                return {str(key): decode(item, tensors) for key, item in value["items"]}
+                return {str(key): read(item) for key, item in value["items"]}
             case "handle":
                 return Handle(int(value["number"]))
             case "foreign":
                 return Foreign(str(value["name"]))
             case "stub":
-                return Stub(str(value["name"]), **decode(value["weights"], tensors))
+                return Stub(str(value["name"]), **read(value["weights"]))
             case "settings":
-                return Settings(str(value["path"]), **decode(value["values"], tensors))
+                return Settings(str(value["path"]), **read(value["values"]))
             case "filled":
-                return Filled(int(value["seed"]), decode(value["given"], tensors))
-    except (KeyError, TypeError, ValueError) as error:
+                return Filled(int(value["seed"]), read(value["given"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Broken(f"a value that cannot be read ({type(error).__name__})") from None
     raise Broken("a value of an unknown kind")
 

@@ -14,11 +14,11 @@ def no_grading(monkeypatch):
 
 def test_the_argument_names_the_profile_unless_the_environment_does(monkeypatch):
     assert get_profile().name == "quick"
-    assert get_profile("full").name == "full"
+    assert get_profile("ship").name == "ship"
     monkeypatch.setenv("MNISTDIFF_PROFILE", "smoke")
-    assert get_profile("full").name == "smoke"
-    monkeypatch.setenv("MNISTDIFF_PROFILE", "full")
-    assert get_profile().name == "full"
+    assert get_profile("ship").name == "smoke"
+    monkeypatch.setenv("MNISTDIFF_PROFILE", "ship")
+    assert get_profile().name == "ship"
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     assert get_profile().name == "smoke"
 

@@ -1,0 +1,250 @@
+"""Proves each limit of the sandbox on this machine, by attacking it from inside.
+
+The attacks are in `attacks`; what they cannot see from there is looked at from here.
+"""
+
+import contextlib
+import dataclasses
+import inspect
+import json
+import os
+import socket
+import subprocess
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from autograder import attacks, leaks
+from autograder.errors import AutograderError
+from autograder.sandbox import (
+    HERE,
+    SETTINGS,
+    Died,
+    Nursery,
+    Sandbox,
+    environment,
+    python_folders,
+)
+
+MEGABYTE = 1 << 20
+PARTS = ("network", "files", "secrets", "processes", "memory", "time", "disk", "rights")
+SECONDS = 20.0  # for an attack that ends by itself
+ROOT = HERE.parent
+NAMESPACES = (
+    "Let bubblewrap make namespaces. Ubuntu from 23.10: an AppArmor profile for bwrap, or sysctl "
+    "kernel.apparmor_restrict_unprivileged_userns=0. Debian before 11: sysctl "
+    "kernel.unprivileged_userns_clone=1. In a container: start it with --privileged, or grade "
+    "outside of it."
+)
+REPORT = "Grade on another machine, and report this with the output of `autograder doctor --json`."
+MEMORY = "Grade on Linux 5.14 or newer, on x86-64 or 64-bit ARM: this limit needs it."
+
+
+class Finding(NamedTuple):
+    """What came of one attack."""
+
+    name: str
+    limit: str  # as stated
+    measured: str
+    ok: bool
+    remedy: str  # "" where none is needed
+
+
+class Doctor:
+    """Attacks sandboxes of one nursery, and notes what it finds."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self.nursery = nursery
+        self.limits = nursery.limits
+        self.findings: list[Finding] = []
+
+    def note(self, name: str, limit: str, ok: bool, measured: str, remedy: str = REPORT) -> None:
+        self.findings.append(Finding(name, limit, measured, ok, "" if ok else remedy))
+
+    @contextlib.contextmanager
+    def sandbox(self, **changes: Any) -> Iterator[Sandbox]:
+        """A fresh one, with some limits changed."""
+        self.nursery.limits = dataclasses.replace(self.limits, **changes)
+        try:
+            with self.nursery.spawn() as sandbox:
+                yield sandbox
+        finally:
+            self.nursery.limits = self.limits
+
+    def attack(
+        self, sandbox: Sandbox, name: str, seconds: float = SECONDS, wait: float = 3, **given: Any
+    ) -> dict[str, Any]:
+        """Run an attack as a cell; how the cell ended, and what it measured."""
+        source = inspect.getsource(attacks if hasattr(attacks, name) else leaks)
+        source += f"\nimport json\nprint(json.dumps({name}(**{given!r})))"
+        return sandbox.ask(seconds + wait, op="cell", source=source, limit=seconds)
+
+    def measure(self, sandbox: Sandbox, name: str, **given: Any) -> tuple[bool, str]:
+        """Whether the sandbox held against an attack, and what was measured."""
+        answer = self.attack(sandbox, name, **given).get("value", {})
+        try:
+            last = answer["outputs"][0]["text"].splitlines()[-1]
+            held, measured = json.loads(last)
+        except (KeyError, IndexError, TypeError, ValueError):
+            return False, f"the attack ended by itself: {answer.get('error') or answer}"[:200]
+        return held, measured
+
+    def try_it(self, name: str, limit: str, attack: str, fix: str = REPORT, **given: Any) -> None:
+        """One attack in a sandbox of its own."""
+        try:
+            with self.sandbox() as sandbox:
+                held, measured = self.measure(sandbox, attack, **given)
+        except Died as died:
+            held, measured = False, f"the sandbox ended: {died}"
+        self.note(name, limit, held, measured, fix)
+
+    def kill_it(self, name: str, limit: str, attack: str, seconds: tuple, **changes: Any) -> None:
+        """An attack that must end with its sandbox; seconds until interrupted, and then killed."""
+        started = time.monotonic()
+        with self.sandbox(**changes) as sandbox:
+            try:
+                self.attack(sandbox, attack, *seconds)
+            except Died as died:
+                self.note(name, limit, True, f"{died} ({time.monotonic() - started:.1f} s)")
+                return
+        self.note(name, limit, False, "it was not ended")
+
+    def network(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            args = "network_of_this_machine", NAMESPACES
+            self.try_it("network: this machine", "none", *args, port=port)
+        self.try_it("network: beyond", "none", "network_beyond", NAMESPACES)
+        self.try_it("network: raw sockets", "none", "raw_sockets")
+
+    def files(self) -> None:
+        repository = [ROOT / n for n in ("", "autograder", "solutions", "course", "tests", ".git")]
+        system = ["/root", "/home", "/etc", "/etc/shadow", "/etc/passwd", "/var", "/sys", "/run"]
+        paths = [str(p) for p in (*repository, Path.home(), Path.cwd(), *system)]
+        allowed = [*python_folders(), *SETTINGS]
+        self.try_it("files: reading", "Python only", "reading", paths=paths, allowed=allowed)
+
+    def secrets(self) -> None:
+        outer = Path(f"/proc/{self.nursery.process.pid}/environ").read_text().split("\0")
+        given = {f"{name}={value}" for name, value in environment().items()}
+        values = [pair.partition("=")[2] for pair in outer if pair not in given]
+        secrets = [value for value in values if len(value) > 7 and "/" not in value]
+        wanted = {pair for pair in outer if pair} - given | set(secrets)
+        with self.sandbox() as sandbox:
+            held, text = self.measure(sandbox, "environment")
+        shown = [secret for secret in wanted if secret in text]
+        measured = f"{len(wanted)} texts looked for, {len(shown)} found" if held else text
+        self.note("environment", "no variable of the grader's", held and not shown, measured)
+
+    def processes(self) -> None:
+        most = self.limits.processes
+        self.try_it("processes", f"{most}", "processes", MEMORY, most=most)
+        self.try_it("processes: seeing others", "none", "other_processes", NAMESPACES)
+        with subprocess.Popen(["sleep", "60"]) as victim:
+            pids = [victim.pid, os.getpid(), self.nursery.process.pid]
+            with self.sandbox() as sandbox:
+                held, measured = self.measure(sandbox, "signals", pids=pids)
+            alive = victim.poll() is None
+            self.note("processes: signals to others", "none", held and alive, measured, NAMESPACES)
+            victim.kill()
+        self.orphan()
+
+    def orphan(self) -> None:
+        name = f"orphan-{os.getpid()}"
+        with self.sandbox() as sandbox:
+            self.attack(sandbox, "orphan", seconds=5, title=name)
+            there = running(name)
+        until = time.monotonic() + 2
+        while (left := running(name)) and time.monotonic() < until:
+            time.sleep(0.01)
+        measured = f"{there} started, {left} left"
+        limit = "gone with its sandbox"
+        self.note("processes: left behind", limit, there > 0 and not left, measured)
+
+    def memory(self) -> None:
+        size = self.limits.memory
+        limit = f"{size // MEGABYTE} MB"
+        self.try_it("memory: one process", limit, "memory_of_one", size=size + 256 * MEGABYTE)
+        name, less = "memory: several processes", 512 * MEGABYTE
+        limit = f"{self.limits.resident // MEGABYTE} MB (tried with {less // MEGABYTE})"
+        self.kill_it(name, limit, "memory_together", (10, 1), resident=less)
+        self.try_it("memory: kept outside", "none", "memory_uncounted", MEMORY)
+
+    def time(self) -> None:
+        cell = "the deadline (tried with 1 s)"
+        with self.sandbox() as sandbox:
+            started = time.monotonic()
+            answer = self.attack(sandbox, "endless", seconds=1)["value"]
+            spent = f"interrupted after {time.monotonic() - started:.1f} s"
+            self.note("time: endless loop", cell, answer["interrupted"], spent)
+        self.kill_it("time: loop that eats interrupts", cell, "stubborn", (1, 1))
+        self.kill_it("time: asleep, signals blocked", cell, "asleep", (1, 1))
+        limit = f"{self.limits.cpu_seconds} s of CPU (tried with 2)"
+        self.kill_it("time: CPU", limit, "stubborn", (10, 1), cpu_seconds=2)
+
+    def disk(self) -> None:
+        self.try_it("files: writing", "/tmp, /dev/shm", "writing")
+        most, home = self.limits.file_bytes, self.limits.home_bytes
+        folders, limit = {"/tmp": home, "/dev/shm": 8 << 20}, f"{home // MEGABYTE} + 8 MB"
+        self.try_it("disk: one file", f"{most // MEGABYTE} MB", "file_size", most=most)
+        self.try_it("disk: all files", limit, "disk", most=folders)
+        self.try_it("disk: number of files", "4096", "many_files", most=4096)
+        with self.sandbox() as sandbox:
+            answer = self.attack(sandbox, "flood")["value"]
+        size = len(json.dumps(answer))
+        self.note("output", "16 MB of a cell", size < 16 << 20, f"{size:,} bytes of 400 MB kept")
+
+    def rights(self) -> None:
+        self.try_it("rights: gaining some", "none", "rights")
+        with self.sandbox() as sandbox:
+            left, _ = self.measure(sandbox, "leave_behind")
+        with self.sandbox() as sandbox:
+            held, measured = self.measure(sandbox, "find_left")
+        self.note("from one sandbox to the next", "nothing", left and held, measured)
+
+
+def running(name: str) -> int:
+    """How many processes of this machine have that name."""
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            count += path.read_text().strip() == name
+    return count
+
+
+def diagnose(nursery: Nursery) -> list[Finding]:
+    """Attack every limit. A sandbox that cannot even be made is the one finding then."""
+    if nursery.unsafe:
+        raise AutograderError("without a sandbox there is nothing to examine: leave --unsafe out.")
+    doctor = Doctor(nursery)
+    started = time.monotonic()
+    try:
+        nursery.spawn().close()
+    except Died as died:
+        return [Finding("sandbox", "one can be made", str(died), False, NAMESPACES)]
+    doctor.note("sandbox", "one can be made", True, f"{time.monotonic() - started:.1f} s")
+    for part in PARTS:
+        try:
+            getattr(doctor, part)()
+        except (Died, KeyError) as error:
+            doctor.note(part, "", False, f"the attack could not be made: {error!r}")
+    return doctor.findings
+
+
+def render(findings: list[Finding]) -> str:
+    """A table for the terminal, remedies below it."""
+    wide = max(len(finding.name) for finding in findings)
+    limits = max(len(finding.limit) for finding in findings)
+    lines = []
+    for finding in findings:
+        mark = "held  " if finding.ok else "BROKEN"
+        lines.append(f"{mark}  {finding.name:{wide}}  {finding.limit:{limits}}  {finding.measured}")
+    broken = [finding for finding in findings if not finding.ok]
+    for remedy in dict.fromkeys(finding.remedy for finding in broken):
+        named = ", ".join(finding.name for finding in broken if finding.remedy == remedy)
+        lines += ["", *textwrap.wrap(f"{named}: {remedy}", 98)]
+    if not broken:
+        lines += ["", f"All {len(findings)} limits hold on this machine."]
+    return "\n".join(lines)

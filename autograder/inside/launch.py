@@ -1,0 +1,29 @@
+"""Run one program in namespaces of its own, limited and without rights: a kernel of nbgrader's.
+
+python -m inside.launch '{"uid": ..., "limits": {...}}' program argument ...
+"""
+
+import json
+import os
+import sys
+
+from .namespaces import Limits, die_with_parent, furnish, leave
+from .nursery import follow, forget_files
+
+
+def main() -> None:
+    """Fork twice, as the nursery does, then become the program."""
+    order, program = json.loads(sys.argv[1]), sys.argv[2:]
+    leave(order["uid"])
+    if first := os.fork():
+        follow(first)
+    die_with_parent()
+    furnish(Limits(**order["limits"]))
+    if kernel := os.fork():
+        follow(kernel)
+    forget_files()  # what students write to file 1 or 2 is not for the grader's terminal
+    os.execv(program[0], program)
+
+
+if __name__ == "__main__":
+    main()

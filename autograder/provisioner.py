@@ -1,0 +1,91 @@
+"""Plain `nbgrader autograde` in the sandbox: kernels start inside bubblewrap.
+
+    JUPYTER_DEFAULT_PROVISIONER_NAME=mnistdiff-sandbox nbgrader autograde project3
+
+or, in nbgrader_config.py, `c.KernelProvisionerFactory.default_provisioner_name =
+"mnistdiff-sandbox"`. This shuts student code in: no network, no file of yours, no secret, limits on
+memory, CPU time, processes and file sizes. It does **not** keep marks honest: under nbgrader the
+hidden tests run in the student's own kernel, so the checks are mounted there, and whoever looks can
+read them or forge the points. Nor does anything add up the memory of several processes, or what
+is written beside the kernel's sockets. `autograder grade` has none of these gaps.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import LocalProvisioner
+
+from autograder.inside.namespaces import WHOLE_PROC, Limits
+from autograder.sandbox import FIRST_UID, HERE, OPT, command
+
+LIMITS = Limits(memory=6 << 30)  # torch's libraries count here: no warm parent has them yet
+SOCKETS, FILE = "/opt/kernel", "/opt/kernel.json"  # as the sandbox sees them
+LONGEST = 80  # letters of a folder: a socket's whole path may have 108
+
+
+class SandboxProvisioner(LocalProvisioner):
+    """Starts the kernel in a sandbox, and talks to it through sockets in one shared folder."""
+
+    folder: Path | None = None
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Put sockets and connection file into a folder of their own; wrap the command."""
+        manager, uid = self.parent, FIRST_UID + os.getpid() % 1_000_000
+        if self.folder is None:  # else it is a restart
+            short = len(tempfile.gettempdir()) < LONGEST
+            self.folder = Path(tempfile.mkdtemp(prefix="kernel-", dir=None if short else "/tmp"))
+            self.sockets.mkdir()
+            manager.transport, manager.ip = "ipc", str(self.sockets / "ipc")
+            manager.connection_file = str(self.folder / "kernel.json")
+        # Signals end at bubblewrap, messages do not.
+        self.kernel_spec.interrupt_mode = "message"
+        kwargs = await super().pre_launch(**kwargs)
+        info = json.loads(Path(manager.connection_file).read_text()) | {"ip": f"{SOCKETS}/ipc"}
+        self.theirs.write_text(json.dumps(info))
+        self.theirs.chmod(0o600)
+        if os.geteuid() == 0:
+            os.chown(self.sockets, uid, uid)
+            os.chown(self.theirs, uid, uid)
+        program = [word.replace(manager.connection_file, FILE) for word in kwargs["cmd"][1:]]
+        order = json.dumps({"uid": uid, "limits": dataclasses.asdict(LIMITS)})
+        inner = [sys.executable, "-m", "inside.launch", order, sys.executable, *program]
+        kwargs["cmd"] = command(inner, self._mounts())
+        return kwargs
+
+    @property
+    def sockets(self) -> Path:
+        """The one place of the grader's that student code can write to."""
+        return self.folder / "sockets"
+
+    @property
+    def theirs(self) -> Path:
+        """The connection file, with the paths that the kernel sees."""
+        return self.folder / "inside.json"
+
+    def _mounts(self) -> list[str]:
+        """What this way needs more than the other: sockets, and the checks."""
+        return [
+            *("--bind", "/proc", WHOLE_PROC),
+            *("--bind", str(self.sockets), SOCKETS),
+            *("--ro-bind", str(self.theirs), FILE),
+            *("--ro-bind", str(HERE), f"{OPT}/autograder"),
+        ]
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """As usual, with nothing of the environment even for bubblewrap."""
+        kwargs["env"] = {}
+        return await super().launch_kernel(cmd, **kwargs)
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """Remove the folder, unless the kernel starts again."""
+        await super().cleanup(restart)
+        if self.folder and not restart:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None

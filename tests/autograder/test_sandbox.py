@@ -1,0 +1,203 @@
+"""Does the sandbox hold, and does the judge stand whatever comes out of it?"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autograder import doctor
+from autograder.errors import AutograderError
+from autograder.inside.namespaces import Limits
+from autograder.judge import grade_notebook
+from autograder.sandbox import Died, Nursery, Sandbox
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+
+from small import filled, fixture, notebooks  # noqa: E402
+
+CANARY = "a-secret-of-the-grader"
+needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bwrap is not installed")
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """One warm parent for all tests, with a secret in the environment that it starts from."""
+    if not shutil.which("bwrap"):
+        pytest.skip("bwrap is not installed")
+    os.environ["DOCTOR_CANARY"] = CANARY
+    try:
+        with Nursery() as nursery:
+            yield nursery
+    finally:
+        del os.environ["DOCTOR_CANARY"]
+
+
+@pytest.fixture(scope="module")
+def findings(nursery) -> dict[str, doctor.Finding]:
+    return {finding.name: finding for finding in doctor.diagnose(nursery)}
+
+
+# The doctor's attacks
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sandbox",
+        "network: this machine",
+        "network: beyond",
+        "network: raw sockets",
+        "files: reading",
+        "files: writing",
+        "environment",
+        "processes",
+        "processes: seeing others",
+        "processes: signals to others",
+        "processes: left behind",
+        "memory: one process",
+        "memory: several processes",
+        "memory: kept outside",
+        "time: endless loop",
+        "time: loop that eats interrupts",
+        "time: asleep, signals blocked",
+        "time: CPU",
+        "disk: one file",
+        "disk: all files",
+        "disk: number of files",
+        "output",
+        "rights: gaining some",
+        "from one sandbox to the next",
+    ],
+)
+def test_the_sandbox_holds_against(findings, name):
+    assert findings[name].ok, findings[name]
+
+
+def test_the_doctor_tells_every_finding(findings):
+    text = doctor.render(list(findings.values()))
+    assert all(f"held    {name}" in text for name in findings)
+    assert f"All {len(findings)} limits hold" in text
+    assert json.loads(json.dumps([finding._asdict() for finding in findings.values()]))
+
+
+def test_the_doctor_finds_what_is_broken(monkeypatch):
+    monkeypatch.setenv("DOCTOR_CANARY", CANARY)
+    with Nursery(unsafe=True) as nursery:
+        found = doctor.Doctor(nursery)
+        found.network()  # only what harms nobody where there is no sandbox
+        found.files()
+        found.secrets()
+        with pytest.raises(AutograderError, match="--unsafe"):
+            doctor.diagnose(nursery)
+    broken = {finding.name for finding in found.findings if not finding.ok}
+    assert {"network: this machine", "files: reading", "environment"} <= broken
+    text = doctor.render(found.findings)
+    assert "BROKEN  environment" in text
+    assert "AppArmor" in text
+
+
+def test_a_sandbox_that_cannot_be_made_is_the_one_finding(nursery, monkeypatch):
+    monkeypatch.setattr(nursery, "limits", Limits(home_bytes=-1))
+    findings = doctor.diagnose(nursery)
+    assert [finding.ok for finding in findings] == [False]
+    assert "no sandbox could be made" in findings[0].measured
+    assert "AppArmor" in findings[0].remedy
+
+
+def test_without_bubblewrap_the_remedy_is_told(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(AutograderError, match=r"apt install bubblewrap.*--unsafe"):
+        Nursery()
+
+
+# What a sandbox says
+
+
+def run(sandbox: Sandbox, source: str, limit: float = 10) -> dict:
+    return sandbox.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
+
+
+def test_two_sandboxes_at_once_do_not_meet(nursery):
+    with nursery.spawn() as one, nursery.spawn() as two:
+        run(one, "open('/tmp/x', 'w').write('one'); x = 1")
+        seen = run(two, "import os; print(os.path.exists('/tmp/x'), 'x' in globals())")
+        assert seen["outputs"][0]["text"] == "False False\n"
+        one.close()
+        assert run(two, "print(2)")["outputs"][0]["text"] == "2\n"
+
+
+def test_a_dead_sandbox_is_told_as_often_as_it_is_asked(nursery):
+    with nursery.spawn() as sandbox:
+        for _ in range(2):
+            with pytest.raises(Died):
+                run(sandbox, "import os; os._exit(0)")
+
+
+GRADER = """
+import sys
+from autograder.sandbox import Nursery
+nursery = Nursery()
+sandbox = nursery.spawn()
+forks = "import os; os.fork(); open('/proc/self/comm', 'w').write('left-over')"
+sandbox.ask(9, op="cell", source=forks, limit=5)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_bubblewrap
+def test_a_grader_that_is_killed_leaves_no_sandbox():
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", GRADER], env=environment, **pipes) as grader:
+        assert grader.stdout.readline() == b"ready\n"
+        assert doctor.running("left-over")
+        grader.kill()
+    for _ in range(100):
+        if not doctor.running("left-over"):
+            break
+        time.sleep(0.05)
+    assert not doctor.running("left-over")
+
+
+# Hostile cells
+
+
+KL, SIGMA = fixture("kl_divergence/right_loops"), fixture("ddim_sigma/right_plain")
+SPEAKS = """
+import os, socket
+for number in range(3, 64):
+    try:
+        if os.fstat(number).st_mode & 0o170000 == 0o140000:
+            for _ in range(50):
+                os.write(number, {data!r})
+    except OSError:
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        SPEAKS.format(data=b"\xff\x00garbage" * 40),
+        SPEAKS.format(data=b"\xff" * 4 + bytes(4)),
+        "import os; os.closerange(3, 256)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "import ctypes; ctypes.string_at(0)",
+    ],
+    ids=["garbage", "4 GB", "closed", "killed", "segmentation fault"],
+)
+def test_a_hostile_cell_costs_itself_only(nursery, hostile):
+    released = notebooks("kl_divergence", "ddim_sigma")
+    answers = {"kl_divergence": f"{hostile}\n{KL}", "ddim_sigma": SIGMA}
+    graded = grade_notebook(released, filled(released, answers), ("a", "b"), nursery)
+    first, second = graded.verdict["cells"]
+    assert first["points"] in (0.0, first["max"])
+    assert second["points"] == second["max"], second
