@@ -5,12 +5,17 @@ reads (also inside functions). Import cells bind names, too.
 """
 
 import ast
+import re
 import symtable
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 # statements that bind their names whatever happens
 SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+MAGIC = re.compile(r"^(\s*)[%!].*", re.MULTILINE)
+HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # who uses these may read anything
+MOST = 500_000  # characters of a cell that are looked at
+MOST_MAGIC = 10_000  # IPython reads a cell anew for each line of its own
 
 
 @dataclass
@@ -59,29 +64,52 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
 
 
 def names_of(source: str) -> Names | None:
-    """The names in a cell's code; None for code that is not Python."""
-    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.split("\n")]
+    """The names in a cell's code; None where they cannot be told."""
     names = Names()
+    if len(source) > MOST:
+        return None
     try:
-        for statement in ast.parse("\n".join(lines)).body:
+        for statement in _parse(source):
             names.add(statement)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return names
+    return None if names.reads & HIDDEN else names
+
+
+def _parse(source: str) -> list[ast.stmt]:
+    """The statements of a cell; none where it is no code, for IPython either."""
+    try:
+        return ast.parse(MAGIC.sub(r"\1pass", source)).body
+    except SyntaxError:
+        if len(source) > MOST_MAGIC:
+            raise
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    body = re.sub(r"\A\s*%%.*", "", source)
+    try:
+        return ast.parse(TransformerManager().transform_cell(body)).body
+    except SyntaxError:
+        return []
 
 
 def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
-    """Places of the cells to run: code by place, in order, and those that must run anyway."""
+    """Places of the cells to run: code by place, in order, and those that must run anyway.
+
+    A name bound by a cell of `always` is looked for further up, too: such a cell may fail.
+    """
     code = {place: names_of(source) for place, source in sources.items()}
     modules = set().union(*(names.imports for names in code.values() if names))
     kept: set[int] = set()
     wanted: set[str] = set()
+    everything = False
     for place, names in reversed(code.items()):
-        if names is None:
+        if names is None or everything:
             kept.add(place)
+            everything = True  # it may read any name
             continue
         gives = names.binds | (names.changes - modules)
         if place in always or gives & wanted:
             kept.add(place)
-            wanted = (wanted - names.sure) | names.reads | names.changes
+            sure = set() if place in always else names.sure
+            wanted = (wanted - sure) | names.reads | names.changes
     return kept

@@ -7,7 +7,8 @@ import time
 import pytest
 import torch
 
-from autograder import carriers, check
+from autograder import check
+from autograder.inside import carriers
 from autograder.checks import registry, steps
 from autograder.checks.base import Draw, close
 from autograder.checks.runs import GaussianRun, draw_long_schedule

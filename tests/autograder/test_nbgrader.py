@@ -28,7 +28,10 @@ warnings.warn("a student's warning")
 print("a student's words", file=sys.stderr)
 os.write(2, b"as C++ code writes")
 """
+GRAPH = "import itertools\nfrom copy import deepcopy\nfrom mnistdiff.comfyui.graph import Graph\n"
 NEEDS = {  # what an answer takes from its notebook
+    "edit_sampler": GRAPH,
+    "insert_lora": GRAPH,
     "latent_loss": "from mnistdiff.schedules import add_noise\n",
     "eps_mlp_cond": "from torch import nn\nfrom mnistdiff.latent import EpsMLP, EpsMLPCondConfig\n",
 }

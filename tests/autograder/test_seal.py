@@ -10,12 +10,13 @@ from autograder.checks import registry
 from autograder.inside.guards import locate, seal
 
 MU = torch.zeros(2, 3)
+UNSEALED = {"insert_lora", "edit_sampler"}  # the library has no function that does it for them
 PATHS = sorted({path for each in registry().values() for path in each.seals})
 
 
 @pytest.mark.parametrize("grade_id", registry())
 def test_every_check_seals_something_that_exists(grade_id: str) -> None:
-    assert registry()[grade_id].seals
+    assert registry()[grade_id].seals or grade_id in UNSEALED
     for path in (*registry()[grade_id].seals, *registry()[grade_id].stand_ins.values()):
         assert callable(locate(path))
 

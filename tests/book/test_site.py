@@ -41,7 +41,7 @@ def site(tmp_path_factory):
     return folder / "_build" / "html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a process may have one Playwright at a time
 def browser():
     """Debian's Chromium; `.ci/run` installs it."""
     if CHROMIUM is None:

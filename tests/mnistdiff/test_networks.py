@@ -122,7 +122,7 @@ def test_diffusion_loss_wants_noise_or_velocity(prediction):
     generator = torch.Generator().manual_seed(1)
     loss = DiffusionLoss(SCHEDULE, prediction)(model, x0, generator)["total"]
     generator = torch.Generator().manual_seed(1)
-    t = torch.randint(1000, (5,), generator=generator)
+    t = (torch.randn(5, generator=generator).sigmoid() * 1000).long()  # logit-normal
     noise = torch.randn(x0.shape, generator=generator)
     v = velocity(x0, t, noise, SCHEDULE.alphas_cumprod)
     wanted = noise if prediction == "epsilon" else v
