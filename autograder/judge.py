@@ -4,9 +4,10 @@ The checks, and the true answers in them, stay in this process. A cell that ends
 student's process costs that cell: the others run again in a fresh sandbox, without it.
 """
 
+import base64
+import dataclasses
 import hashlib
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import nbformat
@@ -14,9 +15,11 @@ from nbformat import NotebookNode
 
 from autograder import report
 from autograder.checks import find
+from autograder.checks.base import Verdict
+from autograder.inside.carriers import Wrong
 from autograder.needed import needed
 from autograder.rebuild import Rebuilt, is_test, rebuild, role_of
-from autograder.remote import GRACE, Remote
+from autograder.remote import CHECK_SECONDS, GRACE, Remote, text
 from autograder.sandbox import Died, Nursery, Sandbox
 
 CELL_SECONDS = 20.0
@@ -25,7 +28,7 @@ MAX_RESTARTS = 8
 MAX_NOTEBOOK = 4 << 20  # bytes of a notebook's outputs that are kept
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Graded:
     """The verdict of one notebook, as plain JSON, and the executed notebook."""
 
@@ -152,21 +155,22 @@ class Run:
         if name in self.judged:
             return
         answer = name.removeprefix("test_")
-        check = find(answer)()
+        remote = Remote(sandbox, min(CHECK_SECONDS, self.until - time.monotonic()))
         started = time.perf_counter()
-        verdicts = check.run(Remote(sandbox), seed_of(*self.who, answer))
-        seconds = time.perf_counter() - started
-        self.seconds["checks"] += seconds
-        rows = [
-            {
-                "property": v.property,
-                "points": v.points,
-                "passed": v.passed,
-                "hint": v.hint[:1000],
-                "seconds": round(v.seconds, 4),
-            }
-            for v in verdicts
-        ]
+        try:
+            verdicts = find(answer)().run(remote, seed_of(*self.who, answer))
+        except Wrong as wrong:  # outside of any behaviour: the agent itself was spoilt
+            line = f"{answer}: {wrong}"
+            self._keep(cell, {"points": 0.0, "state": "ended", "lines": [line]})
+            return
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            # The check itself failed on what it was given: no one's zero before a person looks.
+            line = f"{answer}: its result could not be judged ({type(error).__name__})"
+            self._keep(cell, {"points": None, "state": "by hand", "lines": [line]})
+            return
+        finally:
+            self.seconds["checks"] += time.perf_counter() - started
+        rows = [_row(verdict) for verdict in verdicts]
         lines = report(answer, verdicts)
         points = float(sum(v.points for v in verdicts if v.passed))
         self._keep(cell, {"points": points, "state": "judged", "checks": rows, "lines": lines})
@@ -185,8 +189,14 @@ class Run:
     def _keep(self, cell: NotebookNode, found: dict[str, Any]) -> None:
         role = role_of(cell)
         self.judged[role["grade_id"]] = found
-        text = "\n".join([*found["lines"], f"{found['points']:g} of {role['points']:g} points"])
-        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=f"{text}\n")]
+        points = "-" if found["points"] is None else f"{found['points']:g}"
+        said = "\n".join([*found["lines"], f"{points} of {role['points']:g} points"])
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=f"{said}\n")]
+
+
+def _row(verdict: Verdict) -> dict[str, Any]:
+    row = dataclasses.asdict(verdict)
+    return row | {"hint": verdict.hint[:1000], "seconds": round(verdict.seconds, 4)}
 
 
 def _ended(reason: str) -> dict[str, Any]:
@@ -199,14 +209,32 @@ def _output(raw: dict[str, Any]) -> NotebookNode:
     match raw["output_type"]:
         case "stream":
             name = "stderr" if raw["name"] == "stderr" else "stdout"
-            return new("stream", name=name, text=str(raw["text"]))
+            return new("stream", name=name, text=text(raw["text"], MAX_NOTEBOOK))
         case "error":
-            lines = [str(line) for line in raw["traceback"]]
-            return new("error", ename=str(raw["ename"]), evalue=str(raw["evalue"]), traceback=lines)
+            named = {key: text(raw[key], 1000) for key in ("ename", "evalue")}
+            lines = [text(line, MAX_NOTEBOOK) for line in raw["traceback"]]
+            return new("error", **named, traceback=lines)
         case "display_data" | "execute_result":
-            data = {k: str(raw["data"][k]) for k in KINDS if k in raw["data"]}
+            data = {k: clean(raw["data"][k]) for k, clean in KINDS.items() if k in raw["data"]}
             return new("display_data", data=data)
     raise ValueError(raw["output_type"])
 
 
-KINDS = ("text/plain", "text/markdown", "image/png")
+def _markdown(value: object) -> str:
+    """Markdown without HTML: a person's browser would run what stands in it."""
+    return text(value, MAX_NOTEBOOK).replace("<", "&lt;")
+
+
+def _picture(value: object) -> str:
+    """The base64 of what begins as a PNG does. Raises ValueError."""
+    data = base64.b64decode(str(value), validate=False)
+    if not data.startswith(b"\x89PNG"):
+        raise ValueError("no picture")
+    return base64.b64encode(data).decode()
+
+
+KINDS = {
+    "text/plain": lambda value: text(value, MAX_NOTEBOOK),
+    "text/markdown": _markdown,
+    "image/png": _picture,
+}

@@ -1,92 +1,13 @@
-"""Which given cells a grading run can leave out: figures and sweeps that no answer needs.
-
-A cell is kept when it holds a student's text, is an answer or a locked test, or binds or changes a
-name that a kept cell after it reads (also inside functions). Import cells bind names, too.
-"""
-
-import ast
-import symtable
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+"""Which given cells a grading run can leave out; see `mnistdiff.cells`."""
 
 from nbformat import NotebookNode
 
 from autograder.rebuild import is_parameters, role_of
-
-# statements that bind their names whatever happens
-SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-
-
-@dataclass
-class Names:
-    """What a cell takes from other cells, and what it gives them."""
-
-    reads: set[str] = field(default_factory=set)
-    binds: set[str] = field(default_factory=set)
-    sure: set[str] = field(default_factory=set)  # bound whatever happens
-    changes: set[str] = field(default_factory=set)  # by x.append(...), x[0] = ..., x.y = ...
-    imports: set[str] = field(default_factory=set)
-
-    def add(self, statement: ast.stmt) -> None:
-        """One more statement of the cell: what is bound before is not read from outside."""
-        table = symtable.symtable(ast.unparse(statement), "cell", "exec")
-        self.reads |= set(_read(table)) - self.sure
-        bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-        self.imports |= {s.get_name() for s in table.get_symbols() if s.is_imported()}
-        self.changes |= set(_changed(statement)) - self.sure
-        self.binds |= bound
-        if isinstance(statement, SURE):
-            self.sure |= bound
-
-
-def _read(table: symtable.SymbolTable) -> Iterator[str]:
-    """Global names that a scope, or one within it, reads."""
-    for symbol in table.get_symbols():
-        if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
-            yield symbol.get_name()
-    for inner in table.get_children():
-        yield from _read(inner)
-
-
-def _changed(statement: ast.stmt) -> Iterator[str]:
-    """Names whose objects a statement changes."""
-    for node in ast.walk(statement):
-        target = None
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            target = node.value.func
-        elif isinstance(node, (ast.Attribute, ast.Subscript)):
-            target = None if isinstance(node.ctx, ast.Load) else node
-        while isinstance(target, (ast.Attribute, ast.Subscript)):
-            target = target.value
-            if isinstance(target, ast.Name):
-                yield target.id
-
-
-def names_of(source: str) -> Names | None:
-    """The names in a cell's code; None for code that is not Python."""
-    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.split("\n")]
-    names = Names()
-    try:
-        for statement in ast.parse("\n".join(lines)).body:
-            names.add(statement)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return names
+from mnistdiff import cells as names
 
 
 def needed(cells: list[NotebookNode], own: set[int]) -> set[int]:
     """Places of the code cells to run, given those that hold a student's text."""
-    code = {i: names_of(cell.source) for i, cell in enumerate(cells) if cell.cell_type == "code"}
-    modules = set().union(*(names.imports for names in code.values() if names))
-    kept: set[int] = set()
-    wanted: set[str] = set()
-    for place, names in reversed(code.items()):
-        if names is None:
-            kept.add(place)
-            continue
-        always = place in own or role_of(cells[place]) or is_parameters(cells[place])
-        gives = names.binds | (names.changes - modules)
-        if always or gives & wanted:
-            kept.add(place)
-            wanted = (wanted - names.sure) | names.reads | names.changes
-    return kept
+    code = {place: cell for place, cell in enumerate(cells) if cell.cell_type == "code"}
+    always = {p for p, cell in code.items() if role_of(cell) or is_parameters(cell)} | own
+    return names.needed({place: cell.source for place, cell in code.items()}, always)

@@ -2,18 +2,22 @@
 
 Nothing of a submission is trusted but the text of its cells. Given cells that carry no grading
 role may be edited by a student, as stock nbgrader allows; locked ones are the source's, always.
+Cells of a student's own stay where they are, between the source's.
 """
 
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from typing import Any
 
 from nbformat import NotebookNode, v4
 
+from autograder.matching import Cells, is_answer, match, role_of, same
+
 ACCIDENT, TAMPERING = "accident", "tampering"
-LIKE = 0.6  # of a cell without a name to a released answer cell, to be taken for its answer
+ELSEWHERE = "# written in another cell"
+PROFILE = 'profile = "smoke"'
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 
 @dataclass
@@ -27,17 +31,6 @@ class Rebuilt:
 
     def note(self, kind: str, text: str) -> None:
         self.notes.append({"kind": kind, "text": text[:300]})
-
-
-def role_of(cell: NotebookNode) -> dict[str, Any]:
-    """The cell's nbgrader metadata, {} where it is none."""
-    role = cell.get("metadata", {}).get("nbgrader", {})
-    return role if isinstance(role, dict) else {}
-
-
-def is_answer(cell: NotebookNode) -> bool:
-    """Whether a source cell is one that students fill."""
-    return bool(role_of(cell).get("solution"))
 
 
 def is_test(cell: NotebookNode) -> bool:
@@ -54,127 +47,93 @@ def is_parameters(cell: NotebookNode) -> bool:
 def rebuild(released: NotebookNode, submitted: NotebookNode) -> Rebuilt:
     """Put the texts of `submitted` into `released`; every difference is noted."""
     result = Rebuilt(deepcopy(released))
-    matched, extra = _match(released, submitted, result)
-    cells, own = [], []
+    matched, extra, elsewhere = match(released, submitted)
+    cells: list[NotebookNode] = [_own(cell, -1, n) for n, cell in enumerate(extra[-1])]
+    flags = [True] * len(cells)
     for place, cell in enumerate(result.notebook.cells):
-        mine, answer = matched.get(place, []), is_answer(cell)
-        source = cell.source
-        if is_parameters(cell):
-            cell.source = 'profile = "smoke"'
-        elif answer:
+        mine = matched.get(place, [])
+        if is_answer(cell) and place in elsewhere:
+            _elsewhere(cell, result)
+        elif is_answer(cell):
             _answer(cell, mine, result)
+            _look_around(place, released, matched, extra, result)
         elif role_of(cell):
             _locked(cell, mine, result)
-        elif cell.cell_type == "code":
+        else:
             _given(cell, mine, result)
-        _clear(cell)
-        own.append(cell.cell_type == "code" and (answer or cell.source != source))
-        cells.append(cell)
-        for text in [*(_rest(cell, mine) if answer else []), *extra.get(place, [])]:
-            cells.append(v4.new_code_cell(text, id=f"own-{len(cells)}"))
-            own.append(True)
-    leading = [v4.new_code_cell(text, id=f"own-first-{n}") for n, text in enumerate(extra[-1])]
-    result.notebook.cells = [*leading, *cells]
-    flags = [True] * len(leading) + own
-    result.own = {place for place, mine in enumerate(flags) if mine}
+        changed = is_answer(cell) or not same(cell, released.cells[place])
+        if is_parameters(cell):
+            cell.source = f"{cell.source}\n{PROFILE}" if changed else PROFILE
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        own = [_own(other, place, n) for n, other in enumerate(extra[place])]
+        cells += [cell, *own]
+        flags += [changed, *(True for _ in own)]
+    result.notebook.cells = cells
+    texts = zip(cells, flags, strict=True)
+    result.own = {i for i, (cell, own) in enumerate(texts) if own and cell.cell_type == "code"}
     return result
 
 
-def _clear(cell: NotebookNode) -> None:
-    if cell.cell_type == "code":
-        cell.outputs, cell.execution_count = [], None
+def _own(cell: NotebookNode, place: int, number: int) -> NotebookNode:
+    """A student's own cell, without anything but its text and pictures."""
+    make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
+    new = make.get(cell.cell_type, v4.new_raw_cell)(cell.source, id=f"own-{place + 1}-{number}")
+    _take_pictures(new, cell)
+    return new
 
 
-def _match(
-    released: NotebookNode, submitted: NotebookNode, result: Rebuilt
-) -> tuple[dict[int, list[NotebookNode]], dict[int, list[str]]]:
-    """Submitted cells by the place of the released one, and own code by the place before it."""
-    by_name = {role_of(c)["grade_id"]: i for i, c in enumerate(released.cells) if role_of(c)}
-    by_id = {c.id: i for i, c in enumerate(released.cells)}
-    by_text: dict[str, list[int]] = {}
-    for i, cell in enumerate(released.cells):
-        by_text.setdefault(cell.source.strip(), []).append(i)
-    places: list[int | None] = []
-    for cell in submitted.cells:
-        name = role_of(cell).get("grade_id")
-        place = by_name.get(name) if isinstance(name, str) else None
-        if place is None and cell.get("id") in by_id:
-            found = by_id[cell["id"]]
-            # An id says less than a name: it may have moved to a cell of the student's own.
-            place = found if _alike(cell, released.cells[found]) else None
-        if place is None:
-            free = [i for i in by_text.get(cell.source.strip(), []) if i not in places]
-            place = free[0] if free else None
-        places.append(place)
-    _find_answers(released, submitted, places, result)
-    matched: dict[int, list[NotebookNode]] = {}
-    extra: dict[int, list[str]] = {place: [] for place in range(-1, len(released.cells))}
-    last = -1
-    for cell, place in zip(submitted.cells, places, strict=True):
-        if place is None:
-            if cell.cell_type == "code" and cell.source.strip():
-                extra[last].append(cell.source)
-            continue
-        matched.setdefault(place, []).append(cell)
-        last = place
-    return matched, extra
+def _take_pictures(cell: NotebookNode, other: NotebookNode) -> None:
+    """Pictures that a student has pasted into a text: a person reads it."""
+    found, kept = other.get("attachments"), {}
+    if cell.cell_type == "code" or not isinstance(found, dict):
+        return
+    for name, data in found.items():
+        pictures = data if isinstance(data, dict) else {}
+        pictures = {k: v for k, v in pictures.items() if k in PICTURES and isinstance(v, str)}
+        if pictures and all(BASE64.fullmatch(text) for text in pictures.values()):
+            kept[str(name)] = pictures
+    if kept:
+        cell.attachments = kept
 
 
-def _alike(cell: NotebookNode, released: NotebookNode) -> bool:
-    if role_of(released):
-        return cell.cell_type == released.cell_type
-    return SequenceMatcher(None, cell.source, released.source).quick_ratio() >= LIKE
-
-
-def _find_answers(
-    released: NotebookNode,
-    submitted: NotebookNode,
-    places: list[int | None],
-    result: Rebuilt,
-) -> None:
-    """Answers whose cell has lost its name are found by what they define."""
-    for i, cell in enumerate(released.cells):
-        if not is_answer(cell) or i in places:
-            continue
-        wanted = _defined(cell.source)
-        for at, other in enumerate(submitted.cells):
-            unnamed = places[at] is None and other.cell_type == "code"
-            if unnamed and wanted & _defined(other.source):
-                places[at] = i
-                name = role_of(cell)["grade_id"]
-                result.note(ACCIDENT, f"the cell `{name}` had lost its name; found by content")
-                break
-
-
-def _defined(source: str) -> set[str]:
-    """Names of the functions and classes at the start of a line."""
-    return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))
+def _elsewhere(cell: NotebookNode, result: Rebuilt) -> None:
+    """The answer runs where the student has put it; the released stub must not undo it."""
+    cell.source = ELSEWHERE
+    name = role_of(cell)["grade_id"]
+    result.note(ACCIDENT, f"the cell `{name}` is missing; what it defines is in another cell")
 
 
 def _answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
     """The student's text in the source's cell."""
-    name, source = role_of(cell)["grade_id"], cell.source
+    name = role_of(cell)["grade_id"]
     if not mine:
         result.note(ACCIDENT, f"the cell `{name}` is missing: counted as left blank")
         result.blank.add(name)
         return
-    answers = [c for c in mine if c.source.strip() != source.strip()] or mine[:1]
-    cell.source = answers[0].source
-    if cell.source.strip() == source.strip():
+    if same(mine[0], cell) or not mine[0].source.strip():
         result.blank.add(name)
+    cell.source = mine[0].source
+    _take_pictures(cell, mine[0])
     if len(mine) > 1:
         result.note(ACCIDENT, f"the cell `{name}` is there {len(mine)} times: split or copied")
     if mine[0].cell_type != cell.cell_type:
         result.note(ACCIDENT, f"the cell `{name}` was a {mine[0].cell_type} cell")
+    if role_of(mine[0]).get("grade_id") != name:
+        result.note(ACCIDENT, f"the cell `{name}` had lost its name; found by its content or id")
     _compare_roles(cell, mine[0], result)
 
 
-def _rest(cell: NotebookNode, mine: list[NotebookNode]) -> list[str]:
-    """What a split or copied answer has after its first part."""
-    if cell.cell_type != "code":
-        return []
-    seen = [c.source for c in mine if c.source.strip()]
-    return seen[seen.index(cell.source) + 1 :] if cell.source in seen else []
+def _look_around(
+    place: int, released: NotebookNode, matched: Cells, extra: Cells, result: Rebuilt
+) -> None:
+    """A written answer left blank is not, where a text stands beside it: a person reads it."""
+    cell, before = released.cells[place], released.cells[place - 1]
+    own = [c for p in (place - 1, place) for c in extra[p] if c.cell_type != "code"]
+    edited = before.cell_type == "markdown" and not is_answer(before)
+    edited = edited and any(not same(c, before) for c in matched.get(place - 1, []))
+    if cell.cell_type == "markdown" and (own or edited):
+        result.blank.discard(role_of(cell)["grade_id"])
 
 
 def _locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
@@ -183,7 +142,7 @@ def _locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> No
     if not mine:
         result.note(ACCIDENT, f"the locked cell `{name}` was deleted; restored")
         return
-    if any(c.source.strip() != cell.source.strip() for c in mine):
+    if not all(same(c, cell) for c in mine):
         result.note(TAMPERING, f"the locked cell `{name}` was changed; restored")
     if len(mine) > 1:
         result.note(ACCIDENT, f"the locked cell `{name}` is there {len(mine)} times; one kept")
@@ -196,14 +155,16 @@ ROLE = ("grade", "solution", "locked", "points", "schema_version")
 def _compare_roles(cell: NotebookNode, mine: NotebookNode, result: Rebuilt) -> None:
     ours, theirs = role_of(cell), role_of(mine)
     changed = [key for key in ROLE if theirs and theirs.get(key) != ours.get(key)]
-    if changed:
+    if changed and theirs.get("grade_id") == ours["grade_id"]:
         named = ", ".join(changed)
         result.note(TAMPERING, f"the cell `{ours['grade_id']}` says other {named}; ignored")
 
 
 def _given(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
     """A given cell that students may edit: theirs, if it is there."""
-    code = [c for c in mine if c.cell_type == "code"]
-    if code and code[0].source.strip() != cell.source.strip():
-        result.note(ACCIDENT, f"a given cell was edited: {code[0].source.strip()[:60]!r}")
-        cell.source = code[0].source
+    if not mine or mine[0].cell_type != cell.cell_type or same(mine[0], cell):
+        return
+    if cell.cell_type == "code":
+        result.note(ACCIDENT, f"a given cell was edited: {mine[0].source.strip()[:60]!r}")
+    cell.source = mine[0].source
+    _take_pictures(cell, mine[0])

@@ -1,16 +1,24 @@
 """A student's work in another process, behind the same interface as `InKernel`."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from autograder.inside.carriers import MAX_SECONDS, Handle, Interrupted, Wrong
+from autograder.inside.carriers import MAX_DEPTH, MAX_SECONDS, Foreign, Handle, Interrupted, Wrong
 from autograder.inside.stubs import Filled, Settings
 from autograder.sandbox import Sandbox
 
 GRACE = 3.0  # seconds beyond the student side's own deadline: then the sandbox is killed
+CHECK_SECONDS = 30.0  # of all calls of one check together
+LARGEST = 1 << 63  # of a whole number: a longer one is no float
+KINDS = (  # of real numbers that torch can compare; it has others that it can only store
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+)
 
 
 class Remote:
@@ -19,12 +27,13 @@ class Remote:
     Raises Died when the sandbox ends before it answers.
     """
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, seconds: float = CHECK_SECONDS) -> None:
         self.sandbox = sandbox
+        self.until = time.monotonic() + seconds
 
     def call(self, target: str | Handle, *args: object) -> object:
         """The plain result of the function or object `target` on copies of `args`."""
-        return self._ask(op="call", target=target, args=list(args))
+        return clean(self._ask(op="call", target=target, args=list(args)))
 
     def call_and_look(self, target: str | Handle, *args: object) -> tuple[object, list]:
         """The plain result, and the copies of `args` as the call has left them."""
@@ -33,7 +42,7 @@ class Remote:
             raise Wrong(TAMPERED)
         if len(answer[1]) != len(args):
             raise Wrong(TAMPERED)
-        return answer
+        return clean(answer[0]), clean(answer[1])
 
     def new(
         self,
@@ -75,16 +84,41 @@ class Remote:
     def _block(self, block: str, given: Any) -> Iterator[None]:
         self._ask(op="enter", block=block, given=given)
         yield  # where the sandbox died there is nothing to leave
-        self._ask(op="leave")
+        with contextlib.suppress(Wrong):  # what was judged stands
+            self._ask(op="leave")
 
     def _ask(self, **request: Any) -> object:
+        if request["op"] != "leave" and time.monotonic() > self.until:
+            raise Interrupted("it takes too long: right answers take milliseconds")
         answer = self.sandbox.ask(MAX_SECONDS + GRACE, **request)
         for name, kind in (("interrupted", Interrupted), ("wrong", Wrong)):
             if name in answer:
-                raise kind(str(answer[name])[:500])
+                raise kind(text(answer[name], 500))
         if "value" not in answer:
             raise Wrong(TAMPERED)
         return answer["value"]
 
 
 TAMPERED = "the notebook's process answered something else than was asked"
+
+
+def text(value: object, most: int) -> str:
+    """Text that any file can hold: half of a surrogate pair cannot be written anywhere."""
+    return str(value)[:most].encode("utf-8", "replace").decode()
+
+
+def clean(value: object, depth: int = 0) -> object:
+    """What `plain` can give on the student's side, and nothing else: they may have replaced it."""
+    if value is None or type(value) in (bool, float):
+        return value
+    if type(value) is int and abs(value) < LARGEST:
+        return value
+    if type(value) is str:
+        return text(value, len(value))
+    if isinstance(value, Tensor) and value.dtype in KINDS:
+        return value
+    if type(value) is list and depth <= MAX_DEPTH:
+        return [clean(item, depth + 1) for item in value]
+    if type(value) is dict and depth <= MAX_DEPTH:
+        return {text(key, 1000): clean(item, depth + 1) for key, item in value.items()}
+    return Foreign(text(getattr(value, "type_name", type(value).__name__), 100))

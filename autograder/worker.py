@@ -5,6 +5,7 @@ Jobs come in as lines of JSON, and verdicts go out as such; see `runner`.
 
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -16,6 +17,7 @@ import nbformat
 from autograder.intake import Job
 from autograder.sandbox import Died, Nursery
 
+MAX_CELLS = 5_000
 UNSAFE = "MNISTDIFF_UNSAFE"  # set by `autograder grade --unsafe` for its workers
 
 
@@ -28,16 +30,18 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            raw = json.loads(Path(path).read_text(encoding="utf-8"))
+            raw = json.loads(Path(path).read_text(encoding="utf-8-sig"))
             if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
                 raise Unreadable("it is JSON, but no notebook")
             notebook = nbformat.convert(nbformat.from_dict(raw), 4)
             cells = notebook.cells
+            if isinstance(cells, list) and len(cells) > MAX_CELLS:
+                raise Unreadable(f"it has {len(cells)} cells, more than {MAX_CELLS}")
             whole = isinstance(cells, list) and all(_is_cell(cell) for cell in cells)
     except Unreadable:
         raise
     except Exception as error:  # nbformat fails in many ways on what is no notebook
-        said = f"{type(error).__name__}: {error}"[:200]
+        said = re.sub(r"[^ -~]+", " ", f"{type(error).__name__}: {error}"[:200])
         raise Unreadable(f"it is no notebook ({said})") from None
     if not whole:
         raise Unreadable("one of its cells is none")
@@ -45,12 +49,19 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
 
 
 def _is_cell(cell: Any) -> bool:
+    """Whether this is a cell; its text is made one that any file can hold."""
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         return False
-    if isinstance(cell.get("source"), list):
-        cell["source"] = "".join(str(line) for line in cell["source"])
-    cell.setdefault("metadata", nbformat.NotebookNode())
-    return isinstance(cell.get("source"), str) and isinstance(cell["metadata"], dict)
+    source = cell.get("source")
+    if isinstance(source, list):
+        source = "".join(str(line) for line in source)
+    if not isinstance(source, str):
+        return False
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    cell["source"] = source.encode("utf-8", "replace").decode()
+    if not isinstance(cell.get("metadata"), dict):
+        cell["metadata"] = nbformat.NotebookNode()
+    return True
 
 
 class Worker:

@@ -71,7 +71,7 @@ def names_of(source: str) -> Names | None:
     try:
         for statement in _parse(source):
             names.add(statement)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # too deep, or too many magics
         return None
     return None if names.reads & HIDDEN else names
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from autograder import check
-from autograder.inside import carriers
 from autograder.checks import registry, steps
 from autograder.checks.base import Draw, close
 from autograder.checks.runs import GaussianRun, draw_long_schedule
+from autograder.inside import carriers
 from autograder.inside.carriers import InKernel, Wrong
 from autograder.inside.guards import deadline
 from autograder.inside.stubs import Stub

@@ -1,0 +1,172 @@
+"""Which cell of a submission is which cell of the source: by name, by id, by text, by content."""
+
+import re
+from bisect import bisect_right
+from difflib import SequenceMatcher
+from typing import Any
+
+from nbformat import NotebookNode
+
+LIKE = 0.6  # of a cell to the released one with its id, to be taken for its edited version
+Cells = dict[int, list[NotebookNode]]
+
+
+def role_of(cell: NotebookNode) -> dict[str, Any]:
+    """The cell's nbgrader metadata, {} where it is none."""
+    role = cell.get("metadata", {}).get("nbgrader", {})
+    return role if isinstance(role, dict) else {}
+
+
+def is_answer(cell: NotebookNode) -> bool:
+    """Whether a source cell is one that students fill."""
+    return bool(role_of(cell).get("solution"))
+
+
+def same(a: NotebookNode, b: NotebookNode) -> bool:
+    """Whether two cells hold the same text, but for white space at line ends and around it."""
+    return _trimmed(a.source) == _trimmed(b.source)
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def match(released: NotebookNode, submitted: NotebookNode) -> tuple[Cells, Cells, set[int]]:
+    """Submitted cells by the place of the released one, own cells by the place before them.
+
+    Third, the places of answers that are written in another cell, which runs where it stands.
+    """
+    places = _places(released, submitted)
+    elsewhere = _find_answers(released, submitted, places)
+    in_order = _in_order(places)
+    matched: Cells = {}
+    extra: Cells = {place: [] for place in range(-1, len(released.cells))}
+    last = -1
+    for at, (cell, place) in enumerate(zip(submitted.cells, places, strict=True)):
+        if at in in_order:
+            last = place
+        if place is None:
+            if cell.source.strip():
+                extra[last].append(cell)
+        elif not matched.get(place) or _still_blank(matched[place], released.cells[place]):
+            matched.setdefault(place, []).insert(0, cell)  # the first that says something
+        else:
+            matched[place].append(cell)
+            locked = role_of(released.cells[place]) and not is_answer(released.cells[place])
+            if not locked and cell.source.strip() and not same(cell, released.cells[place]):
+                extra[last].append(cell)  # of an answer that was split, say
+    return matched, extra, elsewhere
+
+
+def _still_blank(mine: list[NotebookNode], released: NotebookNode) -> bool:
+    return is_answer(released) and (not mine[0].source.strip() or same(mine[0], released))
+
+
+def _places(released: NotebookNode, submitted: NotebookNode) -> list[int | None]:
+    """For each submitted cell the place of the released one that it is: by name, id or text."""
+    by_name = {role_of(c)["grade_id"]: i for i, c in enumerate(released.cells) if role_of(c)}
+    by_id = {c.id: i for i, c in enumerate(released.cells)}
+    by_text: dict[str, list[int]] = {}
+    for i, cell in reversed([*enumerate(released.cells)]):
+        by_text.setdefault(_trimmed(cell.source), []).append(i)
+    places: list[int | None] = []
+    taken: set[int] = set()
+    for cell in submitted.cells:
+        name, id_ = role_of(cell).get("grade_id"), cell.get("id")
+        place = by_name.get(name) if isinstance(name, str) else None
+        if place is None and isinstance(id_, str) and id_ in by_id:
+            found = by_id[id_]
+            # An id says less than a name: it may have moved to a cell of the student's own.
+            place = found if _alike(cell, released.cells[found]) else None
+        if place is None:
+            free = by_text.get(_trimmed(cell.source), [])
+            while free and free[-1] in taken:
+                free.pop()
+            place = free.pop() if free else None
+        places.append(place)
+        taken.add(-1 if place is None else place)
+    return [_by_content(c, p, released) for c, p in zip(submitted.cells, places, strict=True)]
+
+
+def _by_content(cell: NotebookNode, place: int | None, released: NotebookNode) -> int | None:
+    """The place again; that of another answer, where a cell defines only what that one asks for."""
+    found = _defined(cell.source)
+    if place is None or not is_answer(released.cells[place]) or not found:
+        return place
+    if found & _defined(released.cells[place].source):
+        return place
+    others = [
+        i for i, c in enumerate(released.cells) if is_answer(c) and found & _defined(c.source)
+    ]
+    return others[0] if len(others) == 1 else place
+
+
+def _alike(cell: NotebookNode, released: NotebookNode) -> bool:
+    if cell.cell_type != released.cell_type or is_answer(released):
+        return cell.cell_type == released.cell_type
+    return SequenceMatcher(None, cell.source, released.source).quick_ratio() >= LIKE
+
+
+def _in_order(places: list[int | None]) -> set[int]:
+    """The submitted cells that stand in the source's order: as many of them as possible.
+
+    The others were moved; so own cells are kept in place by these.
+    """
+    ends: list[int] = []  # place that the best run of each length ends with
+    which: list[int] = []  # and the cell that it ends with
+    before: dict[int, int | None] = {}
+    for at, place in enumerate(places):
+        if place is None:
+            continue
+        length = bisect_right(ends, place)
+        before[at] = which[length - 1] if length else None
+        ends[length : length + 1], which[length : length + 1] = [place], [at]
+    found: set[int] = set()
+    at = which[-1] if which else None
+    while at is not None:
+        found.add(at)
+        at = before[at]
+    return found
+
+
+def _find_answers(
+    released: NotebookNode, submitted: NotebookNode, places: list[int | None]
+) -> set[int]:
+    """Answers without a cell are found by what they define: `places` is completed.
+
+    Gives the places of those that must stay where they are, in cells that hold more.
+    """
+    elsewhere = set()
+    for i, cell in enumerate(released.cells):
+        if not is_answer(cell) or i in places:
+            continue
+        wanted = _defined(cell.source)
+        code = [(at, c) for at, c in enumerate(submitted.cells) if c.cell_type == "code"]
+        found = [at for at, other in code if wanted & _defined(other.source)]
+        lost = [at for at in found if _is_lost(submitted.cells[at], released, places[at])]
+        if lost and len(lost) == len(found):  # it was merged into a locked cell
+            places[lost[0]] = i
+        elif len(found) == 1 and _fits(places, found[0], i):
+            places[found[0]] = i
+        elif found:
+            elsewhere.add(i)
+    return elsewhere
+
+
+def _is_lost(cell: NotebookNode, released: NotebookNode, place: int | None) -> bool:
+    """Whether a cell's text would not run, for a locked cell of the source stands there."""
+    if place is None or is_answer(released.cells[place]):
+        return False
+    return bool(role_of(released.cells[place])) and not same(cell, released.cells[place])
+
+
+def _fits(places: list[int | None], at: int, place: int) -> bool:
+    """Whether a cell without a name stands between the neighbours of that place."""
+    before = [p for p in places[:at] if p is not None]
+    after = [p for p in places[at:] if p is not None]
+    return places[at] is None and (before or [-1])[-1] < place < (after or [place + 1])[0]
+
+
+def _defined(source: str) -> set[str]:
+    """Names of the functions and classes at the start of a line."""
+    return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))

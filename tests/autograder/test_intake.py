@@ -1,0 +1,166 @@
+"""What is taken from a folder, what is refused in words, and what never stops the class."""
+
+import json
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from submissions import NAME, Class, filled
+
+from autograder import intake
+from autograder.errors import AutograderError
+from autograder.worker import Unreadable, read_notebook
+
+RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
+
+
+@pytest.fixture
+def school(tmp_path) -> Class:
+    return Class(tmp_path)
+
+
+def the_job(school: Class, student: str = "ann") -> intake.Job:
+    (job,) = [job for job in intake.jobs(school.course, "project3") if job.student == student]
+    return job
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["03_ddpm_ddim.ipynb", "03_ddpm_ddim (1).ipynb"], "03_ddpm_ddim.ipynb"),
+        (["03_ddpm_ddim (1).ipynb"], "03_ddpm_ddim (1).ipynb"),
+        (["Copy of 03_ddpm_ddim.ipynb"], "Copy of 03_ddpm_ddim.ipynb"),
+        (["03-DDPM-DDIM.ipynb", "01_vae_beta.ipynb"], "03-DDPM-DDIM.ipynb"),
+        (["01_vae_beta.ipynb"], None),
+        ([], None),
+    ],
+)
+def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found):
+    assert intake.find(files, "03_ddpm_ddim", RELEASED) == found
+
+
+@pytest.mark.parametrize(
+    "files", [["03_ddpm_ddim (1).ipynb", "03_ddpm_ddim (2).ipynb"], ["mine.ipynb"]]
+)
+def test_a_doubt_is_for_a_person(files):
+    with pytest.raises(intake.Refused, match="is not there"):
+        intake.find(files, "03_ddpm_ddim", RELEASED)
+
+
+def test_a_job_has_the_copy_and_the_digest_of_what_was_handed_in(school):
+    school.hand_in("ann", filled())
+    job = the_job(school)
+    path = school.folder("ann") / f"{NAME}.ipynb"
+    assert Path(job.spooled).read_bytes() == path.read_bytes()
+    assert Path(job.spooled).stem == job.submission
+    assert the_job(school).key == job.key
+    path.write_text("{}")
+    assert the_job(school).key != job.key
+
+
+def test_nothing_handed_in_is_missing_and_not_refused(school):
+    school.folder("ann")
+    job = the_job(school)
+    assert (job.reason, job.spooled) == ("", "")
+
+
+def test_a_packed_or_nested_submission_is_refused_not_missing(school):
+    (school.folder("ann") / "work.zip").write_bytes(b"PK")
+    (school.folder("bob") / "project3").mkdir()
+    assert "work.zip" in the_job(school).reason
+    assert "project3" in the_job(school, "bob").reason
+
+
+def test_names_are_normalised_and_never_patterns(school):
+    for student in (unicodedata.normalize("NFD", "né"), "[a-z]*", "a b", "-rf"):
+        school.hand_in(student, filled())
+    found = [job.student for job in intake.jobs(school.course, "project3")]
+    assert sorted(found) == sorted(["né", "[a-z]*", "a b", "-rf"])
+    only = [job.student for job in intake.jobs(school.course, "project3", {"[a-z]*"})]
+    assert only == ["[a-z]*"]
+
+
+def test_one_name_in_two_spellings_is_an_error_in_words(school):
+    for form in ("NFC", "NFD"):
+        school.hand_in(unicodedata.normalize(form, "né"), filled())
+    with pytest.raises(AutograderError, match="rename one"):
+        list(intake.jobs(school.course, "project3"))
+
+
+@pytest.mark.parametrize("name", [b"a\xff", b"a\x1b[2J"])
+def test_a_name_that_no_file_can_hold_is_an_error_in_words(school, name):
+    import os
+
+    path = os.path.join(os.fsencode(school.course), b"submitted", name, b"project3")
+    os.makedirs(path)
+    with pytest.raises(AutograderError, match="no name of a student"):
+        list(intake.jobs(school.course, "project3"))
+
+
+def test_a_file_name_cannot_command_a_terminal(school):
+    (school.folder("ann") / "\x1b[2J.ipynb").write_text("{}")
+    assert the_job(school).reason.isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", ["0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-14:00", "soon", "\xff" * 99, ""]
+)
+def test_an_odd_time_of_their_own_is_no_time(school, text):
+    school.hand_in("ann", filled())
+    (school.folder("ann") / "timestamp.txt").write_text(text)
+    assert the_job(school).received is None
+
+
+def test_receipts_come_before_a_time_of_their_own(school):
+    school.hand_in("ann", filled())
+    (school.folder("ann") / "timestamp.txt").write_text("2020-01-01 00:00:00 UTC")
+    assert the_job(school).received == "2020-01-01T00:00:00+00:00"
+    rows = "\ufeffstudent,assignment,received\nann,project3,2026-05-02T10:00:00+02:00\n"
+    (school.course / "receipts.csv").write_text(rows)  # as a spreadsheet saves it
+    assert the_job(school).received == "2026-05-02T08:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "row", ["ann,project3", "ann,project3,soon", "ann,project3,0001-01-01T00:00+14:00"]
+)
+def test_a_wrong_receipt_is_an_error_in_words(school, row):
+    school.hand_in("ann", filled())
+    (school.course / "receipts.csv").write_text(f"student,assignment,received\n{row}\n")
+    with pytest.raises(AutograderError, match="line 2"):
+        the_job(school)
+
+
+def test_no_one_handed_in_is_an_error_in_words(school):
+    with pytest.raises(AutograderError, match="no one has handed in"):
+        list(intake.jobs(school.course, "project3"))
+
+
+def write(path: Path, notebook: object) -> str:
+    path.write_text(json.dumps(notebook))
+    return str(path)
+
+
+def test_old_notebooks_are_read(tmp_path):
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}}
+    cell = {"cell_type": "code", "input": ["a = 1\n", "b"], "outputs": [], "language": "python"}
+    old["worksheets"] = [{"cells": [cell | {"metadata": {}}], "metadata": {}}]
+    (found,) = read_notebook(write(tmp_path / "x.ipynb", old)).cells
+    assert found.source == "a = 1\nb"
+
+
+def test_texts_become_ones_that_a_file_can_hold(tmp_path):
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
+    notebook["cells"] = [{"cell_type": "code", "source": ["a\r\n", "\ud800"], "metadata": 5}]
+    (found,) = read_notebook(write(tmp_path / "x.ipynb", notebook)).cells
+    assert (found.source, found.metadata) == ("a\n?", {})
+
+
+@pytest.mark.parametrize("cells", [5, [5], [{}], [{"cell_type": "code"}], {}, None])
+def test_what_is_no_cell_is_refused_in_words(tmp_path, cells):
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
+    with pytest.raises(Unreadable):
+        read_notebook(write(tmp_path / "x.ipynb", notebook))

@@ -1,0 +1,166 @@
+"""The matching of a submission to its source: nothing of either is lost, and points are ours."""
+
+import random
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from submissions import ROOT, cell_of, filled, insert, released, solutions
+
+from autograder.needed import needed
+from autograder.rebuild import is_answer, rebuild, role_of
+from mnistdiff.cells import names_of
+
+NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+PICTURE = {"image.png": {"image/png": "iVBORw0KGgo="}}
+
+
+def scrambled(notebook: NotebookNode, seed: int) -> None:
+    """Edit a notebook as a careless student would, with cells of their own called own_..."""
+    dice = random.Random(seed)
+    for number in range(dice.randrange(12)):
+        cells = notebook.cells
+        at = dice.randrange(len(cells))
+        match dice.randrange(8):
+            case 0:
+                cells.insert(at, new_code_cell(f"own_{number} = 1"))
+            case 1:
+                cells.insert(at, cells.pop(dice.randrange(len(cells))))
+            case 2:
+                cells.insert(at, deepcopy(cells[at]))
+            case 3 if not role_of(cells[at]):
+                cells.pop(at)
+            case 4:
+                cells[at].metadata = NotebookNode()
+            case 5:
+                cells[at].id = cells[dice.randrange(len(cells))].id
+            case 6:
+                cells[at].source += "\n"
+            case 7:
+                cells[at].metadata["nbgrader"] = {"grade_id": cells[0].source[:9], "points": 99}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_was_done_the_source_stays_whole(seed):
+    source = released(NAMES[seed % len(NAMES)])
+    notebook = deepcopy(source)
+    scrambled(notebook, seed)
+    before = deepcopy(notebook)
+    built = rebuild(source, notebook).notebook.cells
+    theirs = {c.id for c in source.cells}
+    kept = [c for c in built if c.id in theirs]
+    assert [c.id for c in kept] == [c.id for c in source.cells]
+    assert [c.metadata for c in kept] == [c.metadata for c in source.cells]
+    assert len({c.id for c in built}) == len(built)
+    for cell, mine in zip(source.cells, kept, strict=True):
+        assert is_answer(cell) or not role_of(cell) or mine.source == cell.source
+        assert mine.cell_type == cell.cell_type
+    mine = [c.source for c in before.cells if c.source.startswith("own_")]
+    assert sorted(c.source for c in built if c.source.startswith("own_")) == sorted(mine)
+    assert notebook == before  # a student's notebook is read, not changed
+
+
+def test_an_untouched_notebook_is_itself_and_blank():
+    for name in NAMES:
+        source = released(name)
+        built = rebuild(source, deepcopy(source))
+        answers = {role_of(c)["grade_id"] for c in source.cells if is_answer(c)}
+        assert built.notes == []
+        assert built.blank == answers
+        ours = [c.source for c in source.cells if c.metadata.get("tags") != ["parameters"]]
+        theirs = [c.source for c in built.notebook.cells if "parameters" not in str(c.metadata)]
+        assert ours == theirs
+
+
+def test_own_cells_stay_beside_their_neighbours_when_another_cell_moves():
+    notebook = filled()
+    notebook.cells.insert(1, notebook.cells.pop())  # the last cell to the top
+    insert(notebook, "ddim_sigma", "helper = 1")
+    texts = [c.id for c in rebuild(released(), notebook).notebook.cells]
+    assert texts.index("cell-026") < texts.index("own-4-0") < texts.index("ddim_sigma")
+
+
+def test_the_newest_own_definition_is_the_one_that_counts():
+    notebook = filled()
+    notebook.cells.remove(cell_of(notebook, "ddim_step"))
+    for number in (1, 2):
+        insert(notebook, "visible_ddim_step", f"def ddim_step():\n    return {number}")
+    built = rebuild(released(), notebook)
+    texts = [c.source for c in built.notebook.cells]
+    assert "# written in another cell" in texts
+    assert "def ddim_step():\n    return 2" in texts
+    assert "ddim_step" not in built.blank
+
+
+def test_pictures_in_a_text_are_kept_and_nothing_else_that_is_pasted():
+    notebook = filled(explain_ddim="![](attachment:image.png)")
+    odd = {"x": {"image/svg+xml": "<svg>"}, "y": {"image/png": '"><script>'}, "z": 5}
+    cell_of(notebook, "explain_ddim").attachments = PICTURE | odd
+    notebook.cells.append(new_markdown_cell("mine"))
+    notebook.cells[-1]["attachments"] = []
+    built = rebuild(released(), notebook).notebook
+    assert cell_of(built, "explain_ddim").attachments == PICTURE
+    assert not [c for c in built.cells if c.source == "mine" and "attachments" in c]
+
+
+def test_many_copies_of_a_cell_take_no_time():
+    notebook = filled()
+    copies = [new_code_cell(cell_of(notebook, "cell-031").source) for _ in range(2000)]
+    notebook.cells += [*(new_code_cell(f"x{i}") for i in range(2000)), *copies]
+    assert len(rebuild(released(), notebook).notebook.cells) > 3000
+
+
+def test_given_cells_that_no_answer_needs_are_left_out():
+    cells = rebuild(released(), filled()).notebook.cells
+    kept = {cells[i].id for i in needed(cells, set())}
+    assert "cell-031" not in kept
+    assert {"cell-002", "cell-004", "ddim_step", "test_ddim_step"} <= kept
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    return halved(2)",
+        "%%time\nx = halved(2)",
+        "x = !ls\nhalved(2)",
+        "def f():\n    return globals()['halved'](2)",
+        "eval('halved(2)')",
+        "class A:\n    def f(self):\n        return [halved(x) for x in self.y]",
+        "x" * 600_000,
+    ],
+)
+def test_a_given_cell_that_an_answer_reads_is_run(source):
+    notebook = filled(ddim_step=source)
+    built = rebuild(released(), notebook)
+    kept = {built.notebook.cells[i].id for i in needed(built.notebook.cells, built.own)}
+    assert "cell-031" in kept
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("(" * 99_999, "-" * 99_999 + "1", "a" + ".b" * 99_999, "1" + "+1" * 99_999),
+        *("a\0b", "\\", "%" * 5000, "lambda:" * 9999 + "1", "!\n" * 3000 + "if"),
+        *(
+            "x = '''" + "%\n" * 9999,
+            "f" + "()" * 99_999,
+            "if x:\n pass\n" + "elif x:\n pass\n" * 9999,
+        ),
+    ],
+    ids=range(12),
+)
+def test_no_text_of_a_student_ends_or_holds_up_the_grader(source):
+    assert names_of(source) is None or names_of(source).imports == set()
+
+
+def test_every_solution_runs_without_the_figures():
+    for name in NAMES:
+        built = rebuild(released(name), filled(name, **solutions()))
+        code = [c for c in built.notebook.cells if c.cell_type == "code"]
+        assert len(needed(built.notebook.cells, built.own)) < len(code)
