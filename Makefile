@@ -10,7 +10,7 @@ export PYTHONHASHSEED := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book sections notebooks course test lint format bench serve results clean
+.PHONY: help setup book sections notebooks course test lint format bench serve results clean grade-demo
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ notebooks: setup ## rebuild notebooks/ (and course/source, course/release) from 
 	$(PY) scripts/build_notebooks.py
 
 course: notebooks ## a standard nbgrader course in course/
+
+grade-demo: course ## grade a made-up class of thirty, and compare every mark
+	$(PY) -m autograder.rehearsal
+	@echo "Open _build/rehearsal/report.html"
 
 sections: notebooks ## run every notebook (quick profile) and write book/sections/
 	$(PY) scripts/build_book.py

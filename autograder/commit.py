@@ -182,6 +182,8 @@ class Gradebook:
         late, plugin = submission.total_seconds_late, self._penalties.plugin_inst
         notebook.late_submission_penalty = None
         if late > 0:
+            self.stock.db.flush()
+            self.stock.db.refresh(notebook, ["score"])  # the database sums it up
             penalty = plugin.late_submission_penalty(submission.student_id, notebook.score, late)
             if penalty is not None:
                 penalty = self._penalties._check_late_penalty(notebook, penalty)

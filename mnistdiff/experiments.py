@@ -150,7 +150,7 @@ PROFILES["ship"] = replace(
     name="ship",
     learning_rate=1e-3,
     width=256,
-    latent_epochs=150,
+    latent_epochs=250,
     latent_batch_size=256,
     cosine_decay=True,
 )
