@@ -16,11 +16,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.inside.namespaces import WHOLE_PROC, Limits
+from autograder.inside.namespaces import HELD, WHOLE_PROC, Limits
 
 FIRST_UID = 610_000  # of the sandboxes, where the grader is root
 READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
@@ -71,8 +72,7 @@ def environment() -> dict[str, str]:
 
 def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
     """bubblewrap around a command: read-only system and Python, nothing of the course."""
-    import mnistdiff
-
+    library = Path(find_spec("mnistdiff").origin).parent  # importing it means torch: seconds
     line = [require_bubblewrap(), "--die-with-parent", "--new-session", "--clearenv"]
     line += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     line += ["--unshare-cgroup-try", "--hostname", "sandbox"]
@@ -80,7 +80,8 @@ def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
         line += ["--cap-drop", "ALL", *(w for c in RIGHTS for w in ("--cap-add", c))]
     else:
         line += ["--unshare-user"]
-    for folder in (OPT, "/etc/fonts", *python_folders()):  # else they are bubblewrap's only
+    line += ["--tmpfs", "/tmp"]  # before Python, which may be installed below it
+    for folder in (OPT, *HELD, "/etc/fonts", *python_folders()):  # else they are bubblewrap's only
         for parent in [*reversed(Path(folder).parents)][1:]:
             line += ["--perms", "0755", "--dir", str(parent)]
     for folder in (*SYSTEM, *SETTINGS):
@@ -88,12 +89,13 @@ def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
             line += ["--symlink", os.readlink(folder), folder]
         else:
             line += ["--ro-bind-try", folder, folder]
-    line += ["--perms", "0755", "--dir", OPT]
+    for folder in (OPT, *HELD):
+        line += ["--perms", "0755", "--dir", folder]
     for folder in python_folders():
         line += ["--ro-bind", folder, folder]
     line += ["--ro-bind", str(HERE / "inside"), f"{OPT}/inside"]
-    line += ["--ro-bind", str(Path(mnistdiff.__file__).parent), f"{OPT}/mnistdiff"]
-    line += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    line += ["--ro-bind", str(library), f"{OPT}/mnistdiff"]
+    line += ["--dev", "/dev", "--proc", "/proc", "--chdir", "/tmp"]
     line += ["--dev-bind", "/dev/null", "/dev/zero"]  # else memory that no limit counts
     for name, value in environment().items():
         line += ["--setenv", name, value]

@@ -8,16 +8,18 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 from dataclasses import dataclass
 
 from .syscalls import forbid
 
 NEW_USER, NEW_NS, NEW_PID = 0x10000000, 0x00020000, 0x20000000
 NEW_NET, NEW_IPC, NEW_UTS = 0x40000000, 0x08000000, 0x04000000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 1, 2, 4, 16384, 1 << 18
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 4096, 16384, 1 << 18
 MAX_USER_SPACES = "sys/user/max_user_namespaces"
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 HOME = "/tmp"
+HELD = ("/opt/held/prefix", "/opt/held/base")  # where a Python waits while HOME is covered
 WHOLE_PROC = "/opt/proc"  # the host's, for the warm parent only
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -76,8 +78,7 @@ def furnish(limits: Limits) -> None:
     """Private /tmp, /dev/shm and /proc, then limits, and no way back to any right."""
     used = _address_space()
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
-    size = f"size={limits.home_bytes},nr_inodes=4096,mode=0700"
-    _mount("tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, size)
+    _mount_home(f"size={limits.home_bytes},nr_inodes=4096,mode=0700")
     _mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=8m,nr_inodes=256")
     with contextlib.suppress(OSError), open(f"{WHOLE_PROC}/{MAX_USER_SPACES}", "w") as file:
         file.write("0")  # none below this one, so that nobody has rights over anything in it
@@ -89,6 +90,17 @@ def furnish(limits: Limits) -> None:
     os.chdir(HOME)
     _limit(limits, used)
     _drop_rights()
+
+
+def _mount_home(size: str) -> None:
+    """An empty home; a Python that is installed below its path stays where it is."""
+    below = [p for p in sorted({sys.prefix, sys.base_prefix}) if p.startswith(f"{HOME}/")]
+    for held, path in zip(HELD, below, strict=False):
+        _mount(path, held, "", MS_BIND | MS_REC)
+    _mount("tmpfs", HOME, "tmpfs", MS_NOSUID | MS_NODEV, size)
+    for held, path in zip(HELD, below, strict=False):
+        os.makedirs(path)
+        _mount(held, path, "", MS_BIND | MS_REC)
 
 
 def _address_space() -> int:
