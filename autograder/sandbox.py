@@ -157,7 +157,8 @@ class Nursery:
         ours, theirs = socket.socketpair()
         order = {"spawn": self.uid, "limits": dataclasses.asdict(self.limits)}
         order["unsafe"] = self.unsafe
-        with self._lock:
+        with contextlib.ExitStack() as unless_done, theirs, self._lock:
+            unless_done.callback(ours.close)
             if not self._ready:  # its imports go on beside the judge's own
                 self._answer()
                 self._ready = True
@@ -167,7 +168,7 @@ class Nursery:
             except OSError as error:
                 raise Died(f"the warm parent is gone ({type(error).__name__})") from None
             pid = self._answer()["pid"]
-        theirs.close()
+            unless_done.pop_all()
         return Sandbox(self, pid, ours)
 
     def kill(self, pid: int) -> int:

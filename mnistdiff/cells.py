@@ -15,7 +15,7 @@ SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 MAGIC = re.compile(r"^(\s*)[%!].*", re.MULTILINE)
 HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # who uses these may read anything
 MOST = 500_000  # characters of a cell that are looked at
-MOST_MAGIC = 10_000  # IPython reads a cell anew for each line of its own
+MOST_MAGIC = 2_000  # the same, where IPython reads the cell anew for each line of its own
 
 
 @dataclass
