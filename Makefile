@@ -10,10 +10,10 @@ export PYTHONHASHSEED := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book sections notebooks course test lint format bench serve results clean grade-demo
+.PHONY: help setup book sections notebooks course test lint format bench serve results clean grade-demo soak
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv and install everything
 
@@ -53,6 +53,9 @@ format: setup ## let ruff tidy the code
 
 test: lint ## lint and the whole test suite
 	$(PY) -m pytest -n 2 --dist loadfile
+
+soak: setup ## the same at length: fifty kills of each process, answers over 1,000 seeds (hours)
+	MNISTDIFF_SOAK=1 $(PY) -m pytest -n 2 --dist worksteal tests/autograder/test_crash.py tests/autograder/test_fixtures.py
 
 bench: setup ## side-by-side measurements against peers
 	$(PY) benchmarks/vae_training.py

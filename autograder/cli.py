@@ -3,16 +3,12 @@
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from autograder.errors import AutograderError
-from mnistdiff.errors import MnistdiffError
+from autograder.errors import STOPPED, AutograderError
 
 ASSIGNMENT = "project3"
 
@@ -22,11 +18,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (AutograderError, MnistdiffError) as error:
+    except AutograderError as error:
         print(f"autograder: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1
+    except OSError as error:  # a full disk, say
+        named = f"{error.filename}: " if error.filename else ""
+        said = f"{named}{error.strerror or error}. Nothing graded is lost: then run it again."
+        print(f"autograder: {said}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,113 +92,16 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def run_grade(options: argparse.Namespace) -> int:
-    """Grade, then commit."""
-    from autograder import ledger, sandbox
-    from autograder.runner import DaskPool, LocalPool, shard
-    from autograder.worker import UNSAFE
+    """Grade, then enter the marks."""
+    from autograder.grade import grade
 
-    if options.unsafe:
-        os.environ[UNSAFE] = "yes"
-    else:
-        sandbox.require_bubblewrap()
-    only = set(options.students) or None
-    current = ledger.current(options.course, options.assignment, only)
-    _check_students(only, current, options)
-    todo = [job for job, record in current if options.again or _is_open(record)]
-    if options.shard:
-        todo = shard(todo, options.shard)
-    name = f"shard-{options.shard.replace('/', '-of-')}" if options.shard else "main"
-    keep = options.course.resolve() / ".autograder" / "notebooks"
-    stop = threading.Event()
-    with ledger.Ledger(ledger.folder(options.course) / f"{name}.jsonl") as book:
-        pool = DaskPool(options.scheduler) if options.scheduler else LocalPool(options.workers)
-        _stop_on_signals(stop)
-        counts = _grade(pool, todo, keep, book, stop)
-    if stop.is_set():
-        print("stopped: run the same command again to go on", file=sys.stderr)
-    if not options.shard:
-        _commit(options)
-    return 1 if counts["failed"] or stop.is_set() else 0
-
-
-def _is_open(record: dict[str, Any] | None) -> bool:
-    return record is None or record["state"] == "failed"
-
-
-def _check_students(only: set[str] | None, current: list, options: argparse.Namespace) -> None:
-    known = {job.student for job, _ in current}
-    if unknown := sorted((only or set()) - known):
-        raise AutograderError(
-            f"nothing was handed in by {', '.join(unknown)} for {options.assignment} "
-            f"in {options.course / 'submitted'}."
-        )
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    """The first Ctrl-C lets what is in work finish, the second one ends it."""
-
-    def handle(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        print("\nfinishing what is in work; once more to end at once", file=sys.stderr)
-        stop.set()
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-
-
-def _grade(pool: Any, todo: list, keep: Path, book: Any, stop: threading.Event) -> Counter:
-    counts: Counter = Counter()
-    started = time.monotonic()
-    for number, record in enumerate(pool.run(todo, keep, stop), start=1):
-        book.append(record)
-        counts[record["state"]] += 1
-        left = (time.monotonic() - started) / number * (len(todo) - number)
-        print(f"[{number}/{len(todo)}] {_line(record)}  ({_span(left)} left)", file=sys.stderr)
-    if todo:
-        spent = time.monotonic() - started
-        done = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-        print(f"{done or 'nothing'} in {_span(spent)}", file=sys.stderr)
-    return counts
-
-
-def _line(record: dict[str, Any]) -> str:
-    """A record in one line."""
-    who = f"{record['student']} {record['notebook']}"
-    if record["state"] != "graded":
-        return f"{who}: {record['state']}: {record['reason']}"
-    cells = record["verdict"]["cells"]
-    points = sum(cell["points"] or 0.0 for cell in cells)
-    most = sum(cell["max"] for cell in cells if cell["points"] is not None)
-    by_hand = sum(cell["points"] is None for cell in cells)
-    more = f" + {by_hand} by hand" if by_hand else ""
-    noted = " !" if any(n["kind"] == "tampering" for n in record["verdict"]["notes"]) else ""
-    return f"{who}: {points:g} of {most:g}{more}{noted}"
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
-
-
-def _commit(options: argparse.Namespace) -> None:
-    """Bring the gradebook to what the ledger says."""
-    from autograder import commit, ledger
-
-    ready = commit.submissions(ledger.current(options.course, options.assignment))
-    if not ready:
-        return
-    with commit.Gradebook(options.course, options.assignment) as book:
-        marks = book.marks()
-        new = [s for s, records in ready.items() if commit.differs(s, records, marks)]
-        for student in new:
-            book.commit(student, ready[student])
-    print(f"gradebook: {len(new)} submissions entered, {len(ready)} in all", file=sys.stderr)
+    return grade(options)
 
 
 def run_status(options: argparse.Namespace) -> int:
     """Counts of states, and whatever needs a person."""
     from autograder import ledger
+    from autograder.grade import line_of
 
     current = ledger.current(options.course, options.assignment)
     counts = Counter("waiting" if record is None else record["state"] for _, record in current)
@@ -205,7 +111,7 @@ def run_status(options: argparse.Namespace) -> int:
         print(f"{counts[state]:6d} {state}")
     for _, record in current:
         if record and record["state"] in ("rejected", "failed"):
-            print(_line(record))
+            print(line_of(record))
     return 0
 
 
@@ -291,10 +197,14 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
 
 
 def _write(path: Path, text: str) -> None:
+    from mnistdiff.errors import MnistdiffError
     from mnistdiff.weights import check_writable, write_atomically
 
-    check_writable(path)
-    write_atomically(path, text.encode())
+    try:
+        check_writable(path)
+        write_atomically(path, text.encode())
+    except MnistdiffError as error:
+        raise AutograderError(str(error)) from None
 
 
 if __name__ == "__main__":

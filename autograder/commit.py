@@ -7,18 +7,17 @@ zero, as in stock nbgrader.
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from autograder.errors import AutograderError
-from autograder.rebuild import role_of
+from autograder import lean  # noqa: F401  before nbgrader
+from autograder.assignment import enter_cells, in_words
+from autograder.entered import Entered, Records, database, settings
 
-Records = dict[str, dict[str, Any]]  # of one submission, by notebook
 Mark = tuple[float | None, bool]  # automatic score, whether a person must look
 
 
@@ -29,49 +28,16 @@ class Gradebook:
         from nbgrader.api import Gradebook as Stock
 
         self.course, self.assignment = course, assignment
-        self.config = _config(course)
-        self.url = self.config.CourseDirectory.get(
-            "db_url", f"sqlite:///{course.resolve() / 'gradebook.db'}"
-        )
+        self.config = settings(course)
+        self.url = database(course, self.config)
+        (course / ".autograder").mkdir(exist_ok=True)
         self._lock = os.open(course / ".autograder" / "commit.lock", os.O_RDWR | os.O_CREAT)
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # one writer; the next one waits
-        self._ensure_assignment(Stock)
-        self.stock = Stock(self.url, self.config.CourseDirectory.get("course_id", "default_course"))
+        with in_words(self.url):
+            enter_cells(course, assignment, self.config, self.url)
+            name = self.config.CourseDirectory.get("course_id", "default_course")
+            self.stock = Stock(self.url, name)
         self._penalties = _late_penalties(self.config)
-
-    def _ensure_assignment(self, stock: Any) -> None:
-        """Let nbgrader itself put the assignment's cells into its database, where they differ."""
-        if self._cells_in_database(stock) == self._cells_released():
-            return
-        command = [sys.executable, "-m", "nbgrader", "generate_assignment", self.assignment]
-        done = subprocess.run(
-            [*command, "--force"], cwd=self.course, capture_output=True, text=True
-        )
-        if done.returncode != 0:
-            raise AutograderError(
-                f"nbgrader cannot enter {self.assignment} into {self.url}:\n{done.stderr[-1500:]}"
-            )
-
-    def _cells_in_database(self, stock: Any) -> dict[str, dict[str, float]]:
-        from nbgrader.api import MissingEntry
-
-        with stock(self.url) as book:
-            try:
-                notebooks = book.find_assignment(self.assignment).notebooks
-            except MissingEntry:
-                return {}
-            return {n.name: {c.name: c.max_score for c in n.grade_cells} for n in notebooks}
-
-    def _cells_released(self) -> dict[str, dict[str, float]]:
-        import nbformat
-
-        from autograder.intake import released_notebooks
-
-        found = {}
-        for name, path in released_notebooks(self.course, self.assignment).items():
-            roles = map(role_of, nbformat.read(path, as_version=4).cells)
-            found[name] = {r["grade_id"]: float(r["points"]) for r in roles if r.get("grade")}
-        return found
 
     def close(self) -> None:
         self.stock.close()
@@ -89,43 +55,14 @@ class Gradebook:
         session = self.stock.db()
         commit, session.commit = session.commit, session.flush
         try:
-            with session.no_autoflush:
+            with in_words(self.url), session.no_autoflush:
                 yield self.stock
-            commit()
+                commit()
         except BaseException:
             session.rollback()
             raise
         finally:
             del session.commit
-
-    def marks(self) -> dict[str, dict[tuple[str, str], float | None]]:
-        """Automatic scores by student, then by notebook and cell."""
-        from nbgrader import api
-
-        rows = (
-            self.stock.db.query(
-                api.Student.id,
-                api.Notebook.name,
-                api.GradeCell.name,
-                api.Grade.auto_score,
-            )
-            .select_from(api.Grade)
-            .join(api.GradeCell, api.GradeCell.id == api.Grade.cell_id)
-            .join(api.SubmittedNotebook, api.SubmittedNotebook.id == api.Grade.notebook_id)
-            .join(api.Notebook, api.Notebook.id == api.SubmittedNotebook.notebook_id)
-            .join(
-                api.SubmittedAssignment,
-                api.SubmittedAssignment.id == api.SubmittedNotebook.assignment_id,
-            )
-            .join(api.Assignment, api.Assignment.id == api.SubmittedAssignment.assignment_id)
-            .join(api.Student, api.Student.id == api.SubmittedAssignment.student_id)
-            .filter(api.Assignment.name == self.assignment)
-        )
-        found: dict[str, dict] = {}
-        for student, notebook, cell, score in rows:
-            found.setdefault(student, {})[notebook, cell] = score
-        self.stock.db.remove()
-        return found
 
     def by_hand(self) -> dict[tuple[str, str], float]:
         """The marks that people gave, by student and cell."""
@@ -156,9 +93,11 @@ class Gradebook:
             for submission in submissions
         }
 
-    def commit(self, student: str, records: Records) -> None:
-        """Enter one submission's marks, its time, its penalties, and its executed notebooks."""
-        self._copy_notebooks(student, records)
+    def commit(self, student: str, records: Records, keys: dict[str, str]) -> None:
+        """Enter one submission's marks, its time, its penalties, and its executed notebooks.
+
+        `keys` are the jobs whose notebooks stand beside the marks now; see `entered`.
+        """
         received = next((r["received"] for r in records.values() if r["received"]), None)
         with self._transaction() as book:
             book.update_or_create_student(student)
@@ -166,16 +105,34 @@ class Gradebook:
             submission = book.update_or_create_submission(self.assignment, student, **given)
             for notebook in submission.notebooks:
                 record = records[notebook.name]
-                blank = set(record.get("verdict", {}).get("blank", []))
-                for grade in notebook.grades:
-                    score, look = mark(record, grade.name)
-                    changed = grade.auto_score != score
-                    grade.auto_score = score
-                    seen = grade.manual_score is not None
-                    grade.needs_manual_grade = (look and not seen) or (seen and changed)
-                for comment in notebook.comments:
-                    comment.auto_comment = "No response." if comment.name in blank else None
+                self._enter(notebook, record, self._rewritten(student, notebook, record))
                 self._penalise(submission, notebook)
+        self._copy_notebooks(student, records, keys)
+        if received is not None:  # by this, nbgrader knows feedback that is out of date
+            path = self._folder(student) / "timestamp.txt"
+            path.write_text(f"{received}\n", encoding="utf-8")
+
+    def _enter(self, notebook: Any, record: dict[str, Any], rewritten: set[str]) -> None:
+        """The marks of a notebook; a person's mark stays, to be looked at where things changed."""
+        for grade in notebook.grades:
+            score, look = mark(record, grade.name)
+            changed = grade.auto_score != score or grade.name in rewritten
+            grade.auto_score = score
+            if grade.manual_score is None:
+                grade.needs_manual_grade = look
+            elif changed:
+                grade.needs_manual_grade = True
+        blank = set(record.get("verdict", {}).get("blank", []))
+        for comment in notebook.comments:
+            comment.auto_comment = "No response." if comment.name in blank else None
+
+    def _rewritten(self, student: str, notebook: Any, record: dict[str, Any]) -> set[str]:
+        """Cells with another text than the one that a person has marked."""
+        if all(grade.manual_score is None for grade in notebook.grades):
+            return set()
+        before = _sources(self._folder(student) / f"{notebook.name}.ipynb")
+        after = _sources(self._executed(record))
+        return {name for name, text in before.items() if after.get(name) != text}
 
     def _penalise(self, submission: Any, notebook: Any) -> None:
         """What the course's late-submission plugin of nbgrader says."""
@@ -189,18 +146,34 @@ class Gradebook:
                 penalty = self._penalties._check_late_penalty(notebook, penalty)
             notebook.late_submission_penalty = penalty
 
-    def _copy_notebooks(self, student: str, records: Records) -> None:
-        folder = self.course / "autograded" / student / self.assignment
+    def _folder(self, student: str) -> Path:
+        return self.course / "autograded" / student / self.assignment
+
+    def _executed(self, record: dict[str, Any]) -> Path:
+        return self.course / ".autograder" / "notebooks" / f"{record['key']}.ipynb"
+
+    def _copy_notebooks(self, student: str, records: Records, keys: dict[str, str]) -> None:
+        folder = self._folder(student)
         folder.mkdir(parents=True, exist_ok=True)
         for name, record in records.items():
             path = folder / f"{name}.ipynb"
-            executed = self.course / ".autograder" / "notebooks" / f"{record['key']}.ipynb"
+            executed = self._executed(record)
             if record["state"] == "graded" and executed.exists():
                 new = path.with_suffix(".new")
                 shutil.copyfile(executed, new)
                 new.replace(path)
-            elif record["state"] != "graded":
+            elif record["state"] != "graded" or keys.get(name) != record["key"]:
                 path.unlink(missing_ok=True)  # of an earlier submission
+
+
+def _sources(path: Path) -> dict[str, str]:
+    """The text of every cell of a notebook of ours that has a name."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except FileNotFoundError:
+        return {}
+    named = [(c["metadata"].get("nbgrader", {}).get("grade_id"), c["source"]) for c in cells]
+    return {name: "".join(source) for name, source in named if name}
 
 
 def mark(record: dict[str, Any], cell: str) -> Mark:
@@ -211,18 +184,6 @@ def mark(record: dict[str, Any], cell: str) -> Mark:
         return None, True
     found = {c["grade_id"]: c["points"] for c in record["verdict"]["cells"]}
     return found.get(cell), found.get(cell) is None
-
-
-def differs(student: str, records: Records, marks: dict[str, dict]) -> bool:
-    """Whether the gradebook says something else than the ledger about a submission."""
-    stored = marks.get(student)
-    if not stored:
-        return True
-    return any(
-        mark(records[notebook], cell)[0] != score
-        for (notebook, cell), score in stored.items()
-        if notebook in records
-    )
 
 
 def submissions(current: Iterable[tuple[Any, dict[str, Any] | None]]) -> dict[str, Records]:
@@ -238,13 +199,19 @@ def submissions(current: Iterable[tuple[Any, dict[str, Any] | None]]) -> dict[st
     return {student: records for student, records in found.items() if student not in open_}
 
 
-def _config(course: Path) -> Any:
-    from traitlets.config import Config, PyFileConfigLoader
-
-    path = course / "nbgrader_config.py"
-    if not path.exists():
-        return Config()
-    return PyFileConfigLoader(path.name, path=str(course)).load_config()
+def enter(course: Path, assignment: str, ready: dict[str, Records]) -> list[str]:
+    """Bring the gradebook to what the ledger says; the students for whom it said something else."""
+    entered = Entered(course, assignment)
+    students = entered.missing(ready)
+    if not students:
+        return []
+    done: dict[str, Records] = {}
+    with Gradebook(course, assignment) as book:
+        for student in students:
+            book.commit(student, ready[student], entered.keys(student))
+            done[student] = ready[student]
+    entered.remember(done)
+    return students
 
 
 def _late_penalties(config: Any) -> Any:

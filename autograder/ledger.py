@@ -51,10 +51,13 @@ class Ledger:
             os.fsync(self._file)
         except OSError as error:
             self._cut(size)
-            raise AutograderError(f"{self.path} cannot be written ({error.strerror}).") from None
+            raise AutograderError(self._full(error.strerror)) from None
         if done != len(line):
             self._cut(size)
-            raise AutograderError(f"{self.path} cannot be written (the disk is full).")
+            raise AutograderError(self._full("the disk is full"))
+
+    def _full(self, why: str | None) -> str:
+        return f"{self.path} cannot be written ({why}). Make room, then run the same command again."
 
     def _cut(self, size: int) -> None:
         with contextlib.suppress(OSError):
@@ -79,10 +82,15 @@ def _lines(course: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder(course).glob("*.jsonl")):
         with path.open("rb") as file:
             for line in file:
-                with contextlib.suppress(ValueError):
-                    record = json.loads(line)
-                    if isinstance(record, dict) and record.get("state") in STATES:
+                with contextlib.suppress(ValueError, RecursionError):
+                    if _is_record(record := json.loads(line)):
                         yield record
+
+
+def _is_record(found: Any) -> bool:
+    if not isinstance(found, dict) or found.get("state") not in STATES:
+        return False
+    return isinstance(found.get("key"), str) and isinstance(found.get("time"), int | float)
 
 
 def read(course: Path) -> dict[str, dict[str, Any]]:

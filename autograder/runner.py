@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.intake import Job
+from autograder.intake import Job, grader_version
 
 TRIES = 3
-START_SECONDS = 180
+START_SECONDS = 300  # until a worker has imported torch, on a slow disk
+JOB_SECONDS = 600  # a notebook's own limits are far below
+UNSAFE = "MNISTDIFF_UNSAFE"  # set by `autograder grade --unsafe` for its workers
 
 
 class Lost(Exception):
@@ -40,10 +42,14 @@ class WorkerProcess:
             text=True,
             start_new_session=True,  # Ctrl-C is the runner's to handle
         )
-        self._read()
+        self._read(START_SECONDS)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, seconds: float) -> dict[str, Any]:
+        watch = threading.Timer(seconds, self.process.kill)
+        watch.daemon = True
+        watch.start()
         line = self.process.stdout.readline()
+        watch.cancel()
         if not line.endswith("\n"):
             self.close()
             raise Lost(f"a worker ended ({self.process.returncode})")
@@ -57,7 +63,7 @@ class WorkerProcess:
         except OSError:
             self.close()
             raise Lost("a worker is gone") from None
-        return self._read()
+        return self._read(JOB_SECONDS)
 
     def close(self) -> None:
         """End the worker, and with it its sandboxes."""
@@ -92,9 +98,6 @@ class LocalPool:
             record = done.get()
             if record is None:
                 running -= 1
-            elif isinstance(record, AutograderError):
-                stop.set()
-                raise record
             else:
                 yield record
 
@@ -114,7 +117,7 @@ def _feed(
                 try:
                     worker = worker or WorkerProcess()
                     record = worker.grade(job, keep)
-                except Lost as lost:
+                except (Lost, OSError) as lost:
                     worker = None
                     record = job.record("failed", reason=str(lost), time=time.time())
                 if record["state"] != "failed" or stop.is_set():
@@ -146,9 +149,10 @@ class DaskPool:
         """Records as they come."""
         from distributed import as_completed
 
+        version = grader_version()
         futures = {
             self.client.submit(
-                grade_on_dask, asdict(job), str(keep), key=job.key, retries=TRIES
+                grade_on_dask, asdict(job), str(keep), version, key=job.key, retries=TRIES
             ): job
             for job in jobs
         }
@@ -168,8 +172,11 @@ class DaskPool:
 _pool = threading.local()
 
 
-def grade_on_dask(job: dict[str, Any], keep: str) -> dict[str, Any]:
+def grade_on_dask(job: dict[str, Any], keep: str, version: str) -> dict[str, Any]:
     """Grade a job in a Dask worker, by a worker process that each of its threads keeps."""
+    if version != grader_version():
+        reason = "the Dask worker has another version of the grader"
+        return Job(**job).record("failed", reason=reason, time=time.time())
     for _ in range(TRIES):
         try:
             if not getattr(_pool, "worker", None):

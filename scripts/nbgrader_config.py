@@ -22,6 +22,13 @@ c.LimitOutput.max_lines = 500
 # `OverwriteCells.add_missing_cells` stays off: it fails on the whole submission where the cell
 # before the missing one is locked and ungraded. A deleted test shows up as "needs manual grade".
 
+# What students wrote and displayed is cleaned before a browser shows it to anyone.
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {  # the first is the only one that nbgrader's templates end a text with
+    "strip_files_prefix": "autograder.safe_html.clean",
+    "clean_html": "autograder.safe_html.clean",
+}
+
 # Tiny tensors are slower on several threads, and classes are graded in several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

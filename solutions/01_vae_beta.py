@@ -50,7 +50,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistdiff import plotting, training
 from mnistdiff.expect import expect

@@ -46,8 +46,9 @@ profile = "quick"
 import math
 
 import torch
+import torch.nn.functional as F
 from IPython.display import Markdown, display
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistdiff import metrics, plotting
 from mnistdiff.expect import expect

@@ -45,9 +45,12 @@ profile = "quick"
 
 # %%
 # %matplotlib inline
+import math
+
 import torch
+import torch.nn.functional as F
 from IPython.display import Markdown, display
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistdiff import diffusion_plots, samplers, schedules
 from mnistdiff.data import to_signed, to_unit

@@ -45,7 +45,10 @@ profile = "quick"
 
 # %%
 # %matplotlib inline
+import math
+
 import torch
+import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 

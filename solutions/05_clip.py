@@ -50,7 +50,7 @@ import math
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistdiff import clip_plots, training
 from mnistdiff.clip import CLIP, CLIPConfig

@@ -44,11 +44,13 @@ profile = "quick"
 
 # %%
 # %matplotlib inline
+import math
 import tempfile
 from itertools import pairwise
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 

@@ -44,13 +44,15 @@ profile = "quick"
 # %%
 # %matplotlib inline
 import itertools
+import math
 import os
 import pprint
 from copy import deepcopy
 
 import torch
+import torch.nn.functional as F
 from IPython.display import Markdown, display
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnistdiff import diffusion_plots, text_plots, workflow_plots
 from mnistdiff.comfyui import load_workflow, run_workflow

@@ -30,6 +30,7 @@ class EpsMLPCond(Check):
 
     # No two of them alike, nor like the batch: mixed up axes then raise.
     LATENT, WIDTH, TIME, COND, BATCH = 5, 12, 6, 7, 4
+    MANY = 64  # rows in which whatever is drawn at random shows, even where it is rare
 
     @behaviour("eps (B, D) depends on x_t and on t, with a condition too", 1)
     def depends(self, student: Any, draw: Draw) -> None:
@@ -48,11 +49,11 @@ class EpsMLPCond(Check):
 
     @behaviour("the condition changes eps, the same way on every call", 2)
     def condition(self, student: Any, draw: Draw) -> None:
-        """In evaluation and in training mode, for batches of several and of one."""
+        """In evaluation and in training mode, for batches of several, of one and of many."""
         for training in (False, True):
             model = self._model(student, draw, training=training)
             mode = "training" if training else "evaluation"
-            for batch in (self.BATCH, 1):
+            for batch in (self.BATCH, 1, self.MANY):
                 x_t, t, cond = self._inputs(draw, batch)
                 arguments = x_t, t, cond
                 eps = self._eps(student, model, *arguments)
@@ -68,13 +69,14 @@ class EpsMLPCond(Check):
         """Each row alone, and one condition changed in a batch."""
         for training in (False, True):
             model = self._model(student, draw, training=training)
-            x_t, t, cond = self._inputs(draw, self.BATCH)
+            batch = self.MANY if training else self.BATCH
+            x_t, t, cond = self._inputs(draw, batch)
             eps = self._eps(student, model, x_t, t, cond)
-            for i in (0,) if training else range(self.BATCH):
+            for i in (0,) if training else range(batch):
                 changed = cond.clone()
                 changed[i] = draw.signed(self.COND)
                 moved = self._eps(student, model, x_t, t, changed) - eps
-                others = torch.arange(self.BATCH) != i
+                others = torch.arange(batch) != i
                 if close(moved[i], 0 * moved[i]):
                     raise Wrong(f"a row's condition does not change that row of eps: {USE}")
                 if not close(moved[others], 0 * moved[others]):

@@ -1,0 +1,79 @@
+"""The assignment itself in nbgrader's gradebook: its notebooks and cells, as students got them."""
+
+import contextlib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import AutograderError
+from autograder.intake import released_notebooks
+
+
+def enter_cells(course: Path, assignment: str, config: Any, url: str) -> None:
+    """Let nbgrader itself put the assignment's cells into its database, where they differ."""
+    if _in_database(url, assignment) == _released(course, assignment):
+        return
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.converters.base import NbGraderException
+    from nbgrader.coursedir import CourseDirectory
+
+    config = deepcopy(config)
+    config.CourseDirectory.root = str(course.resolve())
+    config.CourseDirectory.db_url = url
+    config.CourseDirectory.assignment_id = assignment
+    # What it releases is thrown away: the course's release stays as students have it.
+    with tempfile.TemporaryDirectory() as folder:
+        config.CourseDirectory.release_directory = folder
+        try:
+            GenerateAssignment(CourseDirectory(config=config), config=config).start()
+        except NbGraderException:
+            raise AutograderError(
+                f"nbgrader cannot enter the cells of {assignment} into {url}; why, stands above."
+            ) from None
+
+
+def _in_database(url: str, assignment: str) -> dict[str, Any]:
+    from nbgrader.api import Gradebook, MissingEntry
+
+    with Gradebook(url) as book:
+        try:
+            notebooks = book.find_assignment(assignment).notebooks
+        except MissingEntry:
+            return {}
+        return {n.name: _named(n.grade_cells, n.solution_cells, n.source_cells) for n in notebooks}
+
+
+def _named(graded: list, answers: list, sources: list) -> tuple[dict[str, float], set, set]:
+    points = {cell.name: cell.max_score for cell in graded}
+    return points, {cell.name for cell in answers}, {cell.name for cell in sources}
+
+
+def _released(course: Path, assignment: str) -> dict[str, Any]:
+    found = {}
+    for name, path in released_notebooks(course, assignment).items():
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        roles = [c["metadata"]["nbgrader"] for c in cells if "nbgrader" in c["metadata"]]
+        found[name] = (
+            {r["grade_id"]: float(r["points"]) for r in roles if r["grade"]},
+            {r["grade_id"] for r in roles if r["solution"]},
+            {r["grade_id"] for r in roles if r["grade"] or r["solution"] or r["locked"]},
+        )
+    return found
+
+
+@contextlib.contextmanager
+def in_words(url: str) -> Iterator[None]:
+    """What the database says when it cannot be written, as a sentence."""
+    from nbgrader.api import InvalidEntry
+    from sqlalchemy.exc import SQLAlchemyError
+
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)  # nbgrader's tracebacks
+    try:
+        yield
+    except (SQLAlchemyError, InvalidEntry) as error:
+        said = getattr(error, "orig", None) or error
+        raise AutograderError(f"the gradebook {url} cannot be written: {said}.") from None
