@@ -104,6 +104,8 @@ def _by_content(cell: NotebookNode, place: int | None, released: NotebookNode) -
 def _alike(cell: NotebookNode, released: NotebookNode) -> bool:
     if cell.cell_type != released.cell_type or is_answer(released):
         return cell.cell_type == released.cell_type
+    if cell.source == released.source:
+        return True
     return SequenceMatcher(None, cell.source, released.source).quick_ratio() >= LIKE
 
 

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -26,6 +25,7 @@ from autograder.inside.namespaces import HELD, WHOLE_PROC, Limits
 FIRST_UID = 610_000  # of the sandboxes, where the grader is root
 READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
 START_SECONDS = 20  # until a fork is ready
+LOOK_SECONDS = 0.25  # between looks at what a sandbox takes
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 OPT = "/opt/course"
@@ -116,7 +116,6 @@ class Nursery:
         self.uid = FIRST_UID + os.getpid() % 1_000_000  # workers do not share a process limit
         if not unsafe:
             require_bubblewrap()
-        self._lock = threading.Lock()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the parent
         ours, theirs = socket.socketpair()
         # bubblewrap hands on the descriptors that it inherits.
@@ -157,7 +156,7 @@ class Nursery:
         ours, theirs = socket.socketpair()
         order = {"spawn": self.uid, "limits": dataclasses.asdict(self.limits)}
         order["unsafe"] = self.unsafe
-        with contextlib.ExitStack() as unless_done, theirs, self._lock:
+        with contextlib.ExitStack() as unless_done, theirs:
             unless_done.callback(ours.close)
             if not self._ready:  # its imports go on beside the judge's own
                 self._answer()
@@ -173,7 +172,7 @@ class Nursery:
 
     def kill(self, pid: int) -> int:
         """End a sandbox with all its processes; the exit status."""
-        with self._lock, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
             self.orders.sendall(json.dumps({"kill": pid}).encode())
             return self._answer()["status"]
         return -1
@@ -227,13 +226,12 @@ class Sandbox:
     def _read(self, seconds: float) -> dict[str, Any]:
         from autograder.inside import wire
 
-        with Watch(self, seconds) as watch:
-            try:
-                self.channel.settimeout(seconds + 5)
-                return wire.receive(self.channel)
-            except (wire.Broken, TimeoutError) as broken:
-                self.close()
-                raise Died(watch.reason or str(broken)) from None
+        try:
+            self.channel.settimeout(LOOK_SECONDS)
+            return wire.receive(self.channel, Watch(self.nursery, seconds))
+        except (wire.Broken, Died) as broken:
+            self.close()
+            raise Died(str(broken)) from None
 
     def close(self) -> None:
         """End every process of the sandbox."""
@@ -250,34 +248,21 @@ class Sandbox:
 
 
 class Watch:
-    """Ends a sandbox that takes too long, or too much memory, while its answer is awaited."""
+    """Called while an answer is awaited: raises Died for too much time or memory."""
 
-    def __init__(self, sandbox: Sandbox, seconds: float) -> None:
-        self.sandbox = sandbox
-        self.seconds = seconds
-        self.reason = ""
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._until = time.monotonic() + seconds
+    def __init__(self, nursery: Nursery, seconds: float) -> None:
+        self.nursery, self.seconds = nursery, seconds
+        self.until = time.monotonic() + seconds
+        self.next_look = time.monotonic() + LOOK_SECONDS
 
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(0.25):
-            if time.monotonic() > self._until:
-                self.reason = f"it took longer than {self.seconds:g} s"
-            elif self.sandbox.nursery.resident() > (most := self.sandbox.nursery.limits.resident):
-                self.reason = f"it took more than {most / (1 << 30):g} GB of memory"
-            if self.reason:
-                # The reader wakes up: the channel's other end is gone with its process.
-                self.sandbox.nursery.kill(self.sandbox.pid)
-                return
+    def __call__(self) -> None:
+        if (now := time.monotonic()) < self.next_look:
+            return
+        self.next_look = now + LOOK_SECONDS
+        if now > self.until:
+            raise Died(f"it took longer than {self.seconds:g} s")
+        if self.nursery.resident() > (most := self.nursery.limits.resident):
+            raise Died(f"it took more than {most / (1 << 30):g} GB of memory")
 
 
 def _children(pid: int) -> list[int]:

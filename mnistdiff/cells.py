@@ -9,6 +9,7 @@ import re
 import symtable
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 # statements that bind their names whatever happens
 SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -63,8 +64,9 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
                 yield target.id
 
 
+@lru_cache(1_000)  # most cells of a class are alike
 def names_of(source: str) -> Names | None:
-    """The names in a cell's code; None where they cannot be told."""
+    """The names in a cell's code, not to be changed; None where they cannot be told."""
     names = Names()
     if len(source) > MOST:
         return None

@@ -4,7 +4,7 @@ Colours are the Okabe-Ito set (safe for colour-blind readers); the background is
 near-white card, so that a figure reads alike on a light and on a dark page.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -192,6 +192,16 @@ def plot_traversal(
         z[row * columns : (row + 1) * columns, dimension] = line
     figure, axes = _figure(1, 1, (0.6 * columns, 0.6 * len(order) + 0.6))
     _show(axes[0, 0], tile(model.decode(z), columns), "each row: one latent dimension, −3 to 3")
+    return figure
+
+
+def plot_points(clouds: Mapping[str, Float[Tensor, "n 2"]]) -> "Figure":
+    """Clouds of points in a two-dimensional latent space, by label."""
+    figure, ((axes,),) = _figure(1, 1, (6, 3))
+    for marker, (label, points) in zip(DIGIT_MARKERS, clouds.items(), strict=False):
+        axes.plot(*points.T, marker, markersize=3, alpha=0.6, label=label)
+    axes.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

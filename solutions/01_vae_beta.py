@@ -188,21 +188,17 @@ check("reparameterize", globals())
 # width $\sigma$.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three clouds of points: a round one at the origin, a small round one up on the right, and a wide flat one down on the left."}, "figure": {"caption": "One cloud of noise after three encoders.", "name": "fig-01-reparameterize"}}
-noise = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
+cloud = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
 encoders = {
     "mu (0, 0), sigma (1, 1)": ((0.0, 0.0), (1.0, 1.0)),
     "mu (4, 3), sigma (0.4, 0.4)": ((4.0, 3.0), (0.4, 0.4)),
     "mu (-3, -4), sigma (2, 0.3)": ((-3.0, -4.0), (2.0, 0.3)),
 }
-with rc_context(plotting.STYLE):
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.add_subplot(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
-for marker, (name, (mean, width)) in zip("os^", encoders.items(), strict=True):
-    mu, logvar = torch.tensor(mean), 2 * torch.tensor(width).log()
-    z = VAE.reparameterize(mu, logvar, noise)
-    axes.plot(*z.T, marker, markersize=3, alpha=0.6, label=name)
-axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-figure
+moved = {
+    label: VAE.reparameterize(torch.tensor(mean), 2 * torch.tensor(width).log(), cloud)
+    for label, (mean, width) in encoders.items()
+}
+plotting.plot_points(moved)
 
 # %% [markdown]
 # ## Exercise 2: the KL divergence

@@ -5,7 +5,9 @@ a mark. The student's code can reach everything here.
 """
 
 import contextlib
+import importlib
 import io
+import pkgutil
 import socket
 import time
 from typing import Any
@@ -173,13 +175,16 @@ class Agent:
 
 
 def prepare() -> Shell:
-    """A shell with everything imported that the notebooks import: once, before any fork."""
+    """A shell with everything imported and read that the notebooks use: once, before any fork."""
     import matplotlib
 
     matplotlib.use("module://matplotlib_inline.backend_inline")
-    import mnistdiff.ladder
-    import mnistdiff.text_plots
-    import mnistdiff.workflow_plots  # noqa: F401
+    import mnistdiff
+    from mnistdiff.experiments import get_profile, load_digits
+
+    for module in pkgutil.iter_modules(mnistdiff.__path__, "mnistdiff."):
+        importlib.import_module(module.name)
+    load_digits(get_profile("smoke"), quiet=True)
 
     # A history file would be one that all sandboxes can write to.
     shell = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))

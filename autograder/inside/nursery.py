@@ -5,6 +5,7 @@ from. It runs no line of a student's; each child leaves for namespaces of its ow
 """
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ def main() -> None:
     from .agent import prepare
 
     shell = prepare()
+    gc.collect()
+    gc.freeze()  # else each child's first collection copies every page that it looks at
     orders = socket.socket(fileno=int(sys.argv[1]))
     orders.sendall(b'{"ready": true}\n')
     while True:

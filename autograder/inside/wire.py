@@ -8,6 +8,7 @@ import functools
 import json
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -100,12 +101,15 @@ def send(channel: socket.socket, message: dict[str, Any]) -> None:
         raise Broken(f"the other side is gone ({type(error).__name__})") from None
 
 
-def receive(channel: socket.socket) -> dict[str, Any]:
-    """Read one frame. Raises Broken for what is no frame, TimeoutError when none comes."""
-    sizes = LENGTHS.unpack(_exactly(channel, LENGTHS.size))
+def receive(channel: socket.socket, look: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Read one frame. Raises Broken for what is no frame.
+
+    `look` is called again and again, also while nothing comes within the channel's timeout.
+    """
+    sizes = LENGTHS.unpack(_exactly(channel, LENGTHS.size, look))
     if max(sizes) > LARGEST:
         raise Broken(f"a frame of {max(sizes)} bytes")
-    text, numbers = (_exactly(channel, size) for size in sizes)
+    text, numbers = (_exactly(channel, size, look) for size in sizes)
     try:
         tensors = load(numbers) if numbers else {}
         message = json.loads(text)
@@ -116,13 +120,14 @@ def receive(channel: socket.socket) -> dict[str, Any]:
         raise Broken(f"a frame that cannot be read ({type(error).__name__})") from None
 
 
-def _exactly(channel: socket.socket, size: int) -> bytes:
+def _exactly(channel: socket.socket, size: int, look: Callable[[], None]) -> bytes:
     parts, missing = [], size
     while missing:
+        look()
         try:
             part = channel.recv(min(missing, 1 << 20))
         except TimeoutError:
-            raise
+            continue
         except OSError as error:
             raise Broken(f"the other side is gone ({type(error).__name__})") from None
         if not part:
