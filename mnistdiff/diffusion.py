@@ -162,18 +162,19 @@ def fit_eps_mlp(
     *,
     scaled: bool = True,
     ema: bool = True,
-    width: int = 320,
+    width: int | None = None,
     seed: int = 0,
 ) -> tuple[LatentModel, Fit]:
     """Train a noise predictor on the latents of a VAE, or load it from the cache.
 
     `scaled` False leaves the latents as the encoder gives them, as the report did; `ema` False
-    samples from the last weights instead of their average.
+    samples from the last weights instead of their average. The width is the profile's by default.
     """
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(vae, train.images)
     factor = compute_scaling_factor(latents) if scaled else 1.0
     seed_everything(seed)
+    width = width or profile.latent_width
     network = EpsMLP(EpsMLPConfig(vae.config.latent_dim, width)).to(default_device())
     schedule = default_schedule()
     config = TrainConfig(
@@ -196,7 +197,7 @@ def fit_latent(
     beta: float = 1.0,
     latent_dim: int = 50,
     *,
-    width: int = 320,
+    width: int | None = None,
     seed: int = 0,
 ) -> tuple[LatentModel, VAERun, Fit]:
     """Train a VAE and a noise predictor on its latents, or load them from the cache."""

@@ -51,6 +51,7 @@ class Profile:
     samples: int  # samples that the judge reads, per model
     pixel_epochs: int  # of the U-Net
     latent_epochs: int  # of the noise predictor on latents
+    latent_width: int
     latent_batch_size: int
     clip_epochs: int
     text_epochs: int  # of the conditioned noise predictor
@@ -85,6 +86,7 @@ PROFILES = {
         samples=64,
         pixel_epochs=1,
         latent_epochs=1,
+        latent_width=32,
         latent_batch_size=128,
         clip_epochs=1,
         text_epochs=1,
@@ -111,6 +113,7 @@ PROFILES = {
         samples=1_000,
         pixel_epochs=3,
         latent_epochs=40,
+        latent_width=160,
         latent_batch_size=128,
         clip_epochs=8,
         text_epochs=60,
@@ -134,6 +137,7 @@ PROFILES = {
         samples=10_000,
         pixel_epochs=24,
         latent_epochs=100,
+        latent_width=320,
         latent_batch_size=512,
         clip_epochs=12,
         text_epochs=120,
