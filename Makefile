@@ -65,7 +65,9 @@ results: setup ## the committed results at report scale (full MNIST; resumes)
 	$(BIN)/mnistdiff eval judge --save-json book/results/judge.json
 	$(BIN)/mnistdiff train vae --profile report --beta 1 --latent-dim 100 --save-json book/results/vae_report_beta1.json
 	$(BIN)/mnistdiff eval pixel --save-json book/results/pixel.json
+	$(BIN)/mnistdiff eval pixel --autoguidance 1 --save-json book/results/pixel_unguided.json
 	$(BIN)/mnistdiff eval latent --save-json book/results/latent_best.json
+	$(BIN)/mnistdiff eval latent --autoguidance 1 --save-json book/results/latent_unguided.json
 	$(BIN)/mnistdiff eval latent --beta 1 --latent-dim 50 --save-json book/results/latent_beta1_dim50.json
 	$(BIN)/mnistdiff eval curve --space latent --out book/results/latent_curve.json
 	$(BIN)/mnistdiff eval curve --space pixel --out book/results/pixel_curve.json

@@ -1,8 +1,8 @@
 """Sampling speed: our sampler beside diffusers' scheduler loop, the same weights, equal images.
 
 Both run the shipped networks for 50 deterministic DDIM steps from the same noise, in rounds that
-alternate; the images must agree. At batch 1,000 our latent sampler is set beside the bare network
-evaluations, the least that any sampler could take.
+alternate; the images must agree. At batch 1,000 our latent sampler, and the text-to-image pipeline
+with guidance, are set beside the bare network evaluations, the least that any sampler could take.
 
     python benchmarks/sampling.py [--rounds 7]
 """
@@ -20,7 +20,9 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from mnistdiff.diffusion import LatentModel, PixelModel, load_latent_model, load_pixel_model
+from mnistdiff.pipeline import CHUNK, TextToImagePipeline
 from mnistdiff.samplers import inference_timesteps, sample_ddim
+from mnistdiff.text_evaluation import prompts_and_labels
 from mnistdiff.training import autocast
 
 STEPS = 50
@@ -59,6 +61,22 @@ def bare(model: LatentModel, noise: Tensor) -> Tensor:
     return noise_again
 
 
+def guided(pipeline: TextToImagePipeline, prompts: list[str]) -> Tensor:
+    """Prompts to pixels: text encoder, both branches of 50 steps, decoder."""
+    generator = torch.Generator().manual_seed(0)
+    return pipeline(prompts, num_inference_steps=STEPS, generator=generator).images
+
+
+@torch.no_grad()
+def bare_guided(pipeline: TextToImagePipeline, z_t: Tensor, cond: Tensor) -> Tensor:
+    """The same network evaluations alone, both branches in one batch."""
+    for t in inference_timesteps(pipeline.schedule.num_train_timesteps, STEPS):
+        for part, its_cond in zip(z_t.split(CHUNK), cond.split(CHUNK), strict=True):
+            both = torch.cat([part, part])
+            eps = pipeline.model(both, torch.full((len(both),), t), its_cond.repeat(2, 1))
+    return eps
+
+
 def alternate(first: Callable, second: Callable, rounds: int, repeats: int) -> dict:
     """Median ratio of the seconds of `first` to `second`, with its bootstrap interval."""
     seconds = {first: [], second: []}
@@ -93,12 +111,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
     pixel, latent = load_pixel_model(), load_latent_model()
+    pipeline = TextToImagePipeline.from_pretrained()
+    prompts, _ = prompts_and_labels(1_000)
+    cond = pipeline.encode_prompts(prompts)
+    z_t = torch.randn(1_000, pipeline.vae.config.latent_dim)
     many = torch.randn(1_000, *latent.shape, generator=torch.Generator().manual_seed(0))
     result = {
         "unet": compare(pixel, 64, rounds, 1),
-        "latent_batch_1": compare(latent, 1, rounds, 20),
+        "latent_batch_1": compare(latent, 1, 20 * rounds, 1),
         "latent_batch_1000_beside_bare_evaluations": alternate(
             lambda: ours(latent, many), lambda: bare(latent, many), rounds, 1
+        ),
+        "guided_1000_beside_bare_evaluations": alternate(
+            lambda: guided(pipeline, prompts), lambda: bare_guided(pipeline, z_t, cond), rounds, 1
         ),
         "steps": STEPS,
         "rounds": rounds,

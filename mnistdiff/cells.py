@@ -10,13 +10,17 @@ import symtable
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
 
 # statements that bind their names whatever happens
 SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-MAGIC = re.compile(r"^(\s*)[%!].*", re.MULTILINE)
+# Of IPython's own lines: these bind no names and read none, the next ones time what they are given.
+HARMLESS = re.compile(r"!|%(matplotlib|load_ext|reload_ext|autoreload|config|pip|conda)\b")
+TIMING = re.compile(r"%(?:time|timeit|prun)\b((?: +-\w+(?: +\d+)?)*) +")
+TIMING_ALL = re.compile(r"%%(time|timeit|prun|capture)\s*$")
 HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # who uses these may read anything
-MOST = 500_000  # characters of a cell that are looked at
-MOST_MAGIC = 2_000  # the same, where IPython reads the cell anew for each line of its own
+HIDDEN_TEXT = ("get_ipython", "__main__")
+MOST, MOST_IN_ALL = 20_000, 200_000  # characters that are looked at: of a cell, of a notebook
 
 
 @dataclass
@@ -67,31 +71,32 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
 @lru_cache(1_000)  # most cells of a class are alike
 def names_of(source: str) -> Names | None:
     """The names in a cell's code, not to be changed; None where they cannot be told."""
-    names = Names()
-    if len(source) > MOST:
+    if len(source) > MOST or any(text in source for text in HIDDEN_TEXT):
         return None
+    names = Names()
     try:
         for statement in _parse(source):
             names.add(statement)
-    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # too deep, or too many magics
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # no Python, or too deep
         return None
     return None if names.reads & HIDDEN else names
 
 
 def _parse(source: str) -> list[ast.stmt]:
-    """The statements of a cell; none where it is no code, for IPython either."""
+    """The statements of a cell, what IPython's magics time included. Raises SyntaxError."""
     try:
-        return ast.parse(MAGIC.sub(r"\1pass", source)).body
+        return ast.parse(source).body
     except SyntaxError:
-        if len(source) > MOST_MAGIC:
-            raise
-    from IPython.core.inputtransformer2 import TransformerManager
+        return ast.parse("\n".join(map(_as_python, source.split("\n")))).body
 
-    body = re.sub(r"\A\s*%%.*", "", source)
-    try:
-        return ast.parse(TransformerManager().transform_cell(body)).body
-    except SyntaxError:
-        return []
+
+def _as_python(line: str) -> str:
+    """A line without its magic; what a magic hides makes a SyntaxError."""
+    text = line.lstrip(" \t")
+    indent = line[: len(line) - len(text)]
+    if HARMLESS.match(text) or TIMING_ALL.match(text):
+        return f"{indent}pass"
+    return indent + TIMING.sub("", text, count=1)
 
 
 def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
@@ -99,7 +104,11 @@ def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
 
     A name bound by a cell of `always` is looked for further up, too: such a cell may fail.
     """
-    code = {place: names_of(source) for place, source in sources.items()}
+    before = accumulate((len(source) for source in sources.values()), initial=0)
+    code = {
+        place: names_of(source) if start < MOST_IN_ALL else None
+        for (place, source), start in zip(sources.items(), before, strict=False)
+    }
     modules = set().union(*(names.imports for names in code.values() if names))
     kept: set[int] = set()
     wanted: set[str] = set()

@@ -97,6 +97,12 @@ def _add_eval(evaluate: Any) -> None:
         command.add_argument("--save", type=Path, metavar="FILE.npz", help="keep seed 0's images")
     for command in (pixel, latent):
         command.add_argument("--eta", type=float, help="DDIM's noise, 0 (default) to 1")
+        command.add_argument(
+            "--autoguidance",
+            type=float,
+            metavar="SCALE",
+            help="push away from the weak copy that ships (1: not at all; default 2.25 with one)",
+        )
     latent.add_argument("--beta", type=float, help="of a shipped VAE (default: the best one's)")
     latent.add_argument("--latent-dim", type=int, help="of a shipped VAE (default: the best's)")
     latent.add_argument("--profile", help="train in this profile instead of loading what ships")

@@ -98,7 +98,7 @@ def eval_judge(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def eval_pixel(options: argparse.Namespace) -> dict[str, Any]:
-    """Quality of the shipped U-Net."""
+    """Quality of the shipped U-Net, autoguided unless told otherwise."""
     from mnistdiff.diffusion import load_pixel_model
 
     return _evaluate_model(load_pixel_model(), options)
@@ -114,6 +114,11 @@ def eval_latent(options: argparse.Namespace) -> dict[str, Any]:
     about = {"beta": beta, "latent_dim": latent_dim, "profile": options.profile or "ship"}
     if not options.profile:
         return about | _evaluate_model(load_latent_model(beta, latent_dim), options)
+    if options.autoguidance not in (None, 1):
+        raise MnistdiffError(
+            f"--autoguidance is {options.autoguidance:g}, but a model trained with --profile has "
+            "no weak copy to be pushed away from. Leave one of the two out."
+        )
     profile = get_profile(options.profile)
     model, run, _ = fit_latent(profile, beta, latent_dim)
     return about | _evaluate_model(model, options, run.row["data"])
@@ -127,10 +132,15 @@ def eval_curve(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _evaluate_model(model: Any, options: argparse.Namespace, data: str = "mnist") -> dict[str, Any]:
+    from mnistdiff.diffusion import autoguided
     from mnistdiff.evaluation import evaluate
+    from mnistdiff.guidance import AUTOGUIDANCE
 
-    return evaluate(
-        model,
+    scale = options.autoguidance
+    if scale is None:
+        scale = AUTOGUIDANCE if model.weak else 1.0
+    return {"autoguidance": scale} | evaluate(
+        autoguided(model, scale),
         n=options.n,
         seeds=range(options.seeds),
         sampler=options.sampler,

@@ -1,8 +1,9 @@
 """The diffusion runs: train a pixel or a latent model, load the shipped ones, draw digits."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from mnistdiff.data import to_signed, to_unit
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.experiments import Profile, VAERun, fit_vae, load_digits
+from mnistdiff.guidance import Autoguided
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor
+from mnistdiff.memory import reuse_memory
 from mnistdiff.objectives import DiffusionLoss
 from mnistdiff.samplers import (
     as_eps,
@@ -44,7 +47,10 @@ BEST_VAE = (0.01, 50)  # beta and latent dimension; chosen with the second class
 # width of the noise predictor that ships, by beta and latent dimension of its VAE
 SHIPPED_LATENT = {(1.0, 50): 192, BEST_VAE: 320}
 PREDICTION_TYPE = "v_prediction"
-CHUNK = 250  # images sampled together: larger batches leave the processor's cache
+# the weak copies that autoguidance pushes away from
+WEAK_UNET = UNetConfig(channels=(8, 16), emb_dim=16, width=16)
+WEAK_WIDTH, WEAK_EPOCHS = 32, 4  # on latents
+CHUNK = 500  # images sampled together: larger batches leave the processor's cache
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class PixelModel:
 
     model: nn.Module
     schedule: NoiseSchedule
+    weak: nn.Module | None = None  # a hardly trained one, for `autoguided`
     shape: tuple[int, ...] = (1, 28, 28)
 
     def decode(self, x0: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b 1 28 28"]:
@@ -68,6 +75,7 @@ class LatentModel:
     schedule: NoiseSchedule
     vae: VAE
     scaling_factor: float
+    weak: nn.Module | None = None  # a hardly trained one, for `autoguided`
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,6 +106,7 @@ def generate(
     """Draw n images; `eta` is DDIM's. Raises MnistdiffError for an unknown sampler."""
     if sampler not in SAMPLERS:
         raise MnistdiffError(f"sampler is {sampler!r}; it must be one of {', '.join(SAMPLERS)}.")
+    reuse_memory()
     options = {"num_inference_steps": num_inference_steps} | ({} if eta is None else {"eta": eta})
     draw = partial(SAMPLERS[sampler], model.model, model.schedule, **options)
     generator = torch.Generator().manual_seed(seed)
@@ -110,42 +119,67 @@ def generate(
     return Samples(torch.cat(images), time.perf_counter() - started)
 
 
+def autoguided(model: PixelModel | LatentModel, scale: float) -> PixelModel | LatentModel:
+    """The same model, pushed away from its weak copy by `scale`; 1 is no guidance.
+
+    Raises MnistdiffError for a scale below 1, or above 1 without a weak copy.
+    """
+    if scale == 1:
+        return model
+    if model.weak is None:
+        raise MnistdiffError(
+            f"autoguidance is {scale:g}, but this model has no weak copy to be pushed away from; "
+            "only the shipped U-Net and the best latent model have. Leave it at 1."
+        )
+    return replace(model, model=Autoguided(model.model, model.weak, scale))
+
+
 def default_schedule() -> NoiseSchedule:
     """The schedule of the shipped models: 1000 steps, cosine."""
     return NoiseSchedule(cosine_beta_schedule(1000))
 
 
-def pixel_model(network: UNet, schedule: NoiseSchedule | None = None) -> PixelModel:
+def pixel_model(
+    network: UNet, schedule: NoiseSchedule | None = None, weak: UNet | None = None
+) -> PixelModel:
     """A trained U-Net, ready to sample."""
     schedule = schedule or default_schedule()
-    # channels last: convolutions of so few channels gain a fifth on a CPU
-    network = network.eval().to(memory_format=torch.channels_last)
-    return PixelModel(as_eps(network, schedule), schedule)
+
+    def ready(network: UNet) -> nn.Module:
+        # channels last: convolutions of so few channels gain a fifth on a CPU
+        return as_eps(network.eval().to(memory_format=torch.channels_last), schedule)
+
+    return PixelModel(ready(network), schedule, ready(weak) if weak else None)
 
 
-def pixel_training(profile: Profile, seed: int = 0) -> TrainConfig:
+def pixel_training(epochs: int, seed: int = 0) -> TrainConfig:
     """How a U-Net is trained."""
     return TrainConfig(
-        profile.pixel_epochs,
-        128,
-        5e-3,
-        seed=seed,
-        ema_decay=0.999,
-        cosine_decay=True,
-        optimiser="muon",
+        epochs, 128, 5e-3, seed=seed, ema_decay=0.999, cosine_decay=True, optimiser="muon"
     )
 
 
 def fit_unet(profile: Profile, seed: int = 0) -> tuple[UNet, Fit]:
     """Train a U-Net on the profile's digits, or load it from the cache."""
     train, _ = load_digits(profile, quiet=True)
-    seed_everything(seed)
-    model = UNet(UNetConfig()).to(default_device())
+    return _fit_unet("unet", UNetConfig(), train.images, pixel_training(profile.pixel_epochs, seed))
+
+
+def fit_weak_unet(profile: Profile) -> tuple[UNet, Fit]:
+    """A twentieth of the weights, half of the digits, one epoch: what autoguidance needs."""
+    train, _ = load_digits(profile, quiet=True)
+    half = train.images[: len(train.images) // 2]
+    return _fit_unet("weak-unet", WEAK_UNET, half, pixel_training(1))
+
+
+def _fit_unet(
+    name: str, shape: UNetConfig, images: Float[Tensor, "n 1 28 28"], config: TrainConfig
+) -> tuple[UNet, Fit]:
+    seed_everything(config.seed)
+    model = UNet(shape).to(default_device())
     loss = DiffusionLoss(default_schedule(), PREDICTION_TYPE)
-    config = pixel_training(profile, seed)
     settings = {"schedule": "cosine", "prediction_type": PREDICTION_TYPE}
-    data = (to_signed(train.images),)
-    fit = fit_or_load("unet", model, loss, data, config, settings=settings)
+    fit = fit_or_load(name, model, loss, (to_signed(images),), config, settings=settings)
     return model.cpu().eval(), fit
 
 
@@ -173,10 +207,6 @@ def fit_eps_mlp(
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(vae, train.images)
     factor = compute_scaling_factor(latents) if scaled else 1.0
-    seed_everything(seed)
-    width = width or profile.latent_width
-    network = EpsMLP(EpsMLPConfig(vae.config.latent_dim, width)).to(default_device())
-    schedule = default_schedule()
     config = TrainConfig(
         profile.latent_epochs,
         profile.latent_batch_size,
@@ -185,11 +215,29 @@ def fit_eps_mlp(
         ema_decay=0.999 if ema else None,
         cosine_decay=True,
     )
-    settings = {"schedule": "cosine", "prediction_type": PREDICTION_TYPE, "factor": factor}
-    loss = DiffusionLoss(schedule, PREDICTION_TYPE)
-    fit = fit_or_load(name, network, loss, (latents * factor,), config, settings=settings)
-    network = network.cpu().eval()
+    network, fit = _fit_eps_mlp(name, width or profile.latent_width, latents, factor, config)
+    schedule = default_schedule()
     return LatentModel(as_eps(network, schedule), schedule, vae, factor), fit
+
+
+def add_weak_copy(profile: Profile, model: LatentModel) -> LatentModel:
+    """The same model with a narrow, hardly trained copy: what autoguidance needs."""
+    train, _ = load_digits(profile, quiet=True)
+    latents = encode_means(model.vae, train.images)
+    config = TrainConfig(WEAK_EPOCHS, 128, 2e-3, ema_decay=0.999, cosine_decay=True)
+    network, _ = _fit_eps_mlp("weak-eps-mlp", WEAK_WIDTH, latents, model.scaling_factor, config)
+    return replace(model, weak=as_eps(network, model.schedule))
+
+
+def _fit_eps_mlp(
+    name: str, width: int, latents: Float[Tensor, "n d"], factor: float, config: TrainConfig
+) -> tuple[EpsMLP, Fit]:
+    seed_everything(config.seed)
+    network = EpsMLP(EpsMLPConfig(latents.shape[1], width)).to(default_device())
+    settings = {"schedule": "cosine", "prediction_type": PREDICTION_TYPE, "factor": factor}
+    loss = DiffusionLoss(default_schedule(), PREDICTION_TYPE)
+    fit = fit_or_load(name, network, loss, (latents * factor,), config, settings=settings)
+    return network.cpu().eval(), fit
 
 
 def fit_latent(
@@ -210,10 +258,17 @@ def fit_latent(
 @cache
 def load_pixel_model() -> PixelModel:
     """The shipped U-Net, trained on full MNIST."""
-    tensors, meta = read_weights(PACKAGED / "unet-v1.safetensors")
-    network = UNet(UNetConfig(**meta["config"]))
-    load_into(network, tensors, PACKAGED / "unet-v1.safetensors")
-    return pixel_model(network)
+    path = PACKAGED / "unet-v1.safetensors"
+    tensors, meta = read_weights(path)
+    network, weak = UNet(UNetConfig(**meta["config"])), UNet(UNetConfig(**meta["weak"]))
+    _load_parts(tensors, {"unet.": network, "weak.": weak}, path)
+    return pixel_model(network, weak=weak)
+
+
+def _load_parts(tensors: dict[str, Tensor], parts: dict[str, nn.Module], path: Path) -> None:
+    for prefix, part in parts.items():
+        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        load_into(part, own, path)
 
 
 def latent_name(beta: float, latent_dim: int) -> str:
@@ -236,10 +291,14 @@ def load_latent_model(beta: float = BEST_VAE[0], latent_dim: int = BEST_VAE[1]) 
     path = PACKAGED / f"{latent_name(beta, latent_dim)}.safetensors"
     tensors, meta = read_weights(path)
     vae, network = VAE(VAEConfig(**meta["vae"])), EpsMLP(EpsMLPConfig(**meta["eps_mlp"]))
-    for prefix, part in (("vae.", vae), ("eps_mlp.", network)):
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        load_into(part, own, path)
+    weak = EpsMLP(EpsMLPConfig(**meta["weak"])) if "weak" in meta else None
+    parts = {"vae.": vae, "eps_mlp.": network} | ({"weak.": weak} if weak else {})
+    _load_parts(tensors, parts, path)
     schedule = default_schedule()
     return LatentModel(
-        as_eps(network.eval(), schedule), schedule, vae.eval(), meta["scaling_factor"]
+        as_eps(network.eval(), schedule),
+        schedule,
+        vae.eval(),
+        meta["scaling_factor"],
+        as_eps(weak.eval(), schedule) if weak else None,
     )

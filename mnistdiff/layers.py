@@ -1,6 +1,7 @@
 """Building blocks that several networks share."""
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +23,38 @@ def timestep_embedding(
     """
     if dim < 2 or dim % 2:
         raise MnistdiffError(f"the timestep embedding has dim {dim}; it must be even and >= 2.")
-    steps = torch.arange(dim // 2, device=t.device, dtype=torch.float32)
-    angles = t[:, None].float() * torch.exp(-math.log(max_period) * steps / (dim // 2))
+    angles = t[:, None].float() * _frequencies(dim // 2, max_period, t.device)
     return torch.cat([angles.cos(), angles.sin()], dim=1)
+
+
+@cache
+def _frequencies(count: int, max_period: float, device: torch.device) -> Float[Tensor, " n"]:
+    steps = torch.arange(count, device=device, dtype=torch.float32)
+    return torch.exp(-math.log(max_period) * steps / count)
+
+
+class GroupNorm(nn.GroupNorm):
+    """torch's group normalisation in `GROUPS` groups, sampling faster from channels-last images.
+
+    torch's kernel walks that memory one group at a time: a twelfth of the U-Net's time on a CPU.
+    Without gradients, sums per channel come first. As in torch's, the variance is a difference of
+    squares: where the mean is a thousand standard deviations, little of it is left.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(GROUPS, channels)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        if torch.is_grad_enabled() or x.dtype != torch.float32:
+            return super().forward(x)
+        channels, size = x.shape[1], x[0].numel() // GROUPS
+        sums = torch.stack([x.sum((2, 3)), (x * x).sum((2, 3))])  # (2, B, C)
+        mean, square = sums.unflatten(2, (GROUPS, -1)).sum(3) / size  # each (B, GROUPS)
+        inverse = ((square - mean * mean).clamp_min(0) + self.eps).rsqrt()
+        inverse, mean = (v.repeat_interleave(channels // GROUPS, 1) for v in (inverse, mean))
+        scale = inverse * self.weight
+        shift = self.bias - mean * scale
+        return torch.addcmul(append_dims(shift, 4), x, append_dims(scale, 4))
 
 
 class ResBlock(nn.Module):
@@ -36,10 +66,10 @@ class ResBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, emb_dim: int) -> None:
         super().__init__()
-        self.norm_in = nn.GroupNorm(GROUPS, in_channels)
+        self.norm_in = GroupNorm(in_channels)
         self.conv_in = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.emb = nn.Linear(emb_dim, 2 * out_channels)
-        self.norm_out = nn.GroupNorm(GROUPS, out_channels)
+        self.norm_out = GroupNorm(out_channels)
         self.conv_out = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
@@ -61,7 +91,7 @@ class SelfAttention(nn.Module):
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = GroupNorm(channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.out.weight)

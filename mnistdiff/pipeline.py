@@ -13,6 +13,7 @@ from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig
 from mnistdiff.lora import merge_lora
+from mnistdiff.memory import reuse_memory
 from mnistdiff.prompts import digit_in
 from mnistdiff.samplers import (
     as_eps,
@@ -216,6 +217,7 @@ class TextToImagePipeline:
         **options: Any,
     ) -> PipelineOutput:
         """From noise to images, given conditions; `start` is a scaled latent to be noised."""
+        reuse_memory()
         if start is not None:
             options["timesteps"] = self._last_steps(strength, options.pop("num_inference_steps"))
             t = torch.tensor(options["timesteps"][:1]).expand(len(noise))

@@ -7,11 +7,14 @@ from typing import Any
 from torch import nn
 
 from mnistdiff.diffusion import (
+    BEST_VAE,
     PREDICTION_TYPE,
     SHIPPED_LATENT,
     LatentModel,
+    add_weak_copy,
     fit_latent,
     fit_unet,
+    fit_weak_unet,
     latent_name,
 )
 from mnistdiff.experiments import Profile, provenance
@@ -28,13 +31,16 @@ def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:
     written = {}
     for (beta, latent_dim), width in SHIPPED_LATENT.items():
         model, _, fit = fit_latent(profile, beta, latent_dim, width=width)
+        if (beta, latent_dim) == BEST_VAE:
+            model = add_weak_copy(profile, model)
         path = folder / f"{latent_name(beta, latent_dim)}.safetensors"
         pack_latent(path, model, fit, profile)
         written[path.stem] = str(path)
     written |= train_tiny_sd(profile, folder)
     network, fit = fit_unet(profile)
+    weak, _ = fit_weak_unet(profile)
     path = folder / "unet-v1.safetensors"
-    pack_unet(path, network, fit, profile)
+    pack_unet(path, network, weak, fit, profile)
     return written | {path.stem: str(path)}
 
 
@@ -58,14 +64,19 @@ def pack_latent(path: Path, model: LatentModel, fit: Fit, profile: Profile) -> N
     network = model.model.network
     tensors = _half(model.vae, "vae.") | _half(network, "eps_mlp.")
     configs = {"vae": asdict(model.vae.config), "eps_mlp": asdict(network.config)}
+    if model.weak:
+        tensors |= _half(model.weak.network, "weak.")
+        configs["weak"] = asdict(model.weak.network.config)
     save_weights(
         path, tensors, configs | {"scaling_factor": model.scaling_factor} | _story(fit, profile)
     )
 
 
-def pack_unet(path: Path, network: UNet, fit: Fit, profile: Profile) -> None:
-    """Write a U-Net in half precision, with its configuration."""
-    save_weights(path, _half(network), {"config": asdict(network.config)} | _story(fit, profile))
+def pack_unet(path: Path, network: UNet, weak: UNet, fit: Fit, profile: Profile) -> None:
+    """Write a U-Net and its weak copy in half precision, with their configurations."""
+    tensors = _half(network, "unet.") | _half(weak, "weak.")
+    configs = {"config": asdict(network.config), "weak": asdict(weak.config)}
+    save_weights(path, tensors, configs | _story(fit, profile))
 
 
 def _half(network: nn.Module, prefix: str = "") -> dict[str, Any]:

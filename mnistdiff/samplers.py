@@ -135,12 +135,15 @@ class _EpsFromV(nn.Module):
     def __init__(self, network: nn.Module, schedule: NoiseSchedule) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("abar", schedule.alphas_cumprod, persistent=False)
+        abar = schedule.alphas_cumprod
+        # (2, T), taken once: at batch 1 each operation counts.
+        self.register_buffer("roots", torch.stack([abar, 1 - abar]).sqrt(), persistent=False)
 
     def forward(self, x_t: Tensor, t: Int[Tensor, " b"], cond: Tensor | None = None) -> Tensor:
         v = self.network(x_t, t) if cond is None else self.network(x_t, t, cond)
         _check_shape(v, x_t)
-        return eps_from_v(x_t, v, append_dims(self.abar[t], x_t.ndim))
+        signal, noise = self.roots[:, t].reshape(2, -1, *(1,) * (x_t.ndim - 1))
+        return signal * v + noise * x_t  # `eps_from_v`
 
 
 def as_eps(network: nn.Module, schedule: NoiseSchedule) -> nn.Module:

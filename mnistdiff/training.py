@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mnistdiff.data import batches, cache_folder
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import append_dims
+from mnistdiff.memory import reuse_memory
 from mnistdiff.muon import Muon, split_parameters
 from mnistdiff.schedules import NoiseSchedule
 from mnistdiff.weights import load_into, read_weights, save_weights
@@ -144,6 +145,7 @@ def train(
     if under_grading():
         yield _look_once(model, loss_function, data, config)
         return
+    reuse_memory()
     state = _TrainState(model, config)
     if checkpoint is not None and checkpoint.exists():
         state.restore(checkpoint, run_key)

@@ -8,7 +8,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import GROUPS, ResBlock, SelfAttention, residual_mlp, timestep_embedding
+from mnistdiff.layers import (
+    GROUPS,
+    GroupNorm,
+    ResBlock,
+    SelfAttention,
+    residual_mlp,
+    timestep_embedding,
+)
 
 SIDE = 28
 
@@ -40,7 +47,7 @@ class WholeImage(nn.Module):
     def __init__(self, channels: int, side: int, emb_dim: int, width: int) -> None:
         super().__init__()
         self.sizes = [8 * side * side, emb_dim]
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = GroupNorm(channels)
         self.squeeze = nn.Conv2d(channels, 8, 1)
         self.mlp = residual_mlp(sum(self.sizes), width, 3, sum(self.sizes))
         self.expand = nn.Conv2d(8, channels, 1, bias=False)
@@ -78,9 +85,7 @@ class UNet(nn.Module):
         self.coarse_up = ResBlock(coarse, coarse, emb)
         self.up = nn.ConvTranspose2d(coarse, fine, 2, stride=2)
         self.fine_up = ResBlock(fine, fine, emb)
-        self.head = nn.Sequential(
-            nn.GroupNorm(GROUPS, fine), nn.SiLU(), nn.Conv2d(fine, 4, 3, padding=1)
-        )
+        self.head = nn.Sequential(GroupNorm(fine), nn.SiLU(), nn.Conv2d(fine, 4, 3, padding=1))
 
     def forward(
         self, x_t: Float[Tensor, "b 1 28 28"], t: Int[Tensor, " b"]

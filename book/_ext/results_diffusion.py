@@ -47,6 +47,7 @@ def sampling_run(run: Results) -> str:
     """Name the run behind the numbers."""
     facts = {
         "sampler": f"{run['sampler']}, {run['num_inference_steps']} steps",
+        "autoguidance": f"{run['autoguidance']:g}" if run.get("autoguidance", 1) > 1 else "none",
         "seconds per digit": f"{run['seconds_per_image']:.4f}",
         "judge": run["judge"],
         "data": run["data"],
@@ -145,8 +146,10 @@ TABLES = {
     "latent-curve": curve_table,
     "pixel-quality": quality,
     "pixel-run": sampling_run,
+    "pixel-unguided-quality": quality,
     "latent-best-quality": quality,
     "latent-best-run": sampling_run,
+    "latent-unguided-quality": quality,
     "latent-report-quality": quality,
     "latent-report-run": sampling_run,
 }

@@ -8,7 +8,13 @@ import torch
 
 from mnistdiff import evaluation
 from mnistdiff.cli import main
-from mnistdiff.diffusion import fit_latent, generate, load_latent_model, load_pixel_model
+from mnistdiff.diffusion import (
+    autoguided,
+    fit_latent,
+    generate,
+    load_latent_model,
+    load_pixel_model,
+)
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import (
     measure,
@@ -64,6 +70,28 @@ def test_shipped_models_draw_digits_and_the_seed_decides_which(load, sampler):
     assert images[0].max() <= 1
     assert torch.equal(images[0], images[1])
     assert not torch.equal(images[0], images[2])
+
+
+@pytest.mark.parametrize("load", [load_pixel_model, load_latent_model])
+def test_a_weak_copy_guides_in_the_middle_of_the_trajectory_only(load):
+    model = load()
+    guided = autoguided(model, 1.5)
+    t = torch.tensor([499, 500, 799, 800])
+    x_t = torch.randn(4, *model.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain, weak, pushed = (net(x_t, t) for net in (model.model, model.weak, guided.model))
+    assert torch.equal(pushed[[0, 3]], plain[[0, 3]])
+    torch.testing.assert_close(pushed[1:3], (1.5 * plain - 0.5 * weak)[1:3])
+    assert not torch.allclose(pushed[1:3], plain[1:3], atol=1e-3)
+    assert autoguided(model, 1) is model
+    with pytest.raises(MnistdiffError, match="at least 1"):
+        autoguided(model, 0.5)
+
+
+@pytest.mark.parametrize("which", ["--beta 1 --latent-dim 50", "--profile quick"])
+def test_a_model_without_a_weak_copy_says_so(which, capsys):
+    assert main(f"eval latent {which} --n 20 --autoguidance 2".split()) == 2
+    assert "no weak copy" in capsys.readouterr().err
 
 
 def test_a_latent_model_is_trained_once():

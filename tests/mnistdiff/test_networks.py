@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor, latent_loss
-from mnistdiff.layers import ResBlock, SelfAttention, timestep_embedding
+from mnistdiff.layers import GROUPS, GroupNorm, ResBlock, SelfAttention, timestep_embedding
 from mnistdiff.objectives import DiffusionLoss, FlowLoss
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule, velocity
 from mnistdiff.unet import UNet, UNetConfig
@@ -58,6 +58,24 @@ def test_blocks_start_as_their_shortcut():
     x, emb = torch.randn(2, 8, 6, 6), torch.randn(2, 4)
     torch.testing.assert_close(ResBlock(8, 8, 4)(x, emb), x)
     torch.testing.assert_close(SelfAttention(8)(x), x)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_group_norm_is_torchs_with_and_without_gradients(layout):
+    norm, generator = GroupNorm(16), torch.Generator().manual_seed(0)
+    x = 3 + 2 * torch.randn(5, 16, 7, 7, generator=generator).to(memory_format=layout)
+    with torch.no_grad():
+        norm.weight.copy_(torch.randn(16, generator=generator))
+        norm.bias.copy_(torch.randn(16, generator=generator))
+        expected = torch.nn.functional.group_norm(x, GROUPS, norm.weight, norm.bias)
+        torch.testing.assert_close(norm(x), expected)
+    torch.testing.assert_close(norm(x), expected)
+
+
+def test_group_norm_of_a_mean_far_above_the_spread_is_finite():
+    x = 1000 + 1e-3 * torch.randn(2, 16, 7, 7, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert GroupNorm(16)(x).isfinite().all()
 
 
 def test_attention_does_not_care_where_a_pixel_is():
