@@ -19,6 +19,7 @@ from typing import NamedTuple
 RUN = 6  # tokens that a fingerprint covers
 WINDOW = 4  # of each so many fingerprints in a row, one is kept
 COMMON = 0.2  # what more than this share of the class wrote is nobody's own
+MOST = 20_000  # characters of an answer that are compared
 LEAST_ALIKE = 0.5  # of a cell's rare fingerprints, to be named
 SHORT, LONG = 8, 2.0  # fingerprints of an answer that counts in full; the most that length adds
 
@@ -98,7 +99,11 @@ def fingerprints(source: str) -> frozenset[int]:
 
 
 def tokens(source: str) -> list[str]:
-    """The syntax tree in reading order; of code that does not parse, its words and signs."""
+    """The syntax tree in reading order; of code that does not parse, its words and signs.
+
+    Of a text longer than `MOST`, its beginning.
+    """
+    source = source[:MOST]
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -30,12 +30,17 @@ def render(
     records: Iterable[dict[str, Any]],
     assignment: str,
     answers: Mapping[str, Mapping[str, str]] | None = None,
-    by_hand: ByHand | None = None,
     released: Mapping[str, str] | None = None,
+    by_hand: ByHand | None = None,
+    penalties: Mapping[str, float] | None = None,
 ) -> str:
-    """The page as HTML. `answers` holds each student's sources by cell, for the pairs alike."""
+    """The page as HTML.
+
+    `answers` holds each student's sources by cell, for the pairs alike; `penalties` the points
+    that lateness costs.
+    """
     records = newest(records)
-    marks = tabulate(records, by_hand)
+    marks = tabulate(records, by_hand, penalties)
     body = [
         _head(marks, records, assignment),
         _needs_a_person(marks, records),
@@ -64,7 +69,7 @@ def _decided(marks: Marks) -> tuple[list[tuple[Row, float]], float]:
     for row in marks.rows:
         values = [row.points[key] for key in columns]
         if values and None not in values and row.points.keys() <= marks.most.keys():
-            found.append((row, sum(values)))
+            found.append((row, max(0.0, sum(values) - row.penalty)))
     return found, sum(marks.most[key] for key in columns)
 
 
@@ -164,13 +169,15 @@ def _totals(marks: Marks) -> Html:
 
 def _students(marks: Marks) -> Html:
     """Everybody's marks, the highest first; those without a total come last."""
-    head = ["Student", *(f"#{name}" for name in marks.notebooks), "#Sum", "State"]
+    late = any(row.penalty for row in marks.rows)
+    head = [f"#{name}" for name in marks.notebooks] + ["#Late"] * late
+    head = ["Student", *head, "#Sum", "State"]
     most = [marks.most_of(name) for name in marks.notebooks]
-    rows: list[list[object]] = [
-        [tag("span", "most", class_="of"), *(f"{m:g}" for m in most), f"{sum(most):g}", ""]
-    ]
-    for row in sorted(marks.rows, key=lambda row: (-row.so_far, row.student)):
+    top = [f"{m:g}" for m in most] + [""] * late
+    rows: list[list[object]] = [[tag("span", "most", class_="of"), *top, f"{sum(most):g}", ""]]
+    for row in sorted(marks.rows, key=lambda row: (-_known(row), row.student)):
         books = [_points(row, name) for name in marks.notebooks]
+        books += [f"{-row.penalty:g}" if row.penalty else ""] * late
         state = _flag(row.state) if row.state in ("failed", "rejected", "waiting") else row.state
         rows.append([person(row.student), *books, _sum(row), state])
     text = "The highest sum first. What a person has still to decide is not in a sum: 12+ may grow."
@@ -187,4 +194,8 @@ def _points(row: Row, notebook: str) -> object:
 
 
 def _sum(row: Row) -> str:
-    return f"{row.so_far:g}" + ("+" if row.total is None else "")
+    return f"{_known(row):g}" + ("+" if row.total is None else "")
+
+
+def _known(row: Row) -> float:
+    return max(0.0, row.so_far - row.penalty)

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,14 @@ def run_status(options: argparse.Namespace) -> int:
     print(f"{students} students, {len(current)} notebooks")
     for state in ("graded", "missing", "rejected", "failed", "waiting"):
         print(f"{counts[state]:6d} {state}")
-    for _, record in current:
+    missing: dict[str, list[str]] = {}
+    for job, record in current:
         if record and record["state"] in ("rejected", "failed"):
             print(line_of(record))
+        elif record and record["state"] == "missing":
+            missing.setdefault(job.notebook, []).append(job.student)
+    for notebook, who in sorted(missing.items()):
+        print(f"{notebook}: not handed in by {', '.join(who)}")
     return 0
 
 
@@ -120,9 +126,9 @@ def run_report(options: argparse.Namespace) -> int:
     from autograder.class_page import render
 
     records = _records(options)
-    by_hand, _ = _gradebook(options)
+    gradebook = _gradebook(options)
     answers, released = _answers(options)
-    _write(options.output, render(records, options.assignment, answers, by_hand, released))
+    _write(options.output, render(records, options.assignment, answers, released, *gradebook))
     print(f"wrote {options.output}")
     return 0
 
@@ -153,11 +159,14 @@ def _gradebook(options: argparse.Namespace) -> tuple[dict, dict[str, float]]:
 def run_explain(options: argparse.Namespace) -> int:
     """One student's marks."""
     from autograder.explain import explain
+    from autograder.marks import tabulate
 
-    records = [r for r in _records(options) if r["student"] == options.student]
+    student = unicodedata.normalize("NFC", options.student)
+    records = [r for r in _records(options) if r["student"] == student]
     if not records:
-        raise AutograderError(f"nothing of {options.student} is graded yet.")
-    print(explain(options.student, records))
+        raise AutograderError(f"nothing of {student} is graded yet.")
+    (row,) = tabulate(records, *_gradebook(options)).rows
+    print(explain(student, records, row.points, row.penalty))
     return 0
 
 

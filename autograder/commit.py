@@ -98,19 +98,23 @@ class Gradebook:
 
         `keys` are the jobs whose notebooks stand beside the marks now; see `entered`.
         """
+        from nbgrader.utils import parse_utc
+
         received = next((r["received"] for r in records.values() if r["received"]), None)
         with self._transaction() as book:
             book.update_or_create_student(student)
-            given = {} if received is None else {"timestamp": received}
-            submission = book.update_or_create_submission(self.assignment, student, **given)
+            submission = book.update_or_create_submission(self.assignment, student)
+            submission.timestamp = parse_utc(received) if received else None
             for notebook in submission.notebooks:
                 record = records[notebook.name]
                 self._enter(notebook, record, self._rewritten(student, notebook, record))
                 self._penalise(submission, notebook)
         self._copy_notebooks(student, records, keys)
-        if received is not None:  # by this, nbgrader knows feedback that is out of date
-            path = self._folder(student) / "timestamp.txt"
+        path = self._folder(student) / "timestamp.txt"
+        if received:  # by this, nbgrader knows feedback that is out of date
             path.write_text(f"{received}\n", encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
 
     def _enter(self, notebook: Any, record: dict[str, Any], rewritten: set[str]) -> None:
         """The marks of a notebook; a person's mark stays, to be looked at where things changed."""

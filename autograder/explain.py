@@ -34,11 +34,16 @@ def explain(
     student: str,
     records: Iterable[dict[str, Any]],
     points: Mapping[Column, float | None] | None = None,
+    penalty: float = 0.0,
 ) -> str:
-    """Every notebook of one student, cell by cell; `points` stand before the program's."""
+    """Every notebook of one student, cell by cell; `points` stand before the program's.
+
+    `penalty` is what lateness costs.
+    """
     records = [record for record in newest(records) if record["student"] == student]
     parts = [_notebook(record, points or {}) for record in records]
     head = f"{clean(student)}: {_sum(records, points or {})}"
+    head += f"; less {penalty:g} for lateness" if penalty else ""
     return "\n\n".join([head, *parts])
 
 

@@ -24,11 +24,10 @@ CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 MOODLE = ["Identifier", "Full name", "Email address", "Status", "Grade", "Maximum grade",
           "Grade can be changed", "Last modified (submission)", "Last modified (grade)",
           "Feedback comments"]  # fmt: skip
-IDENTITY = re.compile(
-    r"student|id|identifier|sis (user|login) id|full name|first name|last name|user ?name|"
-    r"id number|e-?mail( address)?|name",
-    re.IGNORECASE,
-)
+# Columns that name people, the most telling first: Canvas's own ID is nobody's name elsewhere.
+IDENTITY = ["sis login id", "login", "username", "user name", "identifier", "sis user id",
+            "id number", "email address", "e-mail address", "email", "e-mail", "student",
+            "full name", "name", "first name", "last name", "id"]  # fmt: skip
 
 
 def export(
@@ -153,7 +152,7 @@ def _participant(student: str) -> str:
 
 def _feedback(row: Row) -> str:
     """Moodle takes this for HTML, and students wrote some of it."""
-    text = explain(row.student, row.records.values(), points=row.points)
+    text = explain(row.student, row.records.values(), row.points, row.penalty)
     return f"<pre>{html.escape(text, quote=False)}</pre>"
 
 
@@ -172,21 +171,41 @@ def _read_roster(path: Path) -> list[dict[str, str]]:
 def _match(
     roster: list[dict[str, str]], known: Mapping[str, Row]
 ) -> tuple[list[tuple[dict[str, str], str]], list[str]]:
-    """The roster's rows with the student that each names; a row may be claimed only once."""
+    """The roster's rows with the student that each names, in the column that names the most.
+
+    One column only: one person's ID may be another's login.
+    """
     by_fold = {name.casefold(): name for name in known}
-    found: list[tuple[dict[str, str], str]] = []
-    for line in roster:
-        values = {v.strip().casefold() for k, v in line.items() if IDENTITY.fullmatch(k)}
-        values |= {v.split("@")[0] for v in values if "@" in v}
-        values |= {v.removeprefix("participant ") for v in values}
-        students = {by_fold[v] for v in values if v in by_fold}
-        if len(students) == 1:
-            found.append((line, students.pop()))
-    named = [student for _, student in found]
+    by_column = {}
+    for column in sorted(filter(_is_identity, roster[0]), key=_trust):
+        named = [(line, _student(line[column], by_fold)) for line in roster if column in line]
+        by_column[column] = [(line, student) for line, student in named if student]
+    if not by_column:
+        raise AutograderError(f"the roster has no column that names people ({IDENTITY[0]}, say).")
+    column = max(by_column, key=lambda c: len({student for _, student in by_column[c]}))
+    named = [student for _, student in by_column[column]]
     if twice := sorted({student for student in named if named.count(student) > 1}):
-        raise AutograderError(f"the roster has more than one row for {', '.join(twice)}.")
+        raise AutograderError(
+            f"the roster has more than one row for {', '.join(twice)} (column {column})."
+        )
     lost = sorted(set(known) - set(named))
-    return found, [f"not in the roster: {', '.join(lost)}"] if lost else []
+    said = f"not in the roster: {', '.join(lost)} (looked for in column {column})"
+    return by_column[column], [said] if lost else []
+
+
+def _is_identity(column: str) -> bool:
+    return column.casefold() in IDENTITY
+
+
+def _trust(column: str) -> int:
+    return IDENTITY.index(column.casefold())
+
+
+def _student(value: str, by_fold: Mapping[str, str]) -> str | None:
+    """The student whom a field names: as it is, by number, or by an address."""
+    text = value.strip().casefold()
+    forms = text, text.removeprefix("participant "), text.split("@")[0]
+    return next((by_fold[form] for form in forms if form in by_fold), None)
 
 
 def _gradescope(marks: Marks, folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import unicodedata
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,7 @@ def grade(options: argparse.Namespace) -> int:
     else:
         sandbox.require_bubblewrap()
     options.course = options.course.resolve()  # a cluster's workers stand elsewhere
-    only = set(options.students) or None
+    only = {unicodedata.normalize("NFC", student) for student in options.students} or None
     name = f"shard-{options.shard.replace('/', '-of-')}" if options.shard else "main"
     keep = options.course / ".autograder" / "notebooks"
     stop = threading.Event()

@@ -6,6 +6,7 @@ changes, or is a link to something else by then, changes nothing.
 
 import csv
 import hashlib
+import json
 import os
 import re
 import stat
@@ -13,15 +14,14 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
+from autograder.finding import Listing, Refused, find, list_files
 
 MAX_BYTES = 20 << 20  # of one notebook
-MAX_FILES = 200  # of one submission
-PACKED = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
 
 
@@ -45,10 +45,6 @@ class Job:
         return {name: asdict(self)[name] for name in named} | {"state": state} | more
 
 
-class Refused(Exception):
-    """Why a file is not taken, in words."""
-
-
 def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
     """The notebooks that students were given, by name."""
     folder = course / "release" / assignment
@@ -64,22 +60,27 @@ def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
 def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterator[Job]:
     """A job per student and released notebook, in the order of names."""
     released = released_notebooks(course, assignment)
-    versions = {name: _digest(path.read_bytes()) for name, path in released.items()}
+    given = {name: path.read_bytes() for name, path in released.items()}
+    versions = {name: _digest(data) for name, data in given.items()}
     receipts = read_receipts(course, assignment)
     for student, folder in students(course, assignment):
         if only is not None and student not in only:
             continue
-        files = _files(folder)
-        own_time = None if isinstance(files, str) else _own_time(folder)
+        try:
+            files: Listing | Refused = list_files(folder, released)
+        except Refused as refused:
+            files = refused
+        own_time = None if isinstance(files, Refused) else _own_time(folder)
         received = receipts.get(student) or own_time
         for name, path in released.items():
             job = {"student": student, "assignment": assignment, "notebook": name}
             job |= {"received": received, "released": str(path)}
             spooled, digest, reason = "", "", ""
             try:
-                if isinstance(files, str):
-                    raise Refused(files)
-                if (file := find(files, name, list(released))) is not None:
+                if isinstance(files, Refused):
+                    raise files
+                is_blank = partial(_is_blank, folder, released=given[name])
+                if (file := find(files, name, released, is_blank)) is not None:
                     data = read_regular(folder, file)
                     digest = _digest(data)
                     spooled = str(_spool(course, digest, data))
@@ -126,45 +127,20 @@ def _printable(text: str) -> str:
     return "".join("?" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
-def _files(folder: Path) -> list[str] | str:
-    """The names of a submission's notebooks, or why it is refused."""
-    if folder.is_symlink() or not folder.is_dir():
-        return "what was handed in is no folder; a link is not followed"
-    names, packed = [], []
-    with os.scandir(folder) as entries:
-        for count, entry in enumerate(entries):
-            if count >= MAX_FILES:
-                return f"more than {MAX_FILES} files"
-            if entry.name.endswith(".ipynb"):
-                names.append(entry.name)
-            elif entry.name.endswith(PACKED) or (entry.is_dir() and entry.name[0] != "."):
-                packed.append(entry.name)
-    if packed and not names:
-        return f"no notebook, but {', '.join(sorted(packed)[:5])}: are they in there?"
-    return sorted(names)
+def _is_blank(folder: Path, name: str, released: bytes) -> bool:
+    """Whether a file holds the cells that were given out, and no others."""
+    try:
+        found, given = (_sources(data) for data in (read_regular(folder, name), released))
+    except (Refused, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return found == given
 
 
-def find(files: list[str], name: str, released: list[str]) -> str | None:
-    """The submitted file for a released notebook: by name, else the only one that is named like it.
-
-    Browsers add " (1)", and Colab puts "Copy of " before the name.
-    """
-    if f"{name}.ipynb" in files:
-        return f"{name}.ipynb"
-    close = [file for file in files if _letters(name) in _letters(file)]
-    if not close:
-        named = [_letters(other) for other in released]
-        close = [file for file in files if not any(n in _letters(file) for n in named)]
-        if close:
-            raise Refused(f"{name}.ipynb is not there, but {', '.join(close[:5])}: is it that?")
-    if len(close) > 1:
-        raise Refused(f"{name}.ipynb is not there, but {', '.join(close[:5])}: which one counts?")
-    return close[0] if close else None
-
-
-def _letters(name: str) -> str:
-    """A file's name without case, blanks and signs."""
-    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())
+def _sources(notebook: bytes) -> list[str]:
+    """The texts of a notebook's cells, without blank ones and blanks at the end."""
+    cells = json.loads(notebook)["cells"]
+    texts = ["".join(cell["source"]).rstrip() for cell in cells]
+    return [text for text in texts if text]
 
 
 def read_regular(folder: Path, name: str) -> bytes:
@@ -210,15 +186,19 @@ def read_receipts(course: Path, assignment: str) -> dict[str, str]:
         return {}
     found = {}
     with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet marks it so
-        for number, row in enumerate(csv.DictReader(file), start=2):
-            try:
+        rows = csv.DictReader(file)
+        try:
+            for row in rows:
                 if row["assignment"] == assignment:
                     name = unicodedata.normalize("NFC", row["student"])
                     found[name] = as_utc(row["received"])
-            except (KeyError, ValueError, TypeError, AttributeError, OverflowError):
-                raise AutograderError(
-                    f"{path}, line {number}: expected student,assignment,received with an ISO time."
-                ) from None
+        except UnicodeDecodeError:
+            raise AutograderError(f"{path} is not in UTF-8: save it as `CSV UTF-8`.") from None
+        except (csv.Error, KeyError, ValueError, TypeError, AttributeError, OverflowError):
+            raise AutograderError(
+                f"{path}, line {rows.line_num}: expected student,assignment,received with an ISO "
+                "time."
+            ) from None
     return found
 
 

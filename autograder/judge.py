@@ -1,13 +1,17 @@
 """Grade one notebook: run its cells in a sandbox, judge each graded cell from outside of it.
 
 The checks, and the true answers in them, stay in this process. A cell that ends or hangs the
-student's process costs that cell: the others run again in a fresh sandbox, without it.
+student's process costs that cell: the others run again in a fresh sandbox, without it. What ends
+by itself is tried twice, for a machine that is short of memory kills processes, too.
 """
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import nbformat
@@ -18,13 +22,15 @@ from autograder.checks import find
 from autograder.checks.base import Verdict
 from autograder.inside.carriers import Wrong
 from autograder.needed import needed
-from autograder.rebuild import Rebuilt, is_test, rebuild, role_of
+from autograder.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
 from autograder.remote import CHECK_SECONDS, GRACE, Remote, text
-from autograder.sandbox import Died, Nursery, Sandbox
+from autograder.sandbox import Died, Nursery, OverLimit, Sandbox
 
 CELL_SECONDS = 20.0
-NOTEBOOK_SECONDS = 120.0
-MAX_RESTARTS = 8
+OTHER_SECONDS = 120.0  # of all cells that are no answers, together
+ANSWER_SECONDS = 120.0  # of all answers and their checks
+TRIES = 2  # of a cell that ends the sandbox
+MAX_RESTARTS = 16
 MAX_NOTEBOOK = 4 << 20  # bytes of a notebook's outputs that are kept
 
 
@@ -56,7 +62,7 @@ def grade_notebook(
         "blank": sorted(rebuilt.blank),
         "notes": rebuilt.notes,
         "seconds": {**run.seconds, "total": time.perf_counter() - started},
-        "restarts": len(run.deadly),
+        "restarts": run.ends.total(),
     }
     return Graded(verdict, rebuilt.notebook)
 
@@ -84,53 +90,60 @@ class Run:
         self.who = who
         self.nursery = nursery
         self.places = sorted(needed(self.cells, rebuilt.own))
-        self.deadly: dict[int, str] = {}  # cells that ended a sandbox, and how
+        self.ends: Counter[int] = Counter()  # how often each cell ended a sandbox
+        self.deadly: set[int] = set()  # cells that are not run again
         self.judged: dict[str, dict[str, Any]] = {}
         self.seconds = {"cells": 0.0, "checks": 0.0, "sandbox": 0.0}
+        self.left = {"answers": ANSWER_SECONDS, "others": OTHER_SECONDS}
         self.room = MAX_NOTEBOOK
-        self.reason = ""
-        self.until = time.monotonic() + NOTEBOOK_SECONDS
 
     def all(self) -> None:
         """Run and judge everything, starting over where a cell ended the sandbox."""
-        while (place := self._once()) is not None:
-            if place in self.deadly or len(self.deadly) > MAX_RESTARTS:
-                break
-            self.deadly[place] = self.reason
+        while self.ends.total() <= MAX_RESTARTS and not self._once():
+            pass
         for cell in filter(is_test, self.cells):
             if role_of(cell)["grade_id"] not in self.judged:
                 self._give_up(cell)
 
-    def _once(self) -> int | None:
-        """One sandbox; the place of the cell that ended it, None when all is done."""
+    def _once(self) -> bool:
+        """One sandbox; whether all cells have been run and judged, or the time is over."""
         before = time.perf_counter()
         sandbox = self.nursery.spawn()
         self.seconds["sandbox"] += time.perf_counter() - before
         with sandbox:
             for place in self.places:
                 cell = self.cells[place]
+                if self.left["answers"] <= 0:
+                    return True
                 try:
                     if is_test(cell):
                         self._judge(cell, sandbox)
                     elif place not in self.deadly:
                         self._run(cell, sandbox)
                 except Died as died:
-                    self.reason = str(died)
-                    if is_test(cell):
-                        self._lost(cell, self.reason)
-                    else:
-                        self._show(cell, [_ended(self.reason)])
-                    return place
-        return None
+                    self.ends[place] += 1
+                    if isinstance(died, OverLimit) or self.ends[place] == TRIES:
+                        self._end(place, str(died))
+                    return False
+        return True
+
+    def _end(self, place: int, reason: str) -> None:
+        """A cell is given up, for it ends the process that runs it."""
+        self.deadly.add(place)
+        if is_test(self.cells[place]):
+            self._lost(self.cells[place], reason)
+        else:
+            self._show(self.cells[place], [_ended(reason)])
 
     def _run(self, cell: NotebookNode, sandbox: Sandbox) -> None:
         """Run a cell in the sandbox and keep what it showed."""
-        limit = min(CELL_SECONDS, self.until - time.monotonic())
-        if limit <= 0:
-            raise Died(f"the notebook took longer than {NOTEBOOK_SECONDS:g} s")
-        started = time.perf_counter()
-        answer = sandbox.ask(limit + GRACE, op="cell", source=cell.source, limit=limit)
-        self.seconds["cells"] += time.perf_counter() - started
+        budget = "answers" if is_answer(cell) else "others"
+        # Half of what is left: a helper below slow cells of the student's own still runs.
+        most = self.left[budget] if is_answer(cell) else self.left[budget] / 2
+        if (limit := min(CELL_SECONDS, most)) <= 0:
+            return
+        with self._clock("cells", budget):
+            answer = sandbox.ask(limit + GRACE, op="cell", source=cell.source, limit=limit)
         found = answer.get("value")
         if isinstance(found, dict) and isinstance(found.get("outputs"), list):
             self._show(cell, found["outputs"])
@@ -155,10 +168,10 @@ class Run:
         if name in self.judged:
             return
         answer = name.removeprefix("test_")
-        remote = Remote(sandbox, min(CHECK_SECONDS, self.until - time.monotonic()))
-        started = time.perf_counter()
+        remote = Remote(sandbox, CHECK_SECONDS)
         try:
-            verdicts = find(answer)().run(remote, seed_of(*self.who, answer))
+            with self._clock("checks", "answers"):
+                verdicts = find(answer)().run(remote, seed_of(*self.who, answer))
         except Wrong as wrong:  # outside of any behaviour: the agent itself was spoilt
             line = f"{answer}: {wrong}"
             self._keep(cell, {"points": 0.0, "state": "ended", "lines": [line]})
@@ -168,12 +181,21 @@ class Run:
             line = f"{answer}: its result could not be judged ({type(error).__name__})"
             self._keep(cell, {"points": None, "state": "by hand", "lines": [line]})
             return
-        finally:
-            self.seconds["checks"] += time.perf_counter() - started
         rows = [_row(verdict) for verdict in verdicts]
         lines = report(answer, verdicts)
         points = float(sum(v.points for v in verdicts if v.passed))
         self._keep(cell, {"points": points, "state": "judged", "checks": rows, "lines": lines})
+
+    @contextlib.contextmanager
+    def _clock(self, part: str, budget: str) -> Iterator[None]:
+        """What a block takes is counted, and taken from what there is for its kind."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[part] += spent
+            self.left[budget] -= spent
 
     def _lost(self, cell: NotebookNode, reason: str) -> None:
         """The student's code ended the sandbox while this cell was checked."""
@@ -184,7 +206,7 @@ class Run:
     def _give_up(self, cell: NotebookNode) -> None:
         name = role_of(cell)["grade_id"].removeprefix("test_")
         line = f"{name}: not reached, the notebook ended too often or took too long"
-        self._keep(cell, {"points": 0.0, "state": "not reached", "lines": [line]})
+        self._keep(cell, {"points": None, "state": "not reached", "lines": [line]})
 
     def _keep(self, cell: NotebookNode, found: dict[str, Any]) -> None:
         role = role_of(cell)

@@ -93,6 +93,8 @@ def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
         line += ["--perms", "0755", "--dir", folder]
     for folder in python_folders():
         line += ["--ro-bind", folder, folder]
+    if any(HERE.is_relative_to(folder) for folder in (*SYSTEM, *python_folders())):
+        line += ["--tmpfs", str(HERE), "--remount-ro", str(HERE)]  # installed: it holds the checks
     line += ["--ro-bind", str(HERE / "inside"), f"{OPT}/inside"]
     line += ["--ro-bind", str(library), f"{OPT}/mnistdiff"]
     line += ["--dev", "/dev", "--proc", "/proc", "--chdir", "/tmp"]
@@ -105,6 +107,10 @@ def command(inner: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
 
 class Died(Exception):
     """The sandbox ended, or was ended, before it answered."""
+
+
+class OverLimit(Died):
+    """The grader ended the sandbox, which took more than it may."""
 
 
 class Nursery:
@@ -229,7 +235,10 @@ class Sandbox:
         try:
             self.channel.settimeout(LOOK_SECONDS)
             return wire.receive(self.channel, Watch(self.nursery, seconds))
-        except (wire.Broken, Died) as broken:
+        except OverLimit:
+            self.close()
+            raise
+        except wire.Broken as broken:
             self.close()
             raise Died(str(broken)) from None
 
@@ -248,7 +257,7 @@ class Sandbox:
 
 
 class Watch:
-    """Called while an answer is awaited: raises Died for too much time or memory."""
+    """Called while an answer is awaited: raises OverLimit for too much time or memory."""
 
     def __init__(self, nursery: Nursery, seconds: float) -> None:
         self.nursery, self.seconds = nursery, seconds
@@ -260,9 +269,9 @@ class Watch:
             return
         self.next_look = now + LOOK_SECONDS
         if now > self.until:
-            raise Died(f"it took longer than {self.seconds:g} s")
+            raise OverLimit(f"it took longer than {self.seconds:g} s")
         if self.nursery.resident() > (most := self.nursery.limits.resident):
-            raise Died(f"it took more than {most / (1 << 30):g} GB of memory")
+            raise OverLimit(f"it took more than {most / (1 << 30):g} GB of memory")
 
 
 def _children(pid: int) -> list[int]:

@@ -7,8 +7,10 @@ a mark. The student's code can reach everything here.
 import contextlib
 import importlib
 import io
+import os
 import pkgutil
 import socket
+import sys
 import time
 from typing import Any
 
@@ -106,6 +108,9 @@ class Agent:
         self.channel = channel
         self.student = InKernel(shell.user_ns)
         self.blocks: list[contextlib.ExitStack] = []
+        # As in a notebook: its own names are those of __main__, and files beside it are imported.
+        sys.modules["__main__"] = shell.user_module
+        sys.path.append(os.getcwd())
 
     def serve(self) -> None:
         """Until the judge hangs up."""

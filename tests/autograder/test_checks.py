@@ -1,17 +1,19 @@
 """Is a check fair: to every honest answer, on odd results, and without a trace afterwards?"""
 
+import contextlib
 import random
 import subprocess
 import sys
 import warnings
+from typing import ClassVar
 
 import pytest
 import torch
 
 from autograder import check
 from autograder.checks import find, registry
-from autograder.checks.base import Draw, close
-from autograder.inside.carriers import Handle, InKernel, Wrong, plain
+from autograder.checks.base import Check, Draw, behaviour, close, earned
+from autograder.inside.carriers import Handle, InKernel, Interrupted, Wrong, plain
 
 POINTS = {  # the table of CELLS: a contract that students and gradebooks rely on
     "reparameterize": 4,
@@ -238,3 +240,33 @@ def test_importing_the_package_is_light() -> None:
 def test_an_unknown_cell_is_our_own_mistake() -> None:
     with pytest.raises(KeyError, match="no check for 'nonsense'; there are: reparameterize"):
         check("nonsense", {})
+
+
+class TwoThings(Check):
+    """The first holds, the second takes too long."""
+
+    name, points = "two_things", 3.0
+    stand_ins: ClassVar = {"earlier": "mnistdiff.samplers:ddim_step"}
+
+    @behaviour("the first", points=1)
+    def first(self, student, draw):
+        pass
+
+    @behaviour("the second", points=2)
+    def second(self, student, draw):
+        raise Interrupted("it takes too long")
+
+
+class OutOfTime(InKernel):
+    """A student's side whose time is over when the first round is."""
+
+    @contextlib.contextmanager
+    def standing_in(self, names):
+        raise Interrupted("it takes too long")
+        yield
+
+
+def test_what_was_judged_stands_where_the_time_is_over():
+    verdicts = TwoThings().run(OutOfTime({}), 0)
+    assert earned(verdicts) == 1
+    assert verdicts[1].hint == "it takes too long"

@@ -190,6 +190,9 @@ def test_lateness_costs_what_the_plugin_says(course):
     by_hand(course, WRITTEN, 4.0)
     late(course, records, "2026-05-02T12:00:00+00:00")
     assert penalty(course) == pytest.approx(0.1 * (total + 4.0))
+    late(course, records, None)  # the wrong receipt was taken out
+    assert penalty(course) is None
+    assert not list(course.glob("autograded/ada/*/timestamp.txt"))
     query(course, "UPDATE assignment SET duedate = '2026-05-03 12:00:00.000000'")
     late(course, records, "2026-05-02T12:00:00+00:00")
     assert penalty(course) is None

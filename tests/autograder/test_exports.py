@@ -133,6 +133,26 @@ def test_canvas_with_its_own_export_keeps_ids_and_the_assignments_column(records
     assert "not in the roster: =cmd" in said[1]
 
 
+def test_ones_number_may_be_anothers_login(tmp_path):
+    three = [record(s, "03", verdict=verdict(judged("ddim_step", 8, p)))
+             for s, p in (("101", 8), ("102", 5), ("103", 3))]  # fmt: skip
+    roster = tmp_path / "gradebook.csv"
+    roster.write_text(
+        "Student,ID,SIS User ID,SIS Login ID,Section,project3 (4)\n"
+        "Ada,102,S1,101,ML,\nBob,103,S2,102,ML,\nCy,104,S3,103,ML,\n"
+    )
+    export("canvas", three, {}, "project3", tmp_path / "c.csv", roster)
+    named = {row["Student"]: row["project3 (4)"] for row in rows(tmp_path / "c.csv")[1:]}
+    assert named == {"Ada": "8", "Bob": "5", "Cy": "3"}
+
+
+def test_a_roster_that_names_nobody_is_refused(records, tmp_path):
+    roster = tmp_path / "r.csv"
+    roster.write_text("Group,Mark\na,1\n")
+    with pytest.raises(AutograderError, match="no column that names people"):
+        export("canvas", records, {}, "project3", tmp_path / "c.csv", roster)
+
+
 def test_moodle_fills_its_own_worksheet(records, tmp_path):
     roster = tmp_path / "worksheet.csv"
     head = "Identifier,Full name,Email address,Status,Grade,Maximum grade,Last modified (grade),"

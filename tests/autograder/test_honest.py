@@ -252,6 +252,16 @@ VARIANTS: dict[str, Edit] = {
     "capture-magic": put("ddim_step", "%%capture out\n" + STEP),
     "pip-magic": both(add("cell-026", "!pip install nothing\n%pip list"), add("cell-026", "%who")),
     "magics-in-answer": put("ddim_step", "%matplotlib inline\n!true\n" + STEP + "\nddim_step?"),
+    "time-line": put("ddim_step", f"%time X = halved(2.0)\nassert X == 1\n{STEP}"),
+    "time-block": put("ddim_step", f"if True:\n    %time X = halved(2.0)\nassert X == 1\n{STEP}"),
+    "time-value": put("ddim_step", f"X = %time halved(2.0)\nassert X == 1\n{STEP}"),
+    "timeit": put("ddim_step", f"X = %timeit -n 1 -r 1 -o halved(2.0)\nassert X.loops\n{STEP}"),
+    "user-ns": put("ddim_step", f"assert get_ipython().user_ns['halved'](2.0) == 1\n{STEP}"),
+    "main-module": put("ddim_step", f"import __main__\nassert __main__.halved(2) == 1\n{STEP}"),
+    "own-module": both(
+        add("cell-026", "%%writefile mine.py\n" + HELPER),
+        put("ddim_step", f"from mine import root\n{BY_HELPER}"),
+    ),
     "slow": add("ddim_step", "import time; time.sleep(3)"),
     "failing-own-cells": both(
         add("cell-026", "1 / 0"), add("ddim_step", "def f(:"), add("cell-064", "x.y")

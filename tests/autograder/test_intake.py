@@ -9,9 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from submissions import NAME, Class, filled
+from submissions import NAME, Class, filled, released
 
-from autograder import intake
+from autograder import finding, intake
 from autograder.errors import AutograderError
 from autograder.worker import Unreadable, read_notebook
 
@@ -28,27 +28,80 @@ def the_job(school: Class, student: str = "ann") -> intake.Job:
     return job
 
 
+def found_in(folder: Path, files: dict[str, str], name: str = "03_ddpm_ddim") -> str | None:
+    """The file that counts, where `files` (name: text) were handed in; "given" is blank."""
+    for file, text in files.items():
+        (folder / file).parent.mkdir(exist_ok=True, parents=True)
+        (folder / file).write_text(text)
+
+    def is_blank(file: str) -> bool:
+        return files[file] == "given"
+
+    return finding.find(finding.list_files(folder, RELEASED), name, RELEASED, is_blank)
+
+
 @pytest.mark.parametrize(
     ("files", "found"),
     [
         (["03_ddpm_ddim.ipynb", "03_ddpm_ddim (1).ipynb"], "03_ddpm_ddim.ipynb"),
+        (["03_ddpm_ddim.ipynb", "work.zip", "figures/03_ddpm_ddim.png"], "03_ddpm_ddim.ipynb"),
         (["03_ddpm_ddim (1).ipynb"], "03_ddpm_ddim (1).ipynb"),
         (["Copy of 03_ddpm_ddim.ipynb"], "Copy of 03_ddpm_ddim.ipynb"),
         (["03-DDPM-DDIM.ipynb", "01_vae_beta.ipynb"], "03-DDPM-DDIM.ipynb"),
+        (["03_ddpm_ddim.IPYNB"], "03_ddpm_ddim.IPYNB"),
         (["01_vae_beta.ipynb"], None),
+        (["01_vae_beta.ipynb", "01_vae_beta.html", "figures/loss.png", "notes.pdf"], None),
+        (["01_vae_beta.ipynb", ".ipynb_checkpoints/03_ddpm_ddim-checkpoint.ipynb"], None),
         ([], None),
     ],
 )
-def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found):
-    assert intake.find(files, "03_ddpm_ddim", RELEASED) == found
+def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found, tmp_path):
+    assert found_in(tmp_path, dict.fromkeys(files, "work")) == found
 
 
 @pytest.mark.parametrize(
-    "files", [["03_ddpm_ddim (1).ipynb", "03_ddpm_ddim (2).ipynb"], ["mine.ipynb"]]
+    "files",
+    [
+        ["03_ddpm_ddim (1).ipynb", "03_ddpm_ddim (2).ipynb"],
+        ["mine.ipynb"],
+        ["03_ddpm_ddim.ipynb.json"],
+        ["03_ddpm_ddim.ipynb.txt", "01_vae_beta.ipynb"],
+        ["03_ddpm_ddim.zip", "01_vae_beta.ipynb"],
+        ["all.ZIP", "01_vae_beta.ipynb"],
+        ["week2/03_ddpm_ddim.ipynb", "01_vae_beta.ipynb"],
+        ["a/b/c/mine.ipynb", "01_vae_beta.ipynb"],
+        ["03_ddpm_ddim.html"],
+    ],
 )
-def test_a_doubt_is_for_a_person(files):
-    with pytest.raises(intake.Refused, match="is not there"):
-        intake.find(files, "03_ddpm_ddim", RELEASED)
+def test_a_doubt_is_for_a_person(files, tmp_path):
+    with pytest.raises(finding.Refused, match="is not there"):
+        found_in(tmp_path, dict.fromkeys(files, "work"))
+
+
+@pytest.mark.parametrize(
+    "other", ["03_ddpm_ddim-Copy1.ipynb", "final.ipynb", "work.zip", "03_ddpm_ddim.ipynb.txt"]
+)
+def test_a_blank_notebook_beside_the_work_is_for_a_person(other, tmp_path):
+    with pytest.raises(finding.Refused, match="as it was given out"):
+        found_in(tmp_path, {"03_ddpm_ddim.ipynb": "given", other: "work"})
+
+
+def test_a_blank_copy_beside_a_blank_notebook_is_no_doubt(tmp_path):
+    files = {"03_ddpm_ddim.ipynb": "given", "03_ddpm_ddim-Copy1.ipynb": "given"}
+    assert found_in(tmp_path, files) == "03_ddpm_ddim.ipynb"
+
+
+def test_a_notebook_is_blank_whatever_was_run_in_it(school):
+    given = json.loads(json.dumps(released()))
+    for cell in given["cells"]:
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = 3
+    school.hand_in("ann", given)
+    school.hand_in("bob", given)
+    work = school.folder("bob") / f"{NAME}-Copy1.ipynb"
+    work.write_text(json.dumps(filled()))
+    assert the_job(school).reason == ""
+    assert work.name in the_job(school, "bob").reason
 
 
 def test_a_job_has_the_copy_and_the_digest_of_what_was_handed_in(school):
@@ -131,6 +184,14 @@ def test_a_wrong_receipt_is_an_error_in_words(school, row):
     school.hand_in("ann", filled())
     (school.course / "receipts.csv").write_text(f"student,assignment,received\n{row}\n")
     with pytest.raises(AutograderError, match="line 2"):
+        the_job(school)
+
+
+def test_receipts_in_another_encoding_are_an_error_in_words(school):
+    school.hand_in("ann", filled())
+    rows = "student,assignment,received\nJos\u00e9,project3,2026-05-02\n"
+    (school.course / "receipts.csv").write_bytes(rows.encode("cp1252"))
+    with pytest.raises(AutograderError, match="UTF-8"):
         the_job(school)
 
 

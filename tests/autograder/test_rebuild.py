@@ -129,6 +129,12 @@ def test_given_cells_that_no_answer_needs_are_left_out():
         "def f():\n    return halved(2)",
         "%%time\nx = halved(2)",
         "x = !ls\nhalved(2)",
+        "%time x = halved(2)",
+        "x = %time halved(2)",
+        "if x:\n    %timeit -n 3 -r 2 halved(2)",
+        "%prun halved(2)",
+        "get_ipython().user_ns['halved'](2)",
+        "import __main__",
         "def f():\n    return globals()['halved'](2)",
         "eval('halved(2)')",
         "class A:\n    def f(self):\n        return [halved(x) for x in self.y]",
@@ -151,9 +157,12 @@ def test_a_given_cell_that_an_answer_reads_is_run(source):
             "x = '''" + "%\n" * 9999,
             "f" + "()" * 99_999,
             "if x:\n pass\n" + "elif x:\n pass\n" * 9999,
+            "\n" * 99_999,
+            " \n" * 99_999 + "%",
+            'f"' + "{x}" * 99_999 + '"',
         ),
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_no_text_of_a_student_ends_or_holds_up_the_grader(source):
     assert names_of(source) is None or names_of(source).imports == set()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import doctor
+from autograder import doctor, sandbox
 from autograder.errors import AutograderError
 from autograder.inside.namespaces import Limits
 from autograder.judge import grade_notebook
@@ -122,6 +122,18 @@ def test_without_bubblewrap_the_remedy_is_told(monkeypatch):
 
 def run(sandbox: Sandbox, source: str, limit: float = 10) -> dict:
     return sandbox.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
+
+
+def test_an_installed_grader_is_out_of_sight(monkeypatch):
+    folders = [*sandbox.python_folders(), str(sandbox.HERE.parent)]
+    monkeypatch.setattr(sandbox, "python_folders", lambda: folders)
+    script = (
+        f"import os; print(os.listdir({str(sandbox.HERE)!r}), sorted(os.listdir('/opt/course')))"
+    )
+    done = subprocess.run(
+        sandbox.command([sys.executable, "-c", script]), capture_output=True, text=True
+    )
+    assert done.stdout == "[] ['inside', 'mnistdiff']\n", done.stderr
 
 
 def test_two_sandboxes_at_once_do_not_meet(nursery):

@@ -1,0 +1,108 @@
+"""Which of the files that were handed in is which of the released notebooks.
+
+A file counts by its exact name, else as the only one that is named like it: browsers add " (1)",
+and Colab puts "Copy of " before the name. What leaves a doubt is for a person: where something
+else may hold the work, no notebook is called missing, or blank.
+"""
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+MAX_FILES = 200  # of one submission
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar",
+          ".zst", ".txz", ".tbz2", ".zipx", ".lzma", ".z")  # fmt: skip
+
+
+class Refused(Exception):
+    """Why a file is not taken, in words."""
+
+
+class Listing(NamedTuple):
+    """What is in a submission's folder, by name."""
+
+    notebooks: list[str]
+    others: list[str]  # what a notebook may be in, or may have been
+
+
+def list_files(folder: Path, released: Iterable[str]) -> Listing:
+    """A submission's notebooks, and what else may hold one. Raises Refused."""
+    if folder.is_symlink() or not folder.is_dir():
+        raise Refused("what was handed in is no folder; a link is not followed")
+    with os.scandir(folder) as entries:
+        found = sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name)
+    if len(found) > MAX_FILES:
+        raise Refused(f"more than {MAX_FILES} files")
+    notebooks = [e.name for e in found if _is_notebook(e.name)]
+    named = [_letters(name) for name in released]
+    others = [
+        entry.name
+        for entry in found
+        if entry.name[0] != "." and not _is_notebook(entry.name)
+        if _is_suspect(entry.name, named)
+        or (entry.is_dir(follow_symlinks=False) and (not notebooks or _holds(entry.path, named)))
+    ]
+    return Listing(notebooks, others)
+
+
+def find(
+    files: Listing, name: str, released: Iterable[str], is_blank: Callable[[str], bool]
+) -> str | None:
+    """The submitted file for a released notebook, None where it was not handed in.
+
+    `is_blank(file)` tells whether a file holds what was given out and no more. Raises Refused.
+    """
+    exact, named = f"{name}.ipynb", [_letters(other) for other in released]
+    like = [file for file in files.notebooks if _letters(name) in _letters(file)]
+    stray = [file for file in (*files.notebooks, *files.others) if not _is_like(file, named)]
+    other = [file for file in files.others if _letters(name) in _letters(file)]
+    if exact in like:
+        rivals = [file for file in like if file != exact and not is_blank(file)] + other + stray
+        if rivals and is_blank(exact):
+            raise Refused(f"{exact} is as it was given out; is the work in {_list(rivals)}?")
+        return exact
+    if len(like) > 1:
+        raise Refused(f"{exact} is not there, but {_list(like)}: which one counts?")
+    if like and not ((other or stray) and is_blank(like[0])):
+        return like[0]
+    if like or other or stray:
+        raise Refused(f"{exact} is not there, but {_list(other + stray)}: is it that, or in there?")
+    return None
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:5])
+
+
+def _is_notebook(name: str) -> bool:
+    return name.casefold().endswith(".ipynb")
+
+
+def _is_suspect(name: str, released: list[str]) -> bool:
+    """Whether a file is packed, or is named like a notebook or like a released one."""
+    lower = name.casefold()
+    return lower.endswith(PACKED) or "ipynb" in lower or _is_like(name, released)
+
+
+def _is_like(name: str, released: list[str]) -> bool:
+    return any(letters in _letters(name) for letters in released)
+
+
+def _holds(folder: str, released: list[str]) -> bool:
+    """Whether there may be a notebook somewhere below a folder."""
+    names = list(islice(_names_below(folder), MAX_FILES))
+    return len(names) == MAX_FILES or any(_is_suspect(name, released) for name in names)
+
+
+def _names_below(folder: str) -> Iterator[str]:
+    for _, _, files in os.walk(folder):
+        yield from (name for name in files if name[0] != ".")
+
+
+def _letters(name: str) -> str:
+    """A file's name without case, blanks and signs."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())

@@ -1,0 +1,108 @@
+"""A process that was killed from outside, slow cells, too little time: nobody's zero."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from submissions import Class, filled, insert, solutions
+
+from autograder import judge, sandbox
+from autograder.sandbox import Nursery
+
+STEP = solutions()["ddim_step"]
+FULL = {"ddim_sigma": 4.0, "ddim_step": 8.0, "explain_ddim": None}
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture
+def school(tmp_path) -> Class:
+    return Class(tmp_path)
+
+
+def kill_students(nursery: Nursery) -> None:
+    """What the kernel does when the machine is out of memory."""
+    warm = sandbox._warm(nursery.process.pid)
+    os.kill(sandbox._below(warm)[-1], signal.SIGKILL)
+
+
+def test_a_process_that_was_killed_during_a_check_is_no_zero(nursery, school, monkeypatch):
+    check, killed = judge.find("ddim_step"), []
+    run = check.run
+
+    def killing(self, student, seed):
+        if not killed:
+            killed.append(seed)
+            kill_students(nursery)
+        return run(self, student, seed)
+
+    monkeypatch.setattr(check, "run", killing)
+    school.hand_in("ann", filled())
+    school.grade(nursery)
+    assert killed
+    assert school.points("ann") == FULL
+
+
+def test_a_process_that_was_killed_during_a_cell_is_no_zero(nursery, school, monkeypatch):
+    run, killed = judge.Run._run, []
+
+    def killing(self: judge.Run, cell, box) -> None:
+        if cell.get("id") == "ddim_step" and not killed:
+            killed.append(cell)
+            kill_students(nursery)
+        run(self, cell, box)
+
+    monkeypatch.setattr(judge.Run, "_run", killing)
+    school.hand_in("ann", filled())
+    school.grade(nursery)
+    assert killed
+    assert school.points("ann") == FULL
+
+
+def test_code_that_always_ends_its_process_gets_nothing_and_spares_the_rest(nursery, school):
+    ending = STEP.replace("    x0_hat", "    import os\n    os._exit(0)\n    x0_hat", 1)
+    assert ending != STEP
+    school.hand_in("ann", filled(ddim_step=ending))
+    school.hand_in("bob", filled(ddim_step="import os\nos._exit(0)"))
+    school.grade(nursery)
+    for student in ("ann", "bob"):
+        assert school.points(student) == FULL | {"ddim_step": 0.0}
+        # Two for each cell that ends it; the visible test may be one of them.
+        assert school.records[student]["verdict"]["restarts"] in {2, 4}
+
+
+def test_slow_cells_of_ones_own_cost_nothing(nursery, school, monkeypatch):
+    monkeypatch.setattr(judge, "OTHER_SECONDS", 6.0)
+    monkeypatch.setattr(judge, "CELL_SECONDS", 0.7)
+    notebook = filled(ddim_step=STEP.replace("eta)", "eta * ONE)"))
+    for _ in range(7):
+        insert(notebook, "cell-026", "import time\ntime.sleep(25)")
+    insert(notebook, "ddim_step", "ONE = 1.0")
+    school.hand_in("ann", notebook)
+    school.grade(nursery)
+    assert school.points("ann") == FULL
+
+
+def test_what_there_was_no_time_for_is_for_a_person(nursery, school, monkeypatch):
+    monkeypatch.setattr(judge, "ANSWER_SECONDS", 3.0)
+    school.hand_in("ann", filled(ddim_step=f"import time\ntime.sleep(9)\n{STEP}"))
+    school.grade(nursery)
+    assert school.points("ann") == FULL | {"ddim_step": None}
+    assert "not reached" in school.printed("ann")
+
+
+def test_grading_is_over_in_time_whatever_is_in_a_notebook():
+    slowest = judge.OTHER_SECONDS + judge.ANSWER_SECONDS + judge.CELL_SECONDS
+    from autograder.runner import JOB_SECONDS
+
+    assert slowest + judge.MAX_RESTARTS * 5 < JOB_SECONDS
