@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("kind", choices=("csv", "canvas", "moodle", "gradescope"))
     export.add_argument("-o", "--output", type=Path)
     export.add_argument("--roster", type=Path, help="the other system's own list of students")
+    export.add_argument("--column", help="the roster's column that names students")
     explain = command("explain", run_explain, "why a student has these marks")
     explain.add_argument("student")
     return parser
@@ -141,7 +142,7 @@ def run_export(options: argparse.Namespace) -> int:
     by_hand, penalties = _gradebook(options)
     folder = options.kind == "gradescope"
     path = options.output or Path(options.kind if folder else f"{options.kind}.csv")
-    about = (options.assignment, path, options.roster, penalties)
+    about = (options.assignment, path, options.roster, penalties, options.column)
     for sentence in export(options.kind, records, by_hand, *about):
         print(sentence, file=sys.stderr)
     print(f"wrote {path}")

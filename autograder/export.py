@@ -10,6 +10,8 @@ import html
 import io
 import json
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,9 @@ MOODLE = ["Identifier", "Full name", "Email address", "Status", "Grade", "Maximu
           "Grade can be changed", "Last modified (submission)", "Last modified (grade)",
           "Feedback comments"]  # fmt: skip
 # Columns that name people, the most telling first: Canvas's own ID is nobody's name elsewhere.
-IDENTITY = ["sis login id", "login", "username", "user name", "identifier", "sis user id",
-            "id number", "email address", "e-mail address", "email", "e-mail", "student",
-            "full name", "name", "first name", "last name", "id"]  # fmt: skip
+UNIQUE = ["sis login id", "login", "username", "user name", "identifier", "sis user id",
+          "id number", "email address", "e-mail address", "email", "e-mail", "id"]  # fmt: skip
+IDENTITY = [*UNIQUE[:-1], "student", "full name", "name", "first name", "last name", "id"]
 
 
 def export(
@@ -38,11 +40,13 @@ def export(
     path: Path,
     roster: Path | None = None,
     penalties: Mapping[str, float] | None = None,
+    column: str | None = None,
 ) -> list[str]:
     """Write marks in another system's format; what the person should know, in sentences.
 
     `by_hand` holds the points that people gave, by (student, grade_id), `penalties` those taken
-    off for lateness, by student. "gradescope" writes a folder, the others a file.
+    off for lateness, by student. `column` is the roster's that names people: by default the one
+    that names the most. "gradescope" writes a folder, the others a file.
     """
     if kind not in KINDS:
         raise AutograderError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}.")
@@ -54,7 +58,8 @@ def export(
     if kind == "csv":
         rows, said = _table(marks), []
     else:
-        rows, said = (_canvas if kind == "canvas" else _moodle)(marks, assignment, given)
+        fill = _canvas if kind == "canvas" else _moodle
+        rows, said = fill(marks, assignment, given, column)
     write_atomically(path, _csv(rows))
     return said
 
@@ -95,7 +100,7 @@ def _table(marks: Marks) -> list[list[object]]:
 
 
 def _canvas(
-    marks: Marks, assignment: str, roster: list[dict[str, str]] | None
+    marks: Marks, assignment: str, roster: list[dict[str, str]] | None, by: str | None
 ) -> tuple[list[list[object]], list[str]]:
     """Canvas's gradebook import. Who has no total yet has no row: Canvas takes an empty cell for
     an order to delete the mark that it has. Students are found by ID, login or name."""
@@ -105,8 +110,8 @@ def _canvas(
     if roster is not None:
         named = re.compile(rf"{re.escape(assignment)}(\s*\(\d+\))?$")
         column = next((name for name in roster[0] if named.match(name)), assignment)
-        people, lost = _match(roster, known)
-        said += lost
+        people, found = _match(roster, known, by)
+        said += found
         lines = [[*(r.get(name, "") for name in CANVAS), known[s].total] for r, s in people]
     else:
         lines = [[name, "", "", name, "", row.total] for name, row in known.items()]
@@ -122,7 +127,7 @@ def _left_out(marks: Marks) -> list[str]:
 
 
 def _moodle(
-    marks: Marks, assignment: str, roster: list[dict[str, str]] | None
+    marks: Marks, assignment: str, roster: list[dict[str, str]] | None, by: str | None
 ) -> tuple[list[list[object]], list[str]]:
     """Moodle's grading worksheet; an empty grade changes nothing there."""
     known = {row.student: row for row in marks.rows}
@@ -136,7 +141,7 @@ def _moodle(
             "Moodle finds people by the Identifier of its own worksheet, `Participant 123`: "
             "download the worksheet, and name it with --roster."
         ]
-    people, said = _match(roster, known)
+    people, said = _match(roster, known, by)
     head = [*roster[0]]
     head += [name for name in ("Grade", "Feedback comments") if name not in head]
     for line, student in people:
@@ -162,50 +167,74 @@ def _read_roster(path: Path) -> list[dict[str, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AutograderError(f"{path} cannot be read as a roster ({error}).") from None
-    rows = [row for row in csv.DictReader(io.StringIO(text)) if any(row.values())]
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # feedback is long
+    try:
+        rows = [row for row in csv.DictReader(io.StringIO(text)) if any(row.values())]
+    except csv.Error as error:
+        raise AutograderError(f"{path} cannot be read as a roster ({error}).") from None
     if not rows:
         raise AutograderError(f"{path} has no rows; export it again from Canvas or Moodle.")
     return [{(k or "").strip(): v or "" for k, v in row.items() if k} for row in rows]
 
 
 def _match(
-    roster: list[dict[str, str]], known: Mapping[str, Row]
+    roster: list[dict[str, str]], known: Mapping[str, Row], by: str | None
 ) -> tuple[list[tuple[dict[str, str], str]], list[str]]:
-    """The roster's rows with the student that each names, in the column that names the most.
+    """The roster's rows with the student that each names, in one column.
 
-    One column only: one person's ID may be another's login.
+    One person's ID may be another's login: a column that names everyone counts, else a person
+    says which does where two differ about a row.
     """
-    by_fold = {name.casefold(): name for name in known}
-    by_column = {}
-    for column in sorted(filter(_is_identity, roster[0]), key=_trust):
-        named = [(line, _student(line[column], by_fold)) for line in roster if column in line]
-        by_column[column] = [(line, student) for line, student in named if student]
-    if not by_column:
-        raise AutograderError(f"the roster has no column that names people ({IDENTITY[0]}, say).")
-    column = max(by_column, key=lambda c: len({student for _, student in by_column[c]}))
-    named = [student for _, student in by_column[column]]
-    if twice := sorted({student for student in named if named.count(student) > 1}):
+    columns = {c: c.casefold() for c in roster[0] if c.casefold() in IDENTITY}
+    if by is not None:
+        columns = {c: folded for c, folded in columns.items() if c == by}
+    if not columns:
+        raise AutograderError(
+            f"the roster has no column that names people ({by or IDENTITY[0]}, say)."
+        )
+    named = {c: _students([line.get(c, "") for line in roster], known) for c in columns}
+    trusted = sorted(columns, key=lambda c: IDENTITY.index(columns[c]))
+    people = {c: set(named[c]) - {None} for c in trusted}
+    column = max(trusted, key=lambda c: len(people[c]))
+    rivals = [
+        c for c in trusted if len(people[c]) == len(known) or len(people[column]) < len(known)
+    ]
+    for other in rivals:
+        for one, two in zip(named[column], named[other], strict=True):
+            if None not in (one, two) and one != two and columns[other] in UNIQUE:
+                raise AutograderError(
+                    f"one row of the roster is {one} in column {column}, and {two} in {other}: "
+                    f"say which names your students, with --column {column!r}, for instance."
+                )
+    rows = [(line, name) for line, name in zip(roster, named[column], strict=True) if name]
+    counts = Counter(name for _, name in rows)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
         raise AutograderError(
             f"the roster has more than one row for {', '.join(twice)} (column {column})."
         )
-    lost = sorted(set(known) - set(named))
-    said = f"not in the roster: {', '.join(lost)} (looked for in column {column})"
-    return by_column[column], [said] if lost else []
+    lost = sorted(set(known) - set(counts))
+    said = [f"not in the roster: {', '.join(lost)}"] if lost else []
+    return rows, [*said, f"{len(rows)} found in the roster by column {column}"]
 
 
-def _is_identity(column: str) -> bool:
-    return column.casefold() in IDENTITY
+def _students(fields: list[str], known: Mapping[str, Row]) -> list[str | None]:
+    """The students whom a column's fields name: exactly, in another case, by number, by an address.
 
-
-def _trust(column: str) -> int:
-    return IDENTITY.index(column.casefold())
-
-
-def _student(value: str, by_fold: Mapping[str, str]) -> str | None:
-    """The student whom a field names: as it is, by number, or by an address."""
-    text = value.strip().casefold()
-    forms = text, text.removeprefix("participant "), text.split("@")[0]
-    return next((by_fold[form] for form in forms if form in by_fold), None)
+    What would name two students, or is the address of two people, names nobody.
+    """
+    exact = [unicodedata.normalize("NFC", field.strip()) for field in fields]
+    by_fold = {name.casefold(): name for name in known}
+    alike = Counter(map(str.casefold, known))
+    before_at = Counter(text.casefold().split("@")[0] for text in exact)
+    found: list[str | None] = []
+    for text in exact:
+        folded = text.casefold()
+        forms = [folded, folded.removeprefix("participant ")]
+        if before_at[local := folded.split("@")[0]] == 1:
+            forms.append(local)
+        one = next((by_fold[form] for form in forms if alike[form] == 1), None)
+        found.append(text if text in known else one)
+    return found
 
 
 def _gradescope(marks: Marks, folder: Path) -> list[str]:

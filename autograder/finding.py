@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_FILES = 200  # of one submission
-PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar",
-          ".zst", ".txz", ".tbz2", ".zipx", ".lzma", ".z")  # fmt: skip
+# How the names of files end that lie beside notebooks, and hold none. Any other may.
+BESIDE = (".txt", ".md", ".csv", ".log", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg",
+          ".py", ".pyc", ".npy", ".npz", ".pt", ".pth", ".safetensors",
+          "-ubyte", "-ubyte.gz")  # fmt: skip
 
 
 class Refused(Exception):
@@ -31,22 +33,21 @@ class Listing(NamedTuple):
 
 def list_files(folder: Path, released: Iterable[str]) -> Listing:
     """A submission's notebooks, and what else may hold one. Raises Refused."""
-    if folder.is_symlink() or not folder.is_dir():
-        raise Refused("what was handed in is no folder; a link is not followed")
-    with os.scandir(folder) as entries:
-        found = sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name)
+    try:
+        if folder.is_symlink() or not folder.is_dir():
+            raise Refused("what was handed in is no folder; a link is not followed")
+        with os.scandir(folder) as entries:
+            found = sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name)
+    except OSError as error:
+        raise Refused(f"the folder cannot be read: {error.strerror}") from None
     if len(found) > MAX_FILES:
         raise Refused(f"more than {MAX_FILES} files")
     notebooks = [e.name for e in found if _is_notebook(e.name)]
-    named = [_letters(name) for name in released]
-    others = [
-        entry.name
-        for entry in found
-        if entry.name[0] != "." and not _is_notebook(entry.name)
-        if _is_suspect(entry.name, named)
-        or (entry.is_dir(follow_symlinks=False) and (not notebooks or _holds(entry.path, named)))
-    ]
-    return Listing(notebooks, others)
+    others = [e for e in found if e.name[0] != "." and not _is_notebook(e.name)]
+    if notebooks:  # without any, the work may be in whatever is there
+        named = [_letters(name) for name in released]
+        others = [entry for entry in others if _may_hold(entry, named)]
+    return Listing(notebooks, [entry.name for entry in others if entry.name != "timestamp.txt"])
 
 
 def find(
@@ -82,25 +83,37 @@ def _is_notebook(name: str) -> bool:
     return name.casefold().endswith(".ipynb")
 
 
+def _may_hold(entry: os.DirEntry, released: list[str]) -> bool:
+    """Whether there may be a notebook in a file, behind a link, or somewhere below a folder."""
+    if entry.is_symlink() or not entry.is_dir():
+        return entry.is_symlink() or _is_suspect(entry.name, released)
+    try:
+        names = list(islice(_names_below(entry.path), MAX_FILES))
+    except OSError:  # it cannot be looked into
+        return True
+    suspects = any(_is_suspect(name, released) for name in names)
+    return len(names) == MAX_FILES or suspects or _is_like(entry.name, released)
+
+
 def _is_suspect(name: str, released: list[str]) -> bool:
-    """Whether a file is packed, or is named like a notebook or like a released one."""
+    """Whether a file is of an unknown kind, or is named like a notebook or a released one."""
     lower = name.casefold()
-    return lower.endswith(PACKED) or "ipynb" in lower or _is_like(name, released)
+    return not lower.endswith(BESIDE) or "ipynb" in lower or _is_like(name, released)
 
 
 def _is_like(name: str, released: list[str]) -> bool:
     return any(letters in _letters(name) for letters in released)
 
 
-def _holds(folder: str, released: list[str]) -> bool:
-    """Whether there may be a notebook somewhere below a folder."""
-    names = list(islice(_names_below(folder), MAX_FILES))
-    return len(names) == MAX_FILES or any(_is_suspect(name, released) for name in names)
-
-
 def _names_below(folder: str) -> Iterator[str]:
-    for _, _, files in os.walk(folder):
-        yield from (name for name in files if name[0] != ".")
+    """Names of files below a folder. Raises OSError where one cannot be read."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, folders, files in os.walk(folder, onerror=fail):
+        links = (name for name in folders if os.path.islink(os.path.join(place, name)))
+        yield from (name for name in (*files, *links) if name[0] != ".")
 
 
 def _letters(name: str) -> str:

@@ -109,7 +109,7 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
         folder = Path(entry.path) / assignment
         if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
             continue
-        if not os.path.lexists(folder):
+        if not _is_there(folder):
             continue
         name = unicodedata.normalize("NFC", entry.name)
         if name in found:
@@ -120,6 +120,17 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
             raise AutograderError(f"{entry.path!r} is no name of a student: rename the folder.")
         found[name] = folder
     return list(found.items())
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether something was handed in; what cannot be looked at was."""
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        return False
+    except OSError:  # `list_files` says why
+        return True
+    return True
 
 
 def _printable(text: str) -> str:

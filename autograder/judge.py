@@ -96,6 +96,7 @@ class Run:
         self.seconds = {"cells": 0.0, "checks": 0.0, "sandbox": 0.0}
         self.left = {"answers": ANSWER_SECONDS, "others": OTHER_SECONDS}
         self.room = MAX_NOTEBOOK
+        self.cut_short = False  # whether a cell that is no answer had less time than it may have
 
     def all(self) -> None:
         """Run and judge everything, starting over where a cell ended the sandbox."""
@@ -141,24 +142,28 @@ class Run:
         # Half of what is left: a helper below slow cells of the student's own still runs.
         most = self.left[budget] if is_answer(cell) else self.left[budget] / 2
         if (limit := min(CELL_SECONDS, most)) <= 0:
+            self.cut_short = True
             return
+        started = time.perf_counter()
         with self._clock("cells", budget):
             answer = sandbox.ask(limit + GRACE, op="cell", source=cell.source, limit=limit)
+        if limit < CELL_SECONDS and time.perf_counter() - started >= limit:
+            self.cut_short = True
         found = answer.get("value")
         if isinstance(found, dict) and isinstance(found.get("outputs"), list):
             self._show(cell, found["outputs"])
 
     def _show(self, cell: NotebookNode, outputs: list) -> None:
         """Keep outputs that are well-formed, as long as there is room."""
+        self.room += sum(map(_size, cell.outputs))  # of a run before a restart
         kept = []
         for raw in outputs[:60]:
             try:
                 output = _output(raw)
             except (KeyError, TypeError, ValueError, AttributeError):
                 continue
-            size = len(str(output))
-            if size <= self.room:
-                self.room -= size
+            if _size(output) <= self.room:
+                self.room -= _size(output)
                 kept.append(output)
         cell.outputs = kept
 
@@ -184,6 +189,10 @@ class Run:
         rows = [_row(verdict) for verdict in verdicts]
         lines = report(answer, verdicts)
         points = float(sum(v.points for v in verdicts if v.passed))
+        if self.cut_short and not all(v.passed for v in verdicts):
+            line = f"{answer}: not judged, for cells above it took more time than there was"
+            self._keep(cell, {"points": None, "state": "not reached", "lines": [line]})
+            return
         self._keep(cell, {"points": points, "state": "judged", "checks": rows, "lines": lines})
 
     @contextlib.contextmanager
@@ -219,6 +228,10 @@ class Run:
 def _row(verdict: Verdict) -> dict[str, Any]:
     row = dataclasses.asdict(verdict)
     return row | {"hint": verdict.hint[:1000], "seconds": round(verdict.seconds, 4)}
+
+
+def _size(output: NotebookNode) -> int:
+    return len(str(output))
 
 
 def _ended(reason: str) -> dict[str, Any]:

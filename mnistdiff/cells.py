@@ -18,6 +18,8 @@ SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 HARMLESS = re.compile(r"!|%(matplotlib|load_ext|reload_ext|autoreload|config|pip|conda)\b")
 TIMING = re.compile(r"%(?:time|timeit|prun)\b((?: +-\w+(?: +\d+)?)*) +")
 TIMING_ALL = re.compile(r"%%(time|timeit|prun|capture)\s*$")
+# These run in a scope of their own: they bind nothing for sure, like what stands below an `if`.
+UNBOUND, UNBOUND_ALL = re.compile(r"%timeit\b"), re.compile(r"%%timeit\b")
 HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # who uses these may read anything
 HIDDEN_TEXT = ("get_ipython", "__main__")
 MOST, MOST_IN_ALL = 20_000, 200_000  # characters that are looked at: of a cell, of a notebook
@@ -32,6 +34,7 @@ class Names:
     sure: set[str] = field(default_factory=set)  # bound whatever happens
     changes: set[str] = field(default_factory=set)  # by x.append(...), x[0] = ..., x.y = ...
     imports: set[str] = field(default_factory=set)
+    by_call: bool = False  # whether a function in it binds names that it declares global
 
     def add(self, statement: ast.stmt) -> None:
         """One more statement of the cell: what is bound before is not read from outside."""
@@ -40,6 +43,7 @@ class Names:
         bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
         self.imports |= {s.get_name() for s in table.get_symbols() if s.is_imported()}
         self.changes |= set(_changed(statement)) - self.sure
+        self.by_call |= any(map(_binds_globals, table.get_children()))
         self.binds |= bound
         if isinstance(statement, SURE):
             self.sure |= bound
@@ -52,6 +56,13 @@ def _read(table: symtable.SymbolTable) -> Iterator[str]:
             yield symbol.get_name()
     for inner in table.get_children():
         yield from _read(inner)
+
+
+def _binds_globals(table: symtable.SymbolTable) -> bool:
+    """Whether a scope, or one within it, assigns to a name that it declares global."""
+    return any(s.is_declared_global() and s.is_assigned() for s in table.get_symbols()) or any(
+        map(_binds_globals, table.get_children())
+    )
 
 
 def _changed(statement: ast.stmt) -> Iterator[str]:
@@ -87,7 +98,8 @@ def _parse(source: str) -> list[ast.stmt]:
     try:
         return ast.parse(source).body
     except SyntaxError:
-        return ast.parse("\n".join(map(_as_python, source.split("\n")))).body
+        body = ast.parse("\n".join(map(_as_python, source.split("\n")))).body
+        return [ast.If(ast.Constant(1), body, [])] if UNBOUND_ALL.match(source.lstrip()) else body
 
 
 def _as_python(line: str) -> str:
@@ -96,7 +108,8 @@ def _as_python(line: str) -> str:
     indent = line[: len(line) - len(text)]
     if HARMLESS.match(text) or TIMING_ALL.match(text):
         return f"{indent}pass"
-    return indent + TIMING.sub("", text, count=1)
+    sure = TIMING.sub("", text, count=1)
+    return f"{indent}if 1: {sure}" if UNBOUND.match(text) else indent + sure
 
 
 def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
@@ -109,6 +122,8 @@ def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
         place: names_of(source) if start < MOST_IN_ALL else None
         for (place, source), start in zip(sources.items(), before, strict=False)
     }
+    if any(names.by_call for names in code.values() if names):
+        return set(code)  # a call may bind anything
     modules = set().union(*(names.imports for names in code.values() if names))
     kept: set[int] = set()
     wanted: set[str] = set()

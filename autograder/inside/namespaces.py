@@ -31,7 +31,7 @@ class Limits:
 
     memory: int = 2 << 30  # bytes of address space of one process, beyond the warm parent's
     resident: int = 3 << 30  # bytes that all of them together have written to
-    cpu_seconds: int = 120
+    cpu_seconds: int = 300  # more than the judge gives a notebook: it ends what is slow
     processes: int = 64
     file_bytes: int = 32 << 20  # of one file
     home_bytes: int = 64 << 20  # of all files together: they live in memory

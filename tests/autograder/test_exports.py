@@ -6,6 +6,7 @@ import json
 import random
 import re
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -277,3 +278,47 @@ def test_names_comments_and_layout_change_no_fingerprint():
 def test_code_that_does_not_parse_has_fingerprints_too():
     assert alike.fingerprints("def f(a:\n    return a + a * a - 3 / a")
     assert alike.fingerprints("(" * 100_000) is not None
+
+
+def exported(tmp_path: Path, text: str, students: dict[str, int], **more) -> dict[str, str]:
+    """What each row of a Canvas roster gets, by its first column."""
+    handed = [
+        record(name, "03", verdict=verdict(judged("ddim_step", 8, points)))
+        for name, points in students.items()
+    ]
+    roster, path = tmp_path / "r.csv", tmp_path / "c.csv"
+    roster.write_text(text, encoding="utf-8")
+    export("canvas", handed, {}, "p", path, roster, **more)
+    return {row["Student"]: row["p"] for row in rows(path)[1:]}
+
+
+def test_two_columns_that_name_people_differently_are_for_a_person(tmp_path):
+    text = "Student,ID,SIS Login ID\nAda,2,1\nBob,1,2\n"
+    with pytest.raises(AutograderError, match="--column"):
+        exported(tmp_path, text, {"1": 8, "2": 5})
+    assert exported(tmp_path, text, {"1": 8, "2": 5}, column="ID") == {"Ada": "5", "Bob": "8"}
+
+
+def test_a_column_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(AutograderError, match="Login, say"):
+        exported(tmp_path, "Student,ID\nada,1\n", {"ada": 8}, column="Login")
+
+
+def test_names_that_differ_in_case_only_are_two(tmp_path):
+    text = "Student,SIS Login ID\nOne,Ann\nTwo,ann\nThree,ANN\n"
+    assert exported(tmp_path, text, {"Ann": 8, "ann": 5}) == {"One": "8", "Two": "5"}
+
+
+def test_an_address_of_two_people_names_nobody(tmp_path):
+    text = "Student,Email\nOne,ann@uni.example\nTwo,ann@other.example\nThree,bob@uni.example\n"
+    assert exported(tmp_path, text, {"ann": 8, "bob": 5}) == {"Three": "5"}
+
+
+def test_names_are_found_in_either_spelling_of_unicode(tmp_path):
+    text = f"Student,Login\nOne,{unicodedata.normalize('NFD', 'né')}\n"
+    assert exported(tmp_path, text, {"né": 8}) == {"One": "8"}
+
+
+def test_long_fields_of_a_roster_are_read(tmp_path):
+    text = f"Student,Login,Notes\nOne,ada,{'x' * 200_000}\n"
+    assert exported(tmp_path, text, {"ada": 8}) == {"One": "8"}

@@ -1,8 +1,11 @@
 """What is taken from a folder, what is refused in words, and what never stops the class."""
 
+import contextlib
+import ctypes
 import json
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,23 @@ def found_in(folder: Path, files: dict[str, str], name: str = "03_ddpm_ddim") ->
     return finding.find(finding.list_files(folder, RELEASED), name, RELEASED, is_blank)
 
 
+@contextlib.contextmanager
+def forbidden(folder: Path) -> Iterator[None]:
+    """A folder that cannot be read, not even by root, who gives that right away meanwhile."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, own = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()  # capget(2)
+    assert libc.capget(head, own) == 0
+    less = (ctypes.c_uint32 * 6)(*own)
+    less[0] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH of the effective ones
+    folder.chmod(0)
+    assert libc.capset(head, less) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(head, own) == 0
+        folder.chmod(0o700)
+
+
 @pytest.mark.parametrize(
     ("files", "found"),
     [
@@ -71,6 +91,12 @@ def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found,
         ["week2/03_ddpm_ddim.ipynb", "01_vae_beta.ipynb"],
         ["a/b/c/mine.ipynb", "01_vae_beta.ipynb"],
         ["03_ddpm_ddim.html"],
+        ["03_ddpm_ddim.py"],
+        ["my_work", "01_vae_beta.ipynb"],
+        ["all.7z.001", "01_vae_beta.ipynb"],
+        ["all.tar.zst", "01_vae_beta.ipynb"],
+        ["sub/nb.json", "01_vae_beta.ipynb"],
+        ["answers.py"],
     ],
 )
 def test_a_doubt_is_for_a_person(files, tmp_path):
@@ -84,6 +110,37 @@ def test_a_doubt_is_for_a_person(files, tmp_path):
 def test_a_blank_notebook_beside_the_work_is_for_a_person(other, tmp_path):
     with pytest.raises(finding.Refused, match="as it was given out"):
         found_in(tmp_path, {"03_ddpm_ddim.ipynb": "given", other: "work"})
+
+
+def test_what_lies_beside_notebooks_is_no_doubt(tmp_path):
+    names = ["01_vae_beta.ipynb", "timestamp.txt", "plot.png", "help.py", ".DS_Store",
+             "__pycache__/help.pyc", "data/MNIST/raw/train-images-idx3-ubyte.gz"]  # fmt: skip
+    assert found_in(tmp_path, dict.fromkeys(names, "work")) is None
+
+
+def test_a_link_may_lead_to_the_work(tmp_path):
+    (tmp_path / "01_vae_beta.ipynb").write_text("work")
+    (tmp_path / "sub").symlink_to("/nowhere")
+    with pytest.raises(finding.Refused, match="is it that"):
+        found_in(tmp_path, {})
+
+
+@pytest.mark.parametrize("where", ["", "/project3"])
+def test_a_folder_that_cannot_be_read_is_for_a_person_and_stops_no_one(where, school):
+    """As a user with no right to it; root may read all."""
+    for student in ("ann", "bob"):
+        school.hand_in(student, filled())
+    closed = school.course / f"submitted/ann{where}"
+    with forbidden(closed):
+        assert "cannot be read" in the_job(school).reason
+        assert the_job(school, "bob").reason == ""
+
+
+def test_a_folder_inside_that_cannot_be_read_may_hold_the_work(tmp_path):
+    (tmp_path / "01_vae_beta.ipynb").write_text("work")
+    (tmp_path / "sub").mkdir()
+    with forbidden(tmp_path / "sub"), pytest.raises(finding.Refused, match="is it that"):
+        found_in(tmp_path, {})
 
 
 def test_a_blank_copy_beside_a_blank_notebook_is_no_doubt(tmp_path):

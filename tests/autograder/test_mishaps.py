@@ -93,6 +93,30 @@ def test_slow_cells_of_ones_own_cost_nothing(nursery, school, monkeypatch):
     assert school.points("ann") == FULL
 
 
+def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
+    nursery, school, monkeypatch
+):
+    monkeypatch.setattr(judge, "OTHER_SECONDS", 2.0)
+    monkeypatch.setattr(judge, "CELL_SECONDS", 0.7)
+    notebook = filled(ddim_step=STEP.replace("eta)", "eta * ONE)"))
+    for _ in range(12):
+        insert(notebook, "cell-026", "import time\ntime.sleep(25)")
+    insert(notebook, "ddim_step", "import time\ntime.sleep(0.3)\nONE = 1.0")
+    school.hand_in("ann", notebook)
+    school.grade(nursery)
+    assert school.points("ann") == FULL | {"ddim_step": None}
+    assert "more time than there was" in school.printed("ann")
+
+
+def test_outputs_are_kept_when_the_notebook_starts_over(nursery, school, monkeypatch):
+    monkeypatch.setattr(judge, "MAX_NOTEBOOK", 4000)
+    notebook = filled(ddim_step="import os\nos._exit(0)")
+    insert(notebook, "cell-026", "print('x' * 1500)")
+    school.hand_in("ann", notebook)
+    school.grade(nursery)
+    assert "x" * 1500 in school.printed("ann")
+
+
 def test_what_there_was_no_time_for_is_for_a_person(nursery, school, monkeypatch):
     monkeypatch.setattr(judge, "ANSWER_SECONDS", 3.0)
     school.hand_in("ann", filled(ddim_step=f"import time\ntime.sleep(9)\n{STEP}"))

@@ -15,7 +15,7 @@ from submissions import ROOT, cell_of, filled, insert, released, solutions
 
 from autograder.needed import needed
 from autograder.rebuild import is_answer, rebuild, role_of
-from mnistdiff.cells import names_of
+from mnistdiff import cells as names
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 PICTURE = {"image.png": {"image/png": "iVBORw0KGgo="}}
@@ -138,6 +138,8 @@ def test_given_cells_that_no_answer_needs_are_left_out():
         "def f():\n    return globals()['halved'](2)",
         "eval('halved(2)')",
         "class A:\n    def f(self):\n        return [halved(x) for x in self.y]",
+        "%timeit halved = len\nhalved(2)",
+        "%%timeit\nhalved = len\nhalved(2)",
         "x" * 600_000,
     ],
 )
@@ -146,6 +148,13 @@ def test_a_given_cell_that_an_answer_reads_is_run(source):
     built = rebuild(released(), notebook)
     kept = {built.notebook.cells[i].id for i in needed(built.notebook.cells, built.own)}
     assert "cell-031" in kept
+
+
+def test_what_a_call_binds_is_bound():
+    sources = ["def f():\n    global X\n    X = 2", "f()", "Y = 1", "X + 1"]
+    assert names.needed(dict(enumerate(sources)), {3}) == {0, 1, 2, 3}
+    sources[0] = sources[0].replace("global X", "pass")
+    assert names.needed(dict(enumerate(sources)), {3}) == {3}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +174,7 @@ def test_a_given_cell_that_an_answer_reads_is_run(source):
     ids=range(15),
 )
 def test_no_text_of_a_student_ends_or_holds_up_the_grader(source):
-    assert names_of(source) is None or names_of(source).imports == set()
+    assert names.names_of(source) is None or names.names_of(source).imports == set()
 
 
 def test_every_solution_runs_without_the_figures():

@@ -27,7 +27,9 @@ SCRIPT = """
 """
 
 
-@pytest.mark.skipif(resource.getpagesize() != 4096, reason="the count of page faults below is of 4 KiB pages")
+@pytest.mark.skipif(
+    resource.getpagesize() != 4096, reason="the count of page faults below is of 4 KiB pages"
+)
 def test_memory_of_a_freed_tensor_is_used_again():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True
