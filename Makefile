@@ -69,6 +69,10 @@ results: setup ## the committed results at report scale (full MNIST; resumes)
 	$(BIN)/mnistdiff eval latent --save-json book/results/latent_best.json
 	$(BIN)/mnistdiff eval latent --autoguidance 1 --save-json book/results/latent_unguided.json
 	$(BIN)/mnistdiff eval latent --beta 1 --latent-dim 50 --save-json book/results/latent_beta1_dim50.json
+	$(BIN)/mnistdiff eval clip --save-json book/results/clip.json
+	$(BIN)/mnistdiff eval tiny-sd --save-json book/results/tiny_sd.json
+	$(BIN)/mnistdiff eval tiny-sd --sampler dpmpp_2m --steps 20 --no-frontier --save-json book/results/tiny_sd_20_steps.json
+	$(BIN)/mnistdiff eval lora --save-json book/results/loras.json
 	$(BIN)/mnistdiff eval curve --space latent --out book/results/latent_curve.json
 	$(BIN)/mnistdiff eval curve --space pixel --out book/results/pixel_curve.json
 

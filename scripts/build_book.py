@@ -102,8 +102,25 @@ def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
             cell.outputs = [out for out in map(clean, outputs.get(cell.id, [])) if out]
         if "parameters" in tags:
             cell.source = f'profile = "{profile}"'
-        notebook.cells.append(cell)
+        notebook.cells += captioned(cell)
     return nbformat.from_dict(notebook)
+
+
+def captioned(cell: NotebookNode) -> list[NotebookNode]:
+    """The cell, with what it shows after its figure in a cell of its own.
+
+    MyST-NB gives caption and name to each output, and two may not have the same name.
+    """
+    outputs = cell.get("outputs", [])
+    pictures = [n for n, out in enumerate(outputs) if "image/png" in out.get("data", {})]
+    if "figure" not in cell.metadata.get("mystnb", {}) or not pictures:
+        return [cell]
+    after = outputs[pictures[-1] + 1 :]
+    cell.outputs = outputs[: pictures[-1] + 1]
+    if not after:
+        return [cell]
+    words = {"id": f"{cell.id}-words", "metadata": {"tags": ["remove-input"]}, "outputs": after}
+    return [cell, nbformat.v4.new_code_cell(**words)]
 
 
 def clean(output: NotebookNode) -> NotebookNode | None:

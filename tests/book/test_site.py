@@ -1,9 +1,14 @@
-"""The site in a real browser: offline, quiet, accessible, no wider than a phone, no answers."""
+"""Every solution notebook runs, and the site made of them holds in a real browser.
+
+Offline, quiet, accessible, no wider than a phone, no answers. The profile is smoke.
+"""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -12,33 +17,89 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+import build_book  # noqa: E402
 import build_notebooks  # noqa: E402
 import notebook_guard as guard  # noqa: E402
 
-PARTS = ("_config.yml", "_toc.yml", "book", "notebooks", "CONTRIBUTING.md")
+PARTS = (
+    "_config.yml",
+    "_toc.yml",
+    "book",
+    "notebooks",
+    "solutions",
+    "README.md",
+    "CONTRIBUTING.md",
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGES = sorted(
     line.split()[-1] for line in (ROOT / "_toc.yml").read_text().splitlines() if "book/" in line
 )
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*.py"))
+SECONDS = 60  # of CPU time per notebook, imports included: other work on the machine does not count
+
+
+def cpu_seconds() -> float:
+    """CPU time of the processes that this one has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """The book, built strictly, with the student notebooks as its sections: no run is needed."""
-    folder = tmp_path_factory.mktemp("site")
+def root(tmp_path_factory):
+    """A copy of what the book is made of."""
+    folder = tmp_path_factory.mktemp("root")
     for part in PARTS:
         source = ROOT / part
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, folder / part)
     shutil.rmtree(folder / "book" / "sections", ignore_errors=True)
-    shutil.copytree(ROOT / "notebooks", folder / "book" / "sections")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(root):
+    """A function that runs a solution notebook, once: the notebook, and its seconds of CPU."""
+    sources = build_notebooks.read_sources(root)
+
+    @cache
+    def run(name):
+        before = cpu_seconds()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MNISTDIFF_CACHE", str(root / "cache"))
+            folder = root / "_build" / "executed"
+            ran = build_book.executed(name, sources[name], "smoke", folder)
+        return ran, cpu_seconds() - before
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def site(root, run):
+    """The book, built strictly from the executed notebooks."""
+    for name in NOTEBOOKS:
+        run(name)
+    build_book.build(root, "smoke")
     command = [Path(sys.executable).parent / "jupyter-book", "build", ".", "-W", "-n"]
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [*command, "--keep-going"], cwd=folder, capture_output=True, text=True, env=environment
+        [*command, "--keep-going"], cwd=root, capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder / "_build" / "html"
+    return root / "_build" / "html"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_solution_notebook_runs_without_an_error(run, name):
+    ran, seconds = run(name)
+    assert seconds < SECONDS
+    outputs = [out for cell in ran.cells for out in cell.get("outputs", [])]
+    assert outputs
+    assert not [out for out in outputs if out.output_type == "error"]
+    for cell in ran.cells:
+        role = cell.metadata.get("nbgrader", {})
+        if role.get("grade") and cell.cell_type == "code":
+            earned = [out.data["text/plain"] for out in cell.outputs if "data" in out]
+            assert [float(points) for points in earned] == [role["points"]], cell.id
 
 
 @pytest.fixture(scope="module")  # a process may have one Playwright at a time
