@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from mnistdiff.training import (
     Fit,
     TrainConfig,
     autocast,
+    check_seed,
     default_device,
     fit_or_load,
     seed_everything,
@@ -103,7 +105,10 @@ def generate(
     eta: float | None = None,
     seed: int = 0,
 ) -> Samples:
-    """Draw n images; `eta` is DDIM's. Raises MnistdiffError for an unknown sampler."""
+    """Draw n images; `eta` is DDIM's. Raises MnistdiffError for bad settings."""
+    if not isinstance(n, Integral) or n < 1:
+        raise MnistdiffError(f"n is {n!r}; it must be a whole number of images >= 1.")
+    check_seed(seed)
     if sampler not in SAMPLERS:
         raise MnistdiffError(f"sampler is {sampler!r}; it must be one of {', '.join(SAMPLERS)}.")
     reuse_memory()
