@@ -331,6 +331,21 @@ def sample_flow(
     return x_t
 
 
+SAMPLERS = {
+    "ddim": sample_ddim,
+    "ddpm": sample_ddpm,
+    "dpmpp_2m": sample_dpmpp_2m,
+    "heun": sample_heun,
+}
+
+
+def find_sampler(name: str) -> Callable[..., Tensor]:
+    """The sampler of that name, of those that sample a noise predictor. Raises MnistdiffError."""
+    if name not in SAMPLERS:
+        raise MnistdiffError(f"sampler is {name!r}; it must be one of {', '.join(SAMPLERS)}.")
+    return SAMPLERS[name]
+
+
 @torch.no_grad()
 def invert_ddim(
     model: Model, schedule: NoiseSchedule, x0: Float[Tensor, "b ..."], num_inference_steps: int = 50

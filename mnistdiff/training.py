@@ -26,7 +26,7 @@ from mnistdiff.layers import append_dims
 from mnistdiff.memory import reuse_memory
 from mnistdiff.muon import Muon, split_parameters
 from mnistdiff.schedules import NoiseSchedule
-from mnistdiff.weights import alone, load_into, read_weights, save_weights
+from mnistdiff.weights import alone, load_into, read_weights, save_weights, under
 
 # (model, *batch, generator) -> losses by name; "total" is the one that is minimised.
 LossFunction = Callable[..., dict[str, Tensor]]
@@ -278,29 +278,21 @@ class _TrainState:
                 f"{path} is no checkpoint of this run (it says {meta.get('run')!r}, this run is "
                 f"{run_key!r}). Delete it or choose another file."
             )
-        load_into(self.model, _under("model.", tensors), path)
+        load_into(self.model, under("model.", tensors), path)
         for which, optimiser in enumerate(self.optimisers):
             entries: dict[int, dict[str, Tensor]] = {}
-            for name, value in _under(f"optimiser.{which}.", tensors).items():
+            for name, value in under(f"optimiser.{which}.", tensors).items():
                 index, field = name.split(".")
                 entries.setdefault(int(index), {})[field] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": entries, "param_groups": groups})
         if self.ema is not None:
             self.ema.updates = meta["ema_updates"]
-            for name, value in _under("ema.", tensors).items():
+            for name, value in under("ema.", tensors).items():
                 self.ema.shadow[name].copy_(value)
         self.generator.set_state(tensors["generator"])
         self.epoch, self.step, self.seconds = meta["epoch"], meta["step"], meta["seconds"]
         self.history = meta["history"]
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def fit_or_load(

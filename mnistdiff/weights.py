@@ -156,6 +156,15 @@ def configured(config: type[Config], entries: Any, origin: Path | str) -> Config
         ) from error
 
 
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: Path | str) -> None:
     """Copy tensors into a model. Raises MnistdiffError where names or shapes differ."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
