@@ -167,9 +167,9 @@ def _add_guidance(command: argparse.ArgumentParser) -> None:
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit() or int(text) >= 2**32:
+    if not text.isdecimal() or len(text) > 10 or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no seed; it must be a whole number from 0 to {2**32 - 1}"
+            f"{text!r:.40} is no seed; it must be a whole number from 0 to {2**32 - 1}"
         )
     return int(text)
 
@@ -224,6 +224,6 @@ def _rounded(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_rounded(entry)}" for name, entry in value.items())
-    if isinstance(value, (list, tuple)):
-        return " to ".join(_rounded(entry) for entry in value)
+    if isinstance(value, (list, tuple)):  # an interval, or several of something
+        return (" to " if isinstance(value, tuple) else ", ").join(map(_rounded, value))
     return str(value)

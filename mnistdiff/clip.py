@@ -14,7 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.layers import check_images
 from mnistdiff.prompts import END, MAX_WORDS, VOCABULARY, tokenize
+
+HEADS = 4  # of the text encoder's attention
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,19 @@ class CLIPConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))  # JSON has only lists
-        for name in ("embed_dim", "text_width", "text_layers"):
+        for name in ("embed_dim", "text_width", "text_layers", "vocabulary_size"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise MnistdiffError(f"{name} is {value!r}; it must be a whole number >= 1.")
+        if self.text_width % HEADS:
+            raise MnistdiffError(
+                f"text_width is {self.text_width}; {HEADS} attention heads must share it evenly."
+            )
+        whole = all(isinstance(width, int) and width >= 1 for width in self.channels)
+        if len(self.channels) != 3 or not whole:
+            raise MnistdiffError(
+                f"channels are {self.channels}; expected three whole numbers >= 1."
+            )
 
 
 class ImageEncoder(nn.Module):
@@ -65,7 +77,7 @@ class TextEncoder(nn.Module):
         self.positions = nn.Parameter(0.02 * torch.randn(MAX_WORDS + 1, width))
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                width, 4, 2 * width, dropout=0.0, activation="gelu", batch_first=True,
+                width, HEADS, 2 * width, dropout=0.0, activation="gelu", batch_first=True,
                 norm_first=True,
             )
             for _ in range(config.text_layers)
@@ -99,8 +111,7 @@ class CLIP(nn.Module):
 
     def encode_image(self, images: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b e"]:
         """Embeddings, not yet normalised, of images in [0, 1]."""
-        if tuple(images.shape[1:]) != (1, 28, 28):
-            raise MnistdiffError(f"images have shape {tuple(images.shape)}, not (B, 1, 28, 28).")
+        check_images(images)
         return self.image_encoder(images).float()
 
     def encode_text(self, prompts: Sequence[str] | Int[Tensor, "n l"]) -> Float[Tensor, "n e"]:

@@ -218,10 +218,11 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
     """Draw digits for prompts and write one picture: a row per prompt, `--n` digits in it."""
     import torch
 
-    from mnistdiff.pictures import save_grid
+    from mnistdiff.pictures import check_grid, save_grid
     from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
     from mnistdiff.weights import check_writable
 
+    check_grid(options.output, len(options.prompt) * options.n, options.scale)
     check_writable(options.output)
     pipeline = TextToImagePipeline.from_pretrained(options.model)
     for name, strength in options.lora:
@@ -250,9 +251,10 @@ def comfyui_install(options: argparse.Namespace) -> dict[str, Any]:
 def comfyui_run(options: argparse.Namespace) -> dict[str, Any]:
     """Run an API-format workflow, here or on a ComfyUI server, and write its images."""
     from mnistdiff.comfyui.workflow import run_workflow
-    from mnistdiff.pictures import save_grid
+    from mnistdiff.pictures import check_grid, save_grid
     from mnistdiff.weights import check_writable
 
+    check_grid(options.output, 1)
     check_writable(options.output)
     images = run_workflow(options.workflow, server=options.server)
     save_grid(options.output, images, len(images))

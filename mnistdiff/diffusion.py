@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,32 +18,21 @@ from mnistdiff.guidance import Autoguided
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor
 from mnistdiff.memory import reuse_memory
 from mnistdiff.objectives import DiffusionLoss
-from mnistdiff.samplers import (
-    as_eps,
-    sample_ddim,
-    sample_ddpm,
-    sample_dpmpp_2m,
-    sample_heun,
-)
+from mnistdiff.samplers import as_eps, find_sampler
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
 from mnistdiff.training import (
     Fit,
     TrainConfig,
     autocast,
+    check_seed,
     default_device,
     fit_or_load,
     seed_everything,
 )
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import PACKAGED, load_into, read_weights
+from mnistdiff.weights import PACKAGED, load_into, read_weights, under
 
-SAMPLERS = {
-    "ddim": sample_ddim,
-    "ddpm": sample_ddpm,
-    "dpmpp_2m": sample_dpmpp_2m,
-    "heun": sample_heun,
-}
 BEST_VAE = (0.01, 50)  # beta and latent dimension; chosen with the second classifier
 # width of the noise predictor that ships, by beta and latent dimension of its VAE
 SHIPPED_LATENT = {(1.0, 50): 192, BEST_VAE: 320}
@@ -103,12 +93,14 @@ def generate(
     eta: float | None = None,
     seed: int = 0,
 ) -> Samples:
-    """Draw n images; `eta` is DDIM's. Raises MnistdiffError for an unknown sampler."""
-    if sampler not in SAMPLERS:
-        raise MnistdiffError(f"sampler is {sampler!r}; it must be one of {', '.join(SAMPLERS)}.")
+    """Draw n images; `eta` is DDIM's. Raises MnistdiffError for bad settings."""
+    if not isinstance(n, Integral) or n < 1:
+        raise MnistdiffError(f"n is {n!r}; it must be a whole number of images >= 1.")
+    check_seed(seed)
+    sample = find_sampler(sampler)
     reuse_memory()
     options = {"num_inference_steps": num_inference_steps} | ({} if eta is None else {"eta": eta})
-    draw = partial(SAMPLERS[sampler], model.model, model.schedule, **options)
+    draw = partial(sample, model.model, model.schedule, **options)
     generator = torch.Generator().manual_seed(seed)
     started, images = time.perf_counter(), []
     for start in range(0, n, CHUNK):
@@ -267,8 +259,7 @@ def load_pixel_model() -> PixelModel:
 
 def _load_parts(tensors: dict[str, Tensor], parts: dict[str, nn.Module], path: Path) -> None:
     for prefix, part in parts.items():
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        load_into(part, own, path)
+        load_into(part, under(prefix, tensors), path)
 
 
 def latent_name(beta: float, latent_dim: int) -> str:

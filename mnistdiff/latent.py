@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import timestep_embedding
+from mnistdiff.layers import check_latents, timestep_embedding
 from mnistdiff.schedules import add_noise
 
 
@@ -67,10 +67,7 @@ class EpsMLP(nn.Module):
 
     def denoise(self, x_t: Float[Tensor, "b d"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d"]:
         """Predict from a noisy latent and the embedding of everything else that is known."""
-        if x_t.ndim != 2 or x_t.shape[1] != self.config.latent_dim:
-            raise MnistdiffError(
-                f"latents have shape {tuple(x_t.shape)}, not (B, {self.config.latent_dim})."
-            )
+        check_latents(x_t, self.config.latent_dim)
         h, emb = self.stem(x_t), F.silu(emb)
         for block in self.blocks:
             h = block(h, emb)

@@ -134,6 +134,28 @@ def residual_mlp(before: int, width: int, blocks: int, after: int) -> nn.Sequent
     )
 
 
+FLOATS = (torch.float32, torch.float16, torch.bfloat16)  # what a network of float32 takes
+
+
+def check_images(images: Tensor) -> None:
+    """Raise MnistdiffError unless images are (B, 1, 28, 28), floating-point, not float64."""
+    if images.ndim != 4 or images.shape[1:] != (1, 28, 28) or images.dtype not in FLOATS:
+        raise MnistdiffError(_found("images", images, "(B, 1, 28, 28)"))
+
+
+def check_latents(latents: Tensor, dim: int) -> None:
+    """Raise MnistdiffError unless latents are (B, dim), floating-point, not float64."""
+    if latents.ndim != 2 or latents.shape[1] != dim or latents.dtype not in FLOATS:
+        raise MnistdiffError(_found("latents", latents, f"(B, {dim})"))
+
+
+def _found(what: str, tensor: Tensor, expected: str) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    if tensor.dtype in FLOATS:
+        return f"{what} have shape {tuple(tensor.shape)}, not {expected}."
+    return f"{what} are {kind} of {tuple(tensor.shape)}, not float32 of {expected}: use `.float()`."
+
+
 def append_dims(x: Tensor, ndim: int) -> Tensor:
     """Append axes of length 1 until x has `ndim` of them: (B,) to (B, 1, 1, 1) for images."""
     return x.reshape(x.shape + (1,) * (ndim - x.ndim))

@@ -4,7 +4,9 @@ Hu et al. (2022), "LoRA: Low-Rank Adaptation of Large Language Models", eq. 3:
 W x becomes W x + strength (alpha / rank) B A x, with A (rank, in) and B (out, rank).
 """
 
+import math
 from collections.abc import Iterator
+from numbers import Real
 
 import torch
 import torch.nn.functional as F
@@ -68,27 +70,41 @@ def lora_state_dict(network: nn.Module) -> dict[str, Tensor]:
 def merge_lora(network: nn.Module, adapters: dict[str, Tensor], strength: float = 1.0) -> None:
     """Add `strength` times the adapters (as `lora_state_dict` gives them) to the weights, in place.
 
-    Negative strengths take the style away. Raises MnistdiffError for adapters of another network.
+    Negative strengths take the style away. Raises MnistdiffError for adapters of another network
+    and a strength that is no finite number; the weights then stay as they were.
     """
+    if not isinstance(strength, Real) or not math.isfinite(strength):
+        raise MnistdiffError(f"a LoRA's strength is {strength!r}; it must be a finite number.")
     names = {key.rsplit(".lora_", 1)[0] for key in adapters if ".lora_" in key}
     weights = dict(network.named_parameters())
+    additions = []
     for name in sorted(names):
         weight = weights.get(f"{name.removeprefix(PREFIX)}.weight")
         parts = [adapters.get(f"{name}.{part}") for part in ("lora_up.weight", "lora_down.weight")]
-        if weight is None or None in parts or _shape(*parts) != tuple(weight.shape):
+        if weight is None or None in parts or not _fits(weight, *parts):
             raise MnistdiffError(
                 f"the LoRA does not fit this network at {name}: it was made for another one."
             )
         up, down = (part.float() for part in parts)
-        alpha = float(adapters.get(f"{name}.alpha", len(down)))
-        with torch.no_grad():
-            weight.add_(up @ down, alpha=strength * alpha / len(down))
+        alpha = adapters.get(f"{name}.alpha", torch.tensor(float(len(down))))
+        if alpha.numel() != 1 or not all(x.isfinite().all() for x in (up, down, alpha)):
+            raise MnistdiffError(
+                f"the LoRA is broken at {name}: it holds NaN or infinity, or alpha is no number. "
+                "Train it again."
+            )
+        additions.append((weight, up @ down, strength * float(alpha) / len(down)))
     if not names:
         raise MnistdiffError("the file holds no LoRA: no key ends in .lora_up.weight.")
+    with torch.no_grad():
+        for weight, addition, scale in additions:
+            weight.add_(addition, alpha=scale)
 
 
-def _shape(up: Tensor, down: Tensor) -> tuple[int, int]:
-    return up.shape[0], down.shape[1]
+def _fits(weight: Tensor, up: Tensor, down: Tensor) -> bool:
+    """Whether (out, rank) and (rank, in) make the weight's (out, in)."""
+    if up.ndim != 2 or down.ndim != 2 or not len(down):
+        return False
+    return up.shape[1] == len(down) and (len(up), down.shape[1]) == weight.shape
 
 
 def _adapters(network: nn.Module) -> Iterator[tuple[str, LoRALinear]]:

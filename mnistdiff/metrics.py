@@ -14,10 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.layers import check_images
 from mnistdiff.weights import PACKAGED, load_into, read_weights
 
 CONFIDENT = 0.9  # softmax maximum above which a digit counts as confidently read
 SCORE_BATCH = 500
+NEAR = 4  # training images that are looked at closely, per generated one
 EXACT = "donot_use_mm_for_euclid_dist"  # a matrix product makes equal points 0.005 apart
 
 
@@ -106,9 +108,12 @@ def _load_classifier(name: str) -> tuple[DigitClassifier, dict[str, Tensor], str
 
 
 def to_8_bits(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
-    """Round to the 256 grey levels that a saved picture has. Raises outside (N, 1, 28, 28)."""
-    if images.ndim != 4 or tuple(images.shape[1:]) != (1, 28, 28):
-        raise MnistdiffError(f"images have shape {tuple(images.shape)}, not (N, 1, 28, 28).")
+    """Round to the 256 grey levels that a saved picture has.
+
+    Raises MnistdiffError outside (N, 1, 28, 28), for whole numbers, NaN and infinity.
+    """
+    images = images.float() if images.is_floating_point() else images
+    check_images(images)
     if not torch.isfinite(images).all():
         raise MnistdiffError("images hold NaN or infinity; the model has diverged.")
     return (images.clamp(0, 1) * 255).round() / 255
@@ -130,7 +135,10 @@ def read_digits(
 def label_accuracy(digits: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> float:
     """Share of images read as the digit that was asked for."""
     if digits.shape != labels.shape:
-        raise MnistdiffError(f"{len(digits)} digits were read for {len(labels)} labels.")
+        raise MnistdiffError(
+            f"digits of shape {tuple(digits.shape)} were read for labels of shape "
+            f"{tuple(labels.shape)}; each must be (N,)."
+        )
     return float((digits == labels).double().mean())
 
 
@@ -150,7 +158,14 @@ def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float,
 def gaussian_statistics(
     features: Float[Tensor, "n f"],
 ) -> tuple[Float[Tensor, " f"], Float[Tensor, "f f"]]:
-    """Mean and covariance in float64, the summary that a Frechet distance compares."""
+    """Mean and covariance in float64, the summary that a Frechet distance compares.
+
+    Raises MnistdiffError for fewer than two rows.
+    """
+    if features.ndim != 2 or len(features) < 2:
+        raise MnistdiffError(
+            f"features have shape {tuple(features.shape)}; a covariance needs (N, F) with N >= 2."
+        )
     features = features.double()
     return features.mean(dim=0), torch.cov(features.T)
 
@@ -164,8 +179,16 @@ def frechet_distance(
     """Squared Frechet distance of two Gaussians (Heusel et al., 2017, eq. 6).
 
     ``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``; the trace of the root is the sum of the
-    roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric.
+    roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric. Raises MnistdiffError
+    for statistics that do not fit together or hold NaN.
     """
+    given = (mean_a, covariance_a, mean_b, covariance_b)
+    shapes, size = [tuple(x.shape) for x in given], len(mean_a)
+    if shapes != 2 * [(size,), (size, size)] or not all(x.isfinite().all() for x in given):
+        raise MnistdiffError(
+            f"means and covariances have shapes {shapes}; expected (F,), (F, F) twice, of finite "
+            "numbers. Take both from the same features."
+        )
     values, vectors = torch.linalg.eigh(covariance_a.double())
     root_a = vectors * values.clamp(min=0).sqrt() @ vectors.T
     cross = torch.linalg.eigvalsh(root_a @ covariance_b.double() @ root_a)
@@ -192,8 +215,11 @@ def distance_floor(n: int | None = None) -> float:
     """FD of real test images against the training images: the best a generator can hope for.
 
     The distance falls with the number of images, so a generator's is compared with the floor
-    at its own `n` (all 10,000 by default): the mean over 32 random subsets of test images.
+    at its own `n` (all 10,000 by default): the mean over 32 random subsets of test images. Raises
+    MnistdiffError for n below 2.
     """
+    if n is not None and n < 2:
+        raise MnistdiffError(f"n is {n}; a distance needs at least 2 images.")
     features = shuffled_test_features()
     if n is None or n >= len(features):
         return distance_to_train(features)
@@ -207,7 +233,17 @@ def distance_floor(n: int | None = None) -> float:
 def prdc(
     real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], nearest_k: int = 5
 ) -> dict[str, float]:
-    """Precision, recall (Kynkaanniemi et al., 2019), density, coverage (Naeem et al., 2020)."""
+    """Precision, recall (Kynkaanniemi et al., 2019), density, coverage (Naeem et al., 2020).
+
+    Raises MnistdiffError for features of different widths, and for nearest_k rows or fewer.
+    """
+    if not isinstance(nearest_k, int) or nearest_k < 1:
+        raise MnistdiffError(f"nearest_k is {nearest_k!r}; it must be a whole number >= 1.")
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
+        raise MnistdiffError(
+            f"features have shapes {tuple(real.shape)} and {tuple(fake.shape)}; expected (N, F) "
+            "and (M, F)."
+        )
     if min(len(real), len(fake)) <= nearest_k:
         raise MnistdiffError(f"{len(real)} real and {len(fake)} fake; need over {nearest_k} each.")
     real, fake = real.double(), fake.double()
@@ -233,8 +269,14 @@ def memorisation(
 ) -> dict[str, float]:
     """Share of images that copy a training image: nearest / second nearest pixel L2 < 1/3.
 
-    Also the median distance to the nearest training image.
+    Also the median distance to the nearest training image. Raises MnistdiffError for no images, or
+    fewer than 4 training images.
     """
+    if not len(generated) or len(train) < NEAR:
+        raise MnistdiffError(
+            f"{len(generated)} images against {len(train)} training images; expected at least 1 "
+            f"and {NEAR}."
+        )
     queries, keys = to_8_bits(generated).flatten(1), train.flatten(1)
     nearest = torch.cat([_two_nearest(part, keys) for part in queries.split(200)])
     copied = nearest[:, 0] < nearest[:, 1].clamp(min=1e-12) / 3
@@ -246,7 +288,7 @@ def memorisation(
 
 def _two_nearest(queries: Float[Tensor, "n p"], keys: Float[Tensor, "m p"]) -> Tensor:
     """Distances to the two nearest keys, (n, 2): found by matrix product, then taken exactly."""
-    found = torch.cdist(queries, keys).topk(4, largest=False).indices
+    found = torch.cdist(queries, keys).topk(NEAR, largest=False).indices
     exact = (queries[:, None] - keys[found]).norm(dim=2)  # (n, 4)
     return exact.sort(dim=1).values[:, :2]
 

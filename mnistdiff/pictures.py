@@ -12,6 +12,8 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.weights import write_atomically
 
 FORMATS = (".png", ".gif", ".bmp", ".webp")  # without loss: a seed is one picture
+OPTIONS = {"lossless": True}  # what Pillow must be told of .webp; the others ignore it
+LARGEST = 100_000_000  # pixels
 
 
 def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
@@ -26,19 +28,46 @@ def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
 def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scale: int = 1) -> None:
     """Write images in [0, 1] side by side, `columns` in a row, each pixel `scale` pixels wide.
 
-    Raises MnistdiffError for another file format or a scale below 1.
+    Raises MnistdiffError for what `check_grid` refuses, rows that are not full, and NaN.
     """
     from PIL import Image
 
-    if path.suffix.lower() not in FORMATS:
-        raise MnistdiffError(f"{path} ends in none of {', '.join(FORMATS)}; name the file so.")
-    if scale < 1:
-        raise MnistdiffError(f"scale is {scale}; it must be a whole number >= 1.")
+    path = Path(path)
+    check_grid(path, len(images), scale)
+    if not isinstance(columns, int) or columns < 1 or not len(images) or len(images) % columns:
+        raise MnistdiffError(
+            f"{len(images)} images do not fill rows of {columns!r}; give at least one image, and "
+            "a whole number of columns that divides their number."
+        )
+    if not images.isfinite().all():
+        raise MnistdiffError(
+            "the images hold NaN or infinity: the network has diverged, or the guidance or a "
+            "LoRA's strength is too large."
+        )
     rows = len(images) // columns
     levels = (images.clamp(0, 1) * 255).round().byte()
     sheet = levels.reshape(rows, columns, 28, 28).transpose(1, 2).reshape(rows * 28, columns * 28)
     picture = Image.fromarray(sheet.numpy(), mode="L")
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.NEAREST)
     buffer = io.BytesIO()
-    picture.save(buffer, format=path.suffix[1:].upper())
+    try:
+        picture.save(buffer, format=path.suffix[1:].upper(), **OPTIONS)
+    except ValueError as error:  # each format has its own largest side
+        raise MnistdiffError(f"{path} takes no such picture ({error}); name it .png.") from error
     write_atomically(path, buffer.getvalue())
+
+
+def check_grid(path: Path, n: int, scale: int = 1) -> None:
+    """Raise MnistdiffError unless n digits could be written there: before they are drawn.
+
+    Another file format, a scale below 1, or more pixels than LARGEST.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise MnistdiffError(f"{path} ends in none of {', '.join(FORMATS)}; name the file so.")
+    if not isinstance(scale, int) or scale < 1:
+        raise MnistdiffError(f"scale is {scale}; it must be a whole number >= 1.")
+    if (pixels := n * (28 * scale) ** 2) > LARGEST:
+        raise MnistdiffError(
+            f"{n} digits at scale {scale} make a picture of {pixels:,} pixels; at most {LARGEST:,} "
+            "fit. Choose a smaller scale, or fewer digits."
+        )

@@ -1,7 +1,8 @@
 """Text to image: a prompt becomes a CLIP embedding, a guided latent, and a decoded digit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,29 +13,21 @@ from torch import Tensor, nn
 from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig
+from mnistdiff.layers import check_images
 from mnistdiff.lora import merge_lora
 from mnistdiff.memory import reuse_memory
 from mnistdiff.prompts import digit_in
 from mnistdiff.samplers import (
     as_eps,
+    find_sampler,
     inference_timesteps,
     interpolate_noise,
-    sample_ddim,
-    sample_ddpm,
-    sample_dpmpp_2m,
-    sample_heun,
 )
 from mnistdiff.schedules import NoiseSchedule, add_noise, cosine_beta_schedule
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import PACKAGED, load_into, read_weights, save_weights
+from mnistdiff.weights import PACKAGED, configured, load_into, read_weights, save_weights, under
 
 NAME = "tiny-mnist-sd"
-SAMPLERS = {
-    "ddim": sample_ddim,
-    "ddpm": sample_ddpm,
-    "dpmpp_2m": sample_dpmpp_2m,
-    "heun": sample_heun,
-}
 LORAS = PACKAGED / "loras"  # a folder of their own, which ComfyUI lists
 GUIDANCE_SCALE = 1.4  # chosen with the second classifier
 CHUNK = 250  # images sampled together: larger batches leave the processor's cache
@@ -66,6 +59,11 @@ class TextToImagePipeline:
         scaling_factor: float,
         schedule: NoiseSchedule | None = None,
     ) -> None:
+        if not isinstance(scaling_factor, Real) or not 0 < scaling_factor < float("inf"):
+            raise MnistdiffError(
+                f"scaling_factor is {scaling_factor!r}; it must be a number above 0, such as "
+                "`compute_scaling_factor` gives."
+            )
         self.clip, self.eps_mlp, self.vae = clip.eval(), eps_mlp.eval(), vae.eval()
         self.scaling_factor = scaling_factor
         self.schedule = schedule or NoiseSchedule(cosine_beta_schedule(1000))
@@ -84,10 +82,8 @@ class TextToImagePipeline:
             raise MnistdiffError(f"{file} is no {NAME}: it does not tell {', '.join(missing)}.")
         parts = {}
         for name, (network, config) in PARTS.items():
-            parts[name] = network(config(**meta[name]))
-            own = {k: v for k, v in tensors.items() if k.startswith(f"{name}.")}
-            own = {k.removeprefix(f"{name}."): v for k, v in own.items()}
-            load_into(parts[name], own, file)
+            parts[name] = network(configured(config, meta[name], file))
+            load_into(parts[name], under(f"{name}.", tensors), file)
         return cls(**parts, scaling_factor=meta["scaling_factor"])
 
     def save_pretrained(self, folder: str | Path, story: dict[str, Any] | None = None) -> Path:
@@ -157,18 +153,23 @@ class TextToImagePipeline:
     ) -> PipelineOutput:
         """Draw `num_images_per_prompt` digits for each prompt, a prompt's images side by side.
 
-        The noise of all images, (N, D), is drawn first, from the CPU `generator`. `image` in
-        [0, 1] starts from a picture noised by `strength` in (0, 1] instead (Meng et al., 2022,
-        "SDEdit"). `callback(step, t, z_t, z0_hat)` sees every step of each 250 images. Raises
-        MnistdiffError for words outside the vocabulary and settings outside their range.
+        The noise of all images, (N, D), is drawn first, from the CPU `generator`: what comes after
+        an image changes it by float rounding alone (below 1e-5). With eta above 0 each step's noise
+        is drawn for up to 250 images together, so that another number of images gives others.
+        `image` in [0, 1], one for all or one for each, starts from a picture noised by `strength`
+        in (0, 1] instead (Meng et al., 2022, "SDEdit"). `callback(step, t, z_t, z0_hat)` sees every
+        step of each 250 images. Raises MnistdiffError for words outside the vocabulary and settings
+        outside their range.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        negatives = [negative_prompt] if isinstance(negative_prompt, str) else list(negative_prompt)
+        prompts = _listed(prompt)
+        negatives = _listed("" if negative_prompt is None else negative_prompt)
         if len(negatives) == 1:
             negatives *= len(prompts)
-        _check_settings(prompts, negatives, num_images_per_prompt, guidance_scale, sampler)
+        _check_counts(prompts, negatives, num_images_per_prompt)
         cond = self.encode_prompts(prompts).repeat_interleave(num_images_per_prompt, dim=0)
         uncond = self.encode_prompts(negatives).repeat_interleave(num_images_per_prompt, dim=0)
+        if image is not None:
+            _check_start(image, len(cond))
         return self.denoise(
             cond,
             uncond,
@@ -191,7 +192,12 @@ class TextToImagePipeline:
         num_inference_steps: int = 50,
         guidance_scale: float = GUIDANCE_SCALE,
     ) -> PipelineOutput:
-        """One noise, and a condition that wanders along the sphere from one prompt to another."""
+        """One noise, and a condition that wanders along the sphere from one prompt to another.
+
+        Raises as `__call__`, and for frames below 1.
+        """
+        if not isinstance(frames, int) or frames < 1:
+            raise MnistdiffError(f"frames is {frames!r}; it must be a whole number >= 1.")
         ends = self.encode_prompts([start, end])
         cond = interpolate_noise(*ends, torch.linspace(0, 1, frames))
         noise = torch.randn(1, self.vae.config.latent_dim, generator=generator)
@@ -216,14 +222,19 @@ class TextToImagePipeline:
         strength: float = 1.0,
         **options: Any,
     ) -> PipelineOutput:
-        """From noise to images, given conditions; `start` is a scaled latent to be noised."""
+        """From noise to images, given conditions; `start` is a scaled latent to be noised.
+
+        Raises MnistdiffError for settings outside their range.
+        """
+        _check_guided(guidance_scale)
+        sample = find_sampler(sampler)
         reuse_memory()
         if start is not None:
             options["timesteps"] = self._last_steps(strength, options.pop("num_inference_steps"))
             t = torch.tensor(options["timesteps"][:1]).expand(len(noise))
             noise = add_noise(start.expand_as(noise), t, noise, self.schedule.alphas_cumprod)
         latents = [
-            SAMPLERS[sampler](
+            sample(
                 self.model,
                 self.schedule,
                 noise[part].shape,
@@ -249,9 +260,9 @@ class TextToImagePipeline:
         return self.vae.decode(latents / self.scaling_factor)
 
     def _last_steps(self, strength: float, num_inference_steps: int) -> list[int]:
-        if not 0 < strength <= 1:
+        if not isinstance(strength, Real) or not 0 < strength <= 1:
             raise MnistdiffError(
-                f"strength is {strength}; it must be above 0 (the picture as it is) and at most 1 "
+                f"strength is {strength!r}; it must be above 0 (the picture as it is), at most 1 "
                 "(nothing of it left)."
             )
         steps = inference_timesteps(self.schedule.num_train_timesteps, num_inference_steps)
@@ -260,13 +271,36 @@ class TextToImagePipeline:
 
 def _steps(num_inference_steps: int, sampler: str, eta: float) -> dict[str, Any]:
     """DDPM is DDIM with eta 1; the deterministic samplers take no eta but 0."""
+    if sampler == "ddpm" and eta not in (0, 1):  # 0 is what is given when nothing is
+        raise MnistdiffError(f"eta is {eta}, but ddpm is DDIM with eta 1; ask for ddim instead.")
     eta = 1.0 if sampler == "ddpm" else eta
     return {"num_inference_steps": num_inference_steps, "eta": eta}
 
 
-def _check_settings(
-    prompts: list[str], negatives: list[str], images: int, guidance_scale: float, sampler: str
-) -> None:
+def _listed(prompts: str | Iterable[str]) -> list[str]:
+    """One prompt, or several, as a list; what is no text is told of by `words_of`."""
+    several = isinstance(prompts, Iterable) and not isinstance(prompts, (str, bytes))
+    return list(prompts) if several else [prompts]
+
+
+def _check_start(image: Tensor, n: int) -> None:
+    """A picture to start from, or one for each of n digits."""
+    if not isinstance(image, Tensor):
+        raise MnistdiffError(
+            f"image is {type(image).__name__}; expected a tensor (1, 1, 28, 28) in [0, 1]."
+        )
+    check_images(image)
+    if len(image) not in (1, n):
+        raise MnistdiffError(f"image holds {len(image)} pictures for {n} digits; give 1, or {n}.")
+    low, high = float(image.min()), float(image.max())
+    if not -0.01 <= low <= high <= 1.01:
+        raise MnistdiffError(
+            f"image has values from {low:g} to {high:g}; expected [0, 1]: divide bytes by 255, or "
+            "use `to_unit` where -1 is black."
+        )
+
+
+def _check_counts(prompts: list[str], negatives: list[str], images: int) -> None:
     if not prompts:
         raise MnistdiffError("there is no prompt; give at least one, such as 'seven'.")
     if len(negatives) != len(prompts):
@@ -278,9 +312,10 @@ def _check_settings(
         raise MnistdiffError(
             f"num_images_per_prompt is {images!r}; it must be a whole number >= 1."
         )
-    if not 0 <= guidance_scale < float("inf"):
+
+
+def _check_guided(guidance_scale: float) -> None:
+    if not isinstance(guidance_scale, Real) or not 0 <= guidance_scale < float("inf"):
         raise MnistdiffError(
-            f"guidance_scale is {guidance_scale}; it must be a number >= 0, and 1 is no guidance."
+            f"guidance_scale is {guidance_scale!r}; it must be a number >= 0, and 1 is no guidance."
         )
-    if sampler not in SAMPLERS:
-        raise MnistdiffError(f"sampler is {sampler!r}; it must be one of {', '.join(SAMPLERS)}.")

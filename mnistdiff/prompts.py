@@ -37,8 +37,8 @@ def words_of(prompt: str) -> list[str]:
     unknown = [word for word in words if word not in TOKENS]
     if unknown:
         raise MnistdiffError(
-            f"the prompt {prompt!r} has a word that the model never saw: {unknown[0]!r}. It knows "
-            f"the digits 0 to 9, their names, and: {' '.join(NEUTRAL_WORDS)}."
+            f"the prompt {prompt!r:.60} has a word that the model never saw: {unknown[0]!r:.60}. "
+            f"It knows the digits 0 to 9, their names, and: {' '.join(NEUTRAL_WORDS)}."
         )
     if len(words) > MAX_WORDS:
         raise MnistdiffError(
@@ -61,10 +61,12 @@ def digit_in(prompt: str) -> int | None:
 def tokenize(prompts: Sequence[str]) -> Int[Tensor, "n l"]:
     """Token ids, an end token after the last word, padded to the longest prompt.
 
-    Raises as `words_of`.
+    Raises as `words_of`, and for no prompts.
     """
+    if isinstance(prompts, str) or not len(prompts):
+        raise MnistdiffError(f"prompts are {prompts!r}; expected a list such as ['a seven'].")
     rows = [[*(TOKENS[word] for word in words_of(prompt)), END] for prompt in prompts]
-    longest = max(map(len, rows), default=1)
+    longest = max(map(len, rows))
     return torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
 
 

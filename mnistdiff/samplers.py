@@ -10,6 +10,7 @@ predicted from it. Noise comes from torch's CPU generator: one seed is one pictu
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -33,11 +34,12 @@ def inference_timesteps(
     """The timesteps that a shorter run keeps, descending.
 
     Spacings as Lin et al., 2024, table 2 ("Common Diffusion Noise Schedules ... Are Flawed"):
-    "trailing" starts at T - 1, "leading" ends at 0, "linspace" does both. Raises MnistdiffError
-    for more steps than T.
+    "trailing" starts at T - 1, "leading" ends at 0, "linspace" does both. Exact halves are rounded
+    to even; diffusers, which adds up floats, puts some of them one timestep off, and now and then
+    keeps one too many. Raises MnistdiffError for more steps than T.
     """
     total, steps = num_train_timesteps, num_inference_steps
-    if not isinstance(steps, int) or not 1 <= steps <= total:
+    if not isinstance(steps, Integral) or not 1 <= steps <= total:
         raise MnistdiffError(
             f"num_inference_steps is {steps!r}; it must be a whole number from 1 to the "
             f"{total} timesteps of training."
@@ -103,14 +105,19 @@ def ddim_step(
     """One step to the previous kept timestep (Song et al., 2021, eq. 12).
 
     sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev - sigma^2) eps + sigma noise; the last step has
-    abar_prev = 1. Raises MnistdiffError for eta outside [0, 1], an eta above 0 without noise, or
-    an abar_prev below abar_t.
+    abar_prev = 1. Raises MnistdiffError for eta outside [0, 1], an eta above 0 without noise, an
+    abar outside (0, 1], or an abar_prev below abar_t.
     """
     _check_eta(eta)
     if abar_prev < abar_t:
         raise MnistdiffError(
             f"abar_prev is {float(abar_prev):g} and abar_t {float(abar_t):g}; the previous "
             "timestep is less noisy, so its abar must be the larger one."
+        )
+    if not 0 < abar_t <= abar_prev <= 1:
+        raise MnistdiffError(
+            f"abar_t is {float(abar_t):g} and abar_prev {float(abar_prev):g}; both are shares of "
+            "the variance, above 0 and at most 1."
         )
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = predict_x0(x_t, eps, abar_t)
@@ -173,9 +180,7 @@ def sample_ddim(
     drawn from the generator. Raises MnistdiffError for bad steps, eta or model output.
     """
     _check_eta(eta)
-    if timesteps is None:
-        timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps, spacing)
-    timesteps = [int(t) for t in timesteps]
+    timesteps = _kept(schedule, timesteps, num_inference_steps, spacing)
     abar = _abar(schedule, timesteps)
     plan = [_ddim_coefficients(*pair, eta) for pair in pairwise(abar)]
 
@@ -229,8 +234,7 @@ def sample_dpmpp_2m(
     than 0.
     """
     _refuse_eta(eta, "DPM-Solver++")
-    if timesteps is None:
-        timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)
+    timesteps = _kept(schedule, timesteps, num_inference_steps, "trailing")
     abar = _abar(schedule, timesteps)
     half_log_snr = [0.5 * math.log(a / (1 - a)) for a in abar[:-1]] + [math.inf]
     length = [after - before for before, after in pairwise(half_log_snr)]
@@ -274,9 +278,7 @@ def sample_heun(
     """
     _refuse_eta(eta, "Heun")
     spacing = "trailing" if num_inference_steps == 1 else "linspace"
-    total = schedule.num_train_timesteps
-    if timesteps is None:
-        timesteps = inference_timesteps(total, num_inference_steps, spacing)
+    timesteps = _kept(schedule, timesteps, num_inference_steps, spacing)
     abar = _abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
     predict = _predictor(model, cond, uncond, guidance_scale)
@@ -329,6 +331,21 @@ def sample_flow(
     return x_t
 
 
+SAMPLERS = {
+    "ddim": sample_ddim,
+    "ddpm": sample_ddpm,
+    "dpmpp_2m": sample_dpmpp_2m,
+    "heun": sample_heun,
+}
+
+
+def find_sampler(name: str) -> Callable[..., Tensor]:
+    """The sampler of that name, of those that sample a noise predictor. Raises MnistdiffError."""
+    if name not in SAMPLERS:
+        raise MnistdiffError(f"sampler is {name!r}; it must be one of {', '.join(SAMPLERS)}.")
+    return SAMPLERS[name]
+
+
 @torch.no_grad()
 def invert_ddim(
     model: Model, schedule: NoiseSchedule, x0: Float[Tensor, "b ..."], num_inference_steps: int = 50
@@ -358,7 +375,7 @@ def interpolate_noise(
     cosine = (start * end).sum() / (start.norm() * end.norm())
     angle = cosine.clamp(-1, 1).acos()
     weights = append_dims(weights, start.ndim + 1)
-    if angle < 1e-4:  # hardly a sphere's arc: a straight line
+    if not angle >= 1e-4:  # hardly a sphere's arc, or one noise is 0: a straight line
         return torch.lerp(start, end, weights)
     return ((1 - weights) * angle).sin() / angle.sin() * start + (
         weights * angle
@@ -388,6 +405,8 @@ def _predictor(
     model: Model, cond: Tensor | None, uncond: Tensor | None, guidance_scale: float
 ) -> Model:
     """The model as a function of x_t and t alone, whose answer is known to have x_t's shape."""
+    if not math.isfinite(guidance_scale):
+        raise MnistdiffError(f"guidance_scale is {guidance_scale}; it must be a finite number.")
     if cond is None and guidance_scale != 1:
         raise MnistdiffError(
             f"guidance_scale is {guidance_scale} but there is no condition to be guided by; "
@@ -412,6 +431,11 @@ def _predictor(
 
 
 def _check_shape(answer: Tensor, x_t: Tensor) -> None:
+    if not isinstance(answer, Tensor):
+        raise MnistdiffError(
+            f"the model returned {type(answer).__name__}; a noise predictor returns one tensor of "
+            f"its input's shape {tuple(x_t.shape)}. Wrap it in a function that does."
+        )
     if answer.shape != x_t.shape:
         raise MnistdiffError(
             f"the model returned shape {tuple(answer.shape)} for an input of shape "
@@ -429,11 +453,23 @@ def _start(
         raise MnistdiffError(f"noise has shape {tuple(noise.shape)}, expected {tuple(shape)}.")
     weights = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     device = torch.device("cpu") if weights is None else weights.device
-    return _randn(shape, generator, device) if noise is None else noise.to(device)
+    if noise is None:
+        return _randn(shape, generator, device)
+    kind = noise.dtype if weights is None else torch.promote_types(weights.dtype, torch.float32)
+    return noise.to(device, kind)  # NumPy's noise is float64, which such weights refuse
 
 
 def _randn(shape: Sequence[int], generator: torch.Generator | None, device: torch.device) -> Tensor:
     return torch.randn(tuple(shape), generator=generator).to(device)
+
+
+def _kept(
+    schedule: NoiseSchedule, timesteps: Sequence[int] | None, steps: int, spacing: str
+) -> list[int]:
+    """The timesteps that were asked for, also as a tensor or an array, or those of a spacing."""
+    if timesteps is None:
+        return inference_timesteps(schedule.num_train_timesteps, steps, spacing)
+    return [int(t) for t in timesteps]
 
 
 def _abar(schedule: NoiseSchedule, timesteps: Sequence[int]) -> list[float]:

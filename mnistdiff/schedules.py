@@ -23,14 +23,17 @@ class NoiseSchedule:
     """
 
     def __init__(self, betas: Float[Tensor, " T"]) -> None:
-        self.betas = betas.float()
+        self.betas = torch.as_tensor(betas).float()
         self.alphas = 1 - self.betas
-        self.alphas_cumprod = self.alphas.cumprod(dim=0)
-        fits = betas.ndim == 1 and len(betas) > 0
-        if not fits or not ((self.alphas_cumprod > 0) & (self.alphas_cumprod < 1)).all():
+        fits = self.betas.ndim == 1 and len(self.betas) > 0
+        self.alphas_cumprod = self.alphas.cumprod(dim=0) if fits else self.alphas
+        inside = [((x > 0) & (x < 1)).all() for x in (self.betas, self.alphas_cumprod)]
+        if not fits or not all(inside):
+            values = f"from {self.betas.min():g} to {self.betas.max():g}" if fits else "none"
             raise MnistdiffError(
-                f"betas have shape {tuple(betas.shape)}; expected (T,) with T >= 1 and every value "
-                "above 0 and below 1, so that abar stays strictly between the two in float32."
+                f"betas have shape {tuple(self.betas.shape)}, values {values}; expected (T,) with "
+                "T >= 1 and every value above 0 and below 1, so that abar stays strictly between "
+                "the two in float32."
             )
 
     @property

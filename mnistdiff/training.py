@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +26,7 @@ from mnistdiff.layers import append_dims
 from mnistdiff.memory import reuse_memory
 from mnistdiff.muon import Muon, split_parameters
 from mnistdiff.schedules import NoiseSchedule
-from mnistdiff.weights import load_into, read_weights, save_weights
+from mnistdiff.weights import alone, load_into, read_weights, save_weights, under
 
 # (model, *batch, generator) -> losses by name; "total" is the one that is minimised.
 LossFunction = Callable[..., dict[str, Tensor]]
@@ -53,6 +55,7 @@ class TrainConfig:
             raise MnistdiffError(f"ema_decay is {self.ema_decay}; it must be in [0, 1).")
         if self.optimiser not in ("adam", "muon"):
             raise MnistdiffError(f"optimiser is {self.optimiser!r}; it must be adam or muon.")
+        check_seed(self.seed)
 
 
 class TrainStep(NamedTuple):
@@ -95,13 +98,18 @@ class EMA:
                 self.shadow[name].copy_(value)
 
 
+def check_seed(seed: int) -> None:
+    """Raise MnistdiffError for a seed outside 0 ... 2^32 - 1, NumPy's limits."""
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
+        raise MnistdiffError(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}.")
+
+
 def seed_everything(seed: int) -> torch.Generator:
     """Seed Python, NumPy and torch, and return a fresh CPU generator with the same seed.
 
-    Raises MnistdiffError outside 0 ... 2^32 - 1, NumPy's limits.
+    Raises as `check_seed`.
     """
-    if not 0 <= seed < 2**32:
-        raise MnistdiffError(f"seed is {seed}; it must be a whole number from 0 to {2**32 - 1}.")
+    check_seed(seed)
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -138,9 +146,11 @@ def train(
     `checkpoint`, the whole state (weights, optimiser, average, random generator, means) is
     saved at each epoch's end, and a later call with the same `run_key` continues from there to
     bit-identical weights. With `ema_decay` the model holds the averaged weights at the end.
-    Under grading nothing is trained: the losses of one batch are all that it yields.
+    Under grading nothing is trained: the losses of one batch are all that it yields. Raises
+    MnistdiffError without images, for the checkpoint of another run, and when the loss is no
+    number any more.
     """
-    if not len(data[0]):
+    if not data or not len(data[0]):
         raise MnistdiffError("there are 0 images to train on.")
     if under_grading():
         yield _look_once(model, loss_function, data, config)
@@ -164,6 +174,12 @@ def train(
             last = state.seen(len(batch[0])) == len(data[0])
             if last:
                 means = {name: float(value) / len(data[0]) for name, value in sums.items()}
+                if not math.isfinite(means["total"]):
+                    raise MnistdiffError(
+                        f"the loss is {means['total']} in epoch {state.epoch + 1}: the training "
+                        f"has diverged. Lower learning_rate ({config.learning_rate:g}) or the "
+                        "weights of the loss's terms."
+                    )
                 state.finish_epoch(means, time.perf_counter() - started)
                 if checkpoint is not None:
                     state.save(checkpoint, run_key)
@@ -262,29 +278,21 @@ class _TrainState:
                 f"{path} is no checkpoint of this run (it says {meta.get('run')!r}, this run is "
                 f"{run_key!r}). Delete it or choose another file."
             )
-        load_into(self.model, _under("model.", tensors), path)
+        load_into(self.model, under("model.", tensors), path)
         for which, optimiser in enumerate(self.optimisers):
             entries: dict[int, dict[str, Tensor]] = {}
-            for name, value in _under(f"optimiser.{which}.", tensors).items():
+            for name, value in under(f"optimiser.{which}.", tensors).items():
                 index, field = name.split(".")
                 entries.setdefault(int(index), {})[field] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": entries, "param_groups": groups})
         if self.ema is not None:
             self.ema.updates = meta["ema_updates"]
-            for name, value in _under("ema.", tensors).items():
+            for name, value in under("ema.", tensors).items():
                 self.ema.shadow[name].copy_(value)
         self.generator.set_state(tensors["generator"])
         self.epoch, self.step, self.seconds = meta["epoch"], meta["step"], meta["seconds"]
         self.history = meta["history"]
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def fit_or_load(
@@ -300,22 +308,36 @@ def fit_or_load(
 
     The cache key hashes `settings` (whatever else the loss depends on), the training and model
     configuration, the data and the code of model, loss and training. An interrupted run goes
-    on from its checkpoint. Under grading the model stays untrained and nothing is written.
-    Raises MnistdiffError for an unwritable cache or a corrupt file.
+    on from its checkpoint; a process that wants a run that another is training waits for it. Under
+    grading the model stays untrained and nothing is written. Raises MnistdiffError for an
+    unwritable cache or a corrupt file.
     """
     if under_grading():
         look = _look_once(model, loss_function, data, config)
         return Fit([look.epoch_means], 0.0, Path())
     key = _run_key(name, model, loss_function, data, config, settings)
     path = cache_folder() / "runs" / f"{name}-{key}.safetensors"
-    if path.exists():
-        tensors, meta = read_weights(path)
-        load_into(model, tensors, path)
-        if not {"history", "seconds"} <= meta.keys():
-            raise MnistdiffError(
-                f"{path} does not tell how it was trained. Delete it and train again."
-            )
-        return Fit(meta["history"], meta["seconds"], path)
+    if not path.exists():
+        with alone(path):
+            if not path.exists():  # else another process has made it while this one waited
+                return _fit(name, model, loss_function, data, config, settings, path)
+    tensors, meta = read_weights(path)
+    load_into(model, tensors, path)
+    if not {"history", "seconds"} <= meta.keys():
+        raise MnistdiffError(f"{path} does not tell how it was trained. Delete it and train again.")
+    return Fit(meta["history"], meta["seconds"], path)
+
+
+def _fit(
+    name: str,
+    model: nn.Module,
+    loss_function: LossFunction,
+    data: tuple[Tensor, ...],
+    config: TrainConfig,
+    settings: dict[str, Any],
+    path: Path,
+) -> Fit:
+    key = path.stem.removeprefix(f"{name}-")
     checkpoint = path.with_suffix(".checkpoint")
     history: list[dict[str, float]] = []
     for step in _with_progress(
@@ -363,15 +385,33 @@ def _state_of(part: Any) -> Any:
         return hashlib.sha256(part.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
     if isinstance(part, (str, int, float, type(None))):
         return part
+    if isinstance(part, (list, tuple)):
+        return [_state_of(value) for value in part]
+    if isinstance(part, dict):
+        return {str(name): _state_of(value) for name, value in part.items()}
+    if isinstance(part, partial):
+        return [_state_of(given) for given in (part.func, part.args, part.keywords)]
     return {name: _state_of(value) for name, value in getattr(part, "__dict__", {}).items()}
 
 
 def _code_of(part: Any) -> bytes:
-    """The file that defines a class, function or callable object; in a notebook, its source."""
+    """The file that defines a class, function or callable object; in a notebook, its source.
+
+    Raises MnistdiffError for what was typed where no source is kept.
+    """
+    if isinstance(part, partial):
+        return _code_of(part.func)
     module = sys.modules[part.__module__]
     if getattr(module, "__file__", None):
         return Path(module.__file__).read_bytes()
-    return inspect.getsource(part if hasattr(part, "__name__") else type(part)).encode()
+    defined = part if hasattr(part, "__name__") else type(part)
+    try:
+        return inspect.getsource(defined).encode()
+    except (OSError, TypeError) as error:
+        raise MnistdiffError(
+            f"the source of {defined.__name__} cannot be found, and the cache must know it. Define "
+            "it in a file or a notebook, or use `train`, which keeps nothing."
+        ) from error
 
 
 def _with_progress(

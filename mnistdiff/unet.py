@@ -13,6 +13,7 @@ from mnistdiff.layers import (
     GroupNorm,
     ResBlock,
     SelfAttention,
+    check_images,
     residual_mlp,
     timestep_embedding,
 )
@@ -90,8 +91,7 @@ class UNet(nn.Module):
     def forward(
         self, x_t: Float[Tensor, "b 1 28 28"], t: Int[Tensor, " b"]
     ) -> Float[Tensor, "b 1 28 28"]:
-        if tuple(x_t.shape[1:]) != (1, SIDE, SIDE):
-            raise MnistdiffError(f"images have shape {tuple(x_t.shape)}, not (B, 1, 28, 28).")
+        check_images(x_t)
         emb = self.emb(timestep_embedding(t, self.config.emb_dim))
         stem = self.stem(F.pixel_unshuffle(x_t, 2))  # (B, fine, 14, 14)
         fine = self.fine_down(stem, emb)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import residual_mlp
+from mnistdiff.layers import check_images, check_latents, residual_mlp
 
 LOSS_TYPES = ("mse", "bce")
 IMAGE_SHAPE = (1, 28, 28)
@@ -54,8 +54,7 @@ class VAE(nn.Module):
         self, x: Float[Tensor, "b 1 28 28"]
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
         """Mean and log variance of q(z given x), each (B, latent_dim)."""
-        if tuple(x.shape[1:]) != IMAGE_SHAPE:
-            raise MnistdiffError(f"images have shape {tuple(x.shape)}, not (B, 1, 28, 28).")
+        check_images(x)
         standardised = (x.flatten(1) - PIXEL_MEAN) / PIXEL_STD
         mu, logvar = self.encoder(standardised).float().chunk(2, dim=1)
         return mu, logvar
@@ -69,10 +68,7 @@ class VAE(nn.Module):
 
     def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 28 28"]:
         """Pixel means in (0, 1)."""
-        if z.ndim != 2 or z.shape[1] != self.config.latent_dim:
-            raise MnistdiffError(
-                f"latents have shape {tuple(z.shape)}, not (B, {self.config.latent_dim})."
-            )
+        check_latents(z, self.config.latent_dim)
         logits = LOGIT_SCALE * self.decoder(z).float()
         return torch.sigmoid(logits).unflatten(1, IMAGE_SHAPE)
 

@@ -1,10 +1,14 @@
 """Weights on disk: safetensors with JSON metadata, written whole or not at all, never unpickled."""
 
+import errno
 import json
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +17,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 
+Config = TypeVar("Config")
 PACKAGED = Path(__file__).parent / "weights"
 
 
@@ -27,9 +32,13 @@ def save_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
-    """Write bytes to a temporary file beside `path`, flush it to disk, and rename it."""
+    """Write bytes to a temporary file beside `path`, flush it to disk, and rename it.
+
+    Raises MnistdiffError where that is not possible, or would replace a device or a pipe.
+    """
     temporary = None
     try:
+        _refuse_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
@@ -41,10 +50,43 @@ def write_atomically(path: Path, payload: bytes) -> None:
     except OSError as error:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
-        raise MnistdiffError(
-            f"{path.parent} cannot be written ({error.strerror or error}). Free some space, fix "
-            "its permissions, or choose another folder (the cache's is MNISTDIFF_CACHE)."
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> MnistdiffError:
+    return MnistdiffError(
+        f"{path.parent} cannot be written ({error.strerror or error}). Free some space, fix "
+        "its permissions, or choose another folder (the cache's is MNISTDIFF_CACHE)."
+    )
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """While one process makes `path`, others that want to make it wait here; a kill ends the wait.
+
+    Without such locks (Windows, some network drives) nobody waits. Raises as `write_atomically`.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    lock = path.with_suffix(".lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(lock, "w")  # noqa: SIM115
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"{path.stem}: another process trains it; waiting.", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
+        lock.unlink(missing_ok=True)  # whoever waits on it finds `path`
 
 
 def check_writable(path: Path) -> None:
@@ -52,6 +94,7 @@ def check_writable(path: Path) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
+        _refuse_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -59,6 +102,12 @@ def check_writable(path: Path) -> None:
         raise MnistdiffError(
             f"{path} cannot be written ({error.strerror or error}); choose another file."
         ) from error
+
+
+def _refuse_device(path: Path) -> None:
+    """A rename would put a file in the place of /dev/null, for everybody."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
 
 
 class Metadata(dict[str, Any]):
@@ -82,7 +131,10 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
     """
     try:
         with safe_open(str(path), framework="pt") as file:
-            metadata = Metadata(path, json.loads((file.metadata() or {}).get("mnistdiff", "{}")))
+            entries = json.loads((file.metadata() or {}).get("mnistdiff", "{}"))
+            if not isinstance(entries, dict):
+                raise ValueError(f"its metadata is {entries!r:.40}, not an object")
+            metadata = Metadata(path, entries)
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except FileNotFoundError as error:
         raise MnistdiffError(f"{path} does not exist. Train the model first.") from error
@@ -91,6 +143,26 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
             f"{path} is no readable safetensors file ({error}). It is corrupt or something else: "
             "delete it and train again."
         ) from error
+
+
+def configured(config: type[Config], entries: Any, origin: Path | str) -> Config:
+    """A network's configuration from a file's metadata. Raises MnistdiffError where it is none."""
+    try:
+        return config(**entries)
+    except (TypeError, MnistdiffError) as error:
+        raise MnistdiffError(
+            f"{origin} describes no {config.__name__} that this version can build ({error}). It "
+            "was made by another version or by something else: train again."
+        ) from error
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin so, by the rest of their names."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: Path | str) -> None:

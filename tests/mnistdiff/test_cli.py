@@ -35,6 +35,7 @@ def test_train_vae_prints_one_json_object(capsys, tmp_path):
         (("--loss", "l1"), "'l1'"),
         (("--epochs", "0"), "epochs is 0"),
         (("--profile", "fast"), "'fast'"),
+        (("--beta", "1e39"), "the training has diverged"),
     ],
 )
 def test_bad_input_is_a_sentence_and_exit_2(capsys, arguments, words):
@@ -77,3 +78,20 @@ def test_json_has_null_where_a_number_is_infinite_or_none(capsys, tmp_path, monk
     expected = {"a": None, "b": {"c": [1.5, None]}, "d": [None, 2]}
     assert json.loads(out, parse_constant=pytest.fail) == expected
     assert expected.items() <= json.loads(saved.read_text(), parse_constant=pytest.fail).items()
+
+
+def test_lists_are_not_shown_as_intervals(capsys, monkeypatch):
+    values = {"prompts": ["7", "three"], "interval": (0.1, 0.2)}
+    monkeypatch.setattr(commands, "info", lambda options: values)
+    _, out, _ = run(capsys, "data", "info")
+    assert out == "prompts: 7, three\ninterval: 0.1 to 0.2\n"
+
+
+@pytest.mark.parametrize("seed", ["²", "9" * 5000, "1.5", "-1"])
+def test_what_is_no_seed_is_told_in_words(capsys, seed):
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", "7", "--seed", seed])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "must be a whole number from 0 to 4294967295" in error
+    assert len(error) < 200

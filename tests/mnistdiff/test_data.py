@@ -73,6 +73,8 @@ def rename_labels(path):
         (rename_labels, "starts with the number 2049"),
         (lambda path: path.unlink(), "is missing"),
         (lambda path: path.write_bytes(b""), "starts with the number 0"),
+        # a product of 2^64, which is 0 in 64 bits
+        (lambda path: path.write_bytes(idx(2051, (2**30, 2**30, 16), b"")), "truncated"),
     ],
 )
 def test_bad_file_is_named_in_words(raw, spoil, words):
@@ -110,9 +112,18 @@ def test_batches_cover_everything_once_and_stay_aligned():
     assert all((b == 2 * a).all() for a, b in shuffled)
     with pytest.raises(MnistdiffError, match="different lengths"):
         next(batches(x, y[:5], batch_size=4))
+    for tensors, size in (((x,), 0), ((x,), -1), ((x,), 1.5), ((), 4)):
+        with pytest.raises(MnistdiffError, match="batch_size"):
+            next(batches(*tensors, batch_size=size))
 
 
 def test_signed_and_unit_are_inverse():
     x = torch.rand(5)
     assert torch.allclose(to_unit(to_signed(x)), x)
     assert np.allclose(to_signed(torch.tensor([0.0, 1.0])), [-1, 1])
+
+
+def test_a_label_that_is_no_digit_is_told_in_words(raw):
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(2049, (4,), bytes([3, 1, 250, 1])))
+    with pytest.raises(MnistdiffError, match=r"train-labels-idx1-ubyte holds the label 250"):
+        load_mnist("train")

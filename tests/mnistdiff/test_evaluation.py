@@ -129,6 +129,9 @@ def test_a_curve_goes_on_and_is_never_mixed_with_another(tmp_path, monkeypatch):
 def test_unknown_names_are_told_in_words():
     with pytest.raises(MnistdiffError, match="'euler'"):
         generate(load_latent_model(), 2, "euler")
+    for n, seed, words in ((0, 0, "n is 0"), (1.5, 0, "n is 1.5"), (1, -1, "seed is -1")):
+        with pytest.raises(MnistdiffError, match=words):
+            generate(load_latent_model(), n, seed=seed)
     with pytest.raises(MnistdiffError, match="--profile quick"):
         load_latent_model(3.0, 50)
 

@@ -7,6 +7,7 @@ from scipy.stats import binomtest
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.metrics import (
     active_units,
+    distance_floor,
     frechet_distance,
     gaussian_statistics,
     kl_per_dimension,
@@ -109,9 +110,34 @@ def test_images_are_scored_at_8_bits_and_must_be_images():
         to_8_bits(torch.rand(2, 784))
     with pytest.raises(MnistdiffError, match="NaN"):
         to_8_bits(image * float("nan"))
+    with pytest.raises(MnistdiffError, match="uint8"):
+        to_8_bits((image * 255).byte())
+    for kind in (torch.float64, torch.float16):
+        assert torch.equal(to_8_bits(image.to(kind)), to_8_bits(image))
 
 
 def test_label_accuracy():
     assert label_accuracy(torch.tensor([1, 2, 3]), torch.tensor([1, 2, 4])) == pytest.approx(2 / 3)
-    with pytest.raises(MnistdiffError, match="labels"):
-        label_accuracy(torch.tensor([1]), torch.tensor([1, 2]))
+    for labels in (torch.tensor([1, 2]), torch.tensor([[1]])):
+        with pytest.raises(MnistdiffError, match="labels"):
+            label_accuracy(torch.tensor([1]), labels)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda f, m, c: gaussian_statistics(f[:1]), r"\(1, 4\)"),
+        (lambda f, m, c: frechet_distance(m, c, m[:2], c[:2, :2]), r"\(2, 2\)"),
+        (lambda f, m, c: frechet_distance(m, c, m, c * float("nan")), "finite"),
+        (lambda f, m, c: prdc(f, f[:, :2]), r"\(9, 2\)"),
+        (lambda f, m, c: prdc(f, f, nearest_k=0), "nearest_k is 0"),
+        (lambda f, m, c: prdc(f[:3], f), "need over 5"),
+        (lambda f, m, c: memorisation(torch.rand(2, 1, 28, 28), torch.rand(3, 1, 28, 28)), "3 tra"),
+        (lambda f, m, c: memorisation(torch.rand(0, 1, 28, 28), torch.rand(9, 1, 28, 28)), "0 im"),
+        (lambda f, m, c: distance_floor(1), "n is 1"),
+    ],
+)
+def test_too_few_or_unfitting_features_are_told_in_words(call, words):
+    features = torch.rand(9, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(MnistdiffError, match=words):
+        call(features, *gaussian_statistics(features))

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.samplers import (
     as_eps,
     ddim_step,
@@ -294,6 +296,8 @@ def test_guidance_runs_between_the_two_predictions():
         ({"spacing": "even"}, "'even'"),
         ({"eta": None}, "eta is None"),
         ({"guidance_scale": 2.0}, "no condition"),
+        ({"guidance_scale": math.nan}, "guidance_scale is nan"),
+        ({"guidance_scale": math.inf, "cond": torch.ones(2, 1)}, "guidance_scale is inf"),
         ({"noise": torch.zeros(2, 2)}, "noise has shape (2, 2)"),
     ],
 )
@@ -317,6 +321,8 @@ def test_a_model_of_another_shape_is_told_in_words(sampler):
     for model in (narrow, as_eps(_Wrapped(narrow), LINEAR)):
         with pytest.raises(MnistdiffError, match="returned shape"):
             sampler(model, LINEAR, (2, 3), num_inference_steps=2)
+    with pytest.raises(MnistdiffError, match="returned tuple"):
+        sampler(lambda x_t, t: (x_t,), LINEAR, (2, 3), num_inference_steps=2)
     with pytest.raises(MnistdiffError, match="returned shape"):
         invert_ddim(narrow, LINEAR, torch.zeros(2, 3), num_inference_steps=2)
 
@@ -336,10 +342,11 @@ def test_as_eps_passes_the_condition_on():
     assert not torch.equal(model(x, t), model(x, t, cond=torch.ones(3)))
 
 
-def test_timesteps_may_be_a_tensor_or_an_array():
+@pytest.mark.parametrize("sampler", [sample_ddim, sample_dpmpp_2m, sample_heun])
+def test_timesteps_may_be_a_tensor_or_an_array(sampler):
     noise = draw(shape=(2, 3))
     runs = [
-        sample_ddim(gaussian(LINEAR), LINEAR, (2, 3), timesteps=kept, noise=noise)
+        sampler(gaussian(LINEAR), LINEAR, (2, 3), timesteps=kept, noise=noise)
         for kept in ([900, 5], torch.tensor([900, 5]), torch.tensor([900, 5]).numpy())
     ]
     assert torch.equal(runs[0], runs[1])
@@ -353,6 +360,8 @@ def test_timesteps_may_be_a_tensor_or_an_array():
         (lambda x, s: ddpm_step(x, x, 5, s.betas, s.alphas_cumprod, x, t_prev=9), "t_prev 9"),
         (lambda x, s: ddim_step(x, x, 0.9, 0.5, 1.0, x), "less noisy"),
         (lambda x, s: ddim_step(x, x, 0.5, 0.9, 1.0), "needs noise"),
+        (lambda x, s: ddim_step(x, x, 0.5, 1.5, 1.0, x), "abar_prev 1.5"),
+        (lambda x, s: ddim_step(x, x, 0.0, 0.5), "abar_t is 0"),
     ],
 )
 def test_impossible_steps_are_told_in_words(call, words):
@@ -364,3 +373,20 @@ def test_interpolating_between_equal_noises_is_that_noise():
     x = draw(1, (10,))
     path = interpolate_noise(x, x, torch.linspace(0, 1, 3))
     torch.testing.assert_close(path, x.expand(3, -1))
+
+
+def test_interpolating_from_no_noise_is_a_straight_line():
+    path = interpolate_noise(torch.zeros(3), torch.ones(3), torch.linspace(0, 1, 3))
+    torch.testing.assert_close(path[:, 0], torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_noise_of_float64_is_taken_by_a_network_of_float32():
+    network = as_eps(EpsMLP(EpsMLPConfig(3, 8, 1, 4)), LINEAR)
+    noise = draw(shape=(2, 3))
+    options = {"num_inference_steps": 2}
+    found = sample_ddim(network, LINEAR, (2, 3), noise=noise.double(), **options)
+    assert torch.equal(found, sample_ddim(network, LINEAR, (2, 3), noise=noise, **options))
+
+
+def test_steps_may_be_numpys():
+    assert inference_timesteps(10, np.int64(2)) == [9, 4]

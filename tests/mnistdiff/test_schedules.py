@@ -1,5 +1,7 @@
 """Schedules against diffusers and against their definition."""
 
+import math
+
 import pytest
 import torch
 
@@ -45,6 +47,8 @@ def test_add_noise_equals_diffusers_and_is_undone_by_predict_x0():
         torch.ones(2, 2) / 2,
         torch.tensor([]),
         torch.tensor([1e-9]),
+        torch.tensor([0.1, -0.1]),
+        torch.tensor([0.1, math.nan]),
     ],
 )
 def test_bad_betas_are_told_in_words(betas):
@@ -55,3 +59,11 @@ def test_bad_betas_are_told_in_words(betas):
 def test_a_schedule_needs_a_length():
     with pytest.raises(MnistdiffError, match="num_train_timesteps is 0"):
         linear_beta_schedule(0)
+
+
+def test_betas_may_be_a_list_or_an_array():
+    betas = torch.tensor([0.1, 0.2])
+    for given in ([0.1, 0.2], betas.numpy()):
+        assert torch.equal(NoiseSchedule(given).alphas_cumprod, NoiseSchedule(betas).alphas_cumprod)
+    with pytest.raises(MnistdiffError, match=r"from -0\.1 to 0\.2"):
+        NoiseSchedule([0.2, -0.1])

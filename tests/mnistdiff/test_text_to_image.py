@@ -12,7 +12,7 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, drop_condition
 from mnistdiff.lora import inject_lora, lora_state_dict, merge_lora
 from mnistdiff.objectives import ContrastiveLoss, TextToImageLoss
-from mnistdiff.pictures import save_grid
+from mnistdiff.pictures import FORMATS, read_grey, save_grid
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import (
     DIGIT_NAMES,
@@ -27,6 +27,7 @@ from mnistdiff.prompts import (
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
 from mnistdiff.vae import VAE, VAEConfig
+from mnistdiff.weights import save_weights
 
 SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))
 
@@ -78,11 +79,18 @@ class TestPrompts:
             ("three eight", "3, 8"),
             ("a " * 16, "at most 15"),
             (7, "it must be text"),
+            ("x" * 999, "never saw: 'xxx"),
         ],
     )
     def test_what_cannot_be_drawn_gets_a_sentence(self, prompt, words):
-        with pytest.raises(MnistdiffError, match=words):
+        with pytest.raises(MnistdiffError, match=words) as error:
             tokenize([prompt])
+        assert len(str(error.value)) < 500
+
+    def test_one_prompt_or_none_where_several_are_wanted_gets_a_sentence(self):
+        for prompts in ("seven", []):
+            with pytest.raises(MnistdiffError, match="expected a list"):
+                tokenize(prompts)
 
 
 class TestCLIP:
@@ -234,11 +242,51 @@ class TestPipeline:
             ({"prompt": ["7", "8"], "negative_prompt": ["1", "2", "3"]}, "3 negative prompts"),
             ({"prompt": "7", "image": torch.zeros(1, 1, 28, 28), "strength": 0}, "strength is 0"),
             ({"prompt": "7", "num_inference_steps": 0}, "num_inference_steps is 0"),
+            ({"prompt": None}, "the prompt is None"),
+            ({"prompt": "7", "guidance_scale": "3"}, "guidance_scale is '3'"),
+            ({"prompt": "7", "sampler": "ddpm", "eta": 0.5}, "eta is 0.5"),
+            ({"prompt": "7", "image": "7.png"}, "image is str"),
+            ({"prompt": "7", "image": torch.zeros(2, 1, 28, 28)}, "2 pictures for 1"),
+            ({"prompt": "7", "image": torch.zeros(1, 1, 28, 28) - 1}, "from -1 to -1"),
+            ({"prompt": "7", "image": torch.ones(1, 1, 28, 28).byte()}, "are uint8"),
         ],
     )
     def test_bad_settings_get_a_sentence(self, pipeline, options, words):
         with pytest.raises(MnistdiffError, match=words):
             pipeline(**options)
+
+    def test_no_negative_prompt_may_be_none_as_in_diffusers(self, pipeline):
+        draws = [pipeline("7", n, generator=generator()).images for n in ("", None)]
+        assert torch.equal(*draws)
+
+    def test_one_picture_for_each_digit(self, pipeline):
+        images = torch.rand(2, 1, 28, 28)
+        both = pipeline(["7", "1"], image=images, strength=0.1, generator=generator()).images
+        first = pipeline("7", image=images[:1], strength=0.1, generator=generator()).images
+        torch.testing.assert_close(both[:1], first)
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [({"frames": 0}, "frames is 0"), ({"guidance_scale": float("nan")}, "guidance_scale is n")],
+    )
+    def test_bad_interpolation_gets_a_sentence(self, pipeline, options, words):
+        with pytest.raises(MnistdiffError, match=words):
+            pipeline.interpolate("7", "1", **options)
+
+    @pytest.mark.parametrize(
+        ("part", "entry"),
+        [
+            *(("vae", {"foo": 1}), ("vae", None), ("clip", {"channels": [3, 4]})),
+            *(("clip", {"text_width": 6}), ("clip", {"vocabulary_size": -1})),
+            *(("scaling_factor", 0), ("scaling_factor", "x"), ("scaling_factor", None)),
+        ],
+    )
+    def test_a_file_of_another_version_gets_a_sentence(self, pipeline, tmp_path, part, entry):
+        tensors, meta = pipeline.packed()
+        meta[part] = meta[part] | entry if isinstance(entry, dict) else entry
+        save_weights(tmp_path / "tiny-mnist-sd.safetensors", tensors, meta)
+        with pytest.raises(MnistdiffError, match=r"this version can build|scaling_factor is"):
+            TextToImagePipeline.from_pretrained(tmp_path)
 
     def test_a_folder_without_a_pipeline_gets_a_sentence(self, tmp_path):
         with pytest.raises(MnistdiffError, match="does not exist"):
@@ -286,6 +334,52 @@ class TestLoRA:
         with pytest.raises(MnistdiffError, match="adapters already"):
             inject_lora(self.trained())
 
+    @pytest.mark.parametrize("strength", [float("nan"), float("inf"), "1"])
+    def test_a_strength_that_is_no_number_gets_a_sentence(self, strength):
+        with pytest.raises(MnistdiffError, match="strength is"):
+            merge_lora(tiny_network(), lora_state_dict(self.trained()), strength)
+
+    @pytest.mark.parametrize(
+        ("part", "tensor"),
+        [
+            ("lora_down.weight", torch.zeros(7, 16)),  # of another rank
+            ("lora_down.weight", torch.zeros(5)),
+            ("lora_up.weight", torch.full((16, 2), float("nan"))),
+            ("alpha", torch.zeros(3)),
+        ],
+    )
+    def test_a_broken_lora_changes_nothing(self, part, tensor):
+        network, adapters = tiny_network(), lora_state_dict(self.trained())
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        adapters[f"diffusion_model.blocks.1.outer.{part}"] = tensor  # the last one
+        with pytest.raises(MnistdiffError, match=r"blocks\.1\.outer"):
+            merge_lora(network, adapters)
+        assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_every_format_keeps_every_pixel(tmp_path, ending):
+    images = torch.rand(2, 1, 28, 28, generator=generator())
+    save_grid(tmp_path / f"g{ending}", images, columns=1)
+    levels = (read_grey(tmp_path / f"g{ending}") * 255).round().reshape(2, 1, 28, 28)
+    assert torch.equal(levels, (images * 255).round())
+
+
+@pytest.mark.parametrize(
+    ("images", "columns", "scale", "words"),
+    [
+        (torch.zeros(1, 1, 28, 28), 1, 100_000, "pixels"),  # 8 TB
+        (torch.zeros(1, 1, 28, 28), 1, 1.5, "scale is 1.5"),
+        (torch.zeros(3, 1, 28, 28), 2, 1, "rows of 2"),
+        (torch.zeros(0, 1, 28, 28), 1, 1, "0 images"),
+        (torch.full((1, 1, 28, 28), float("nan")), 1, 1, "NaN"),
+    ],
+)
+def test_what_makes_no_picture_gets_a_sentence(tmp_path, images, columns, scale, words):
+    with pytest.raises(MnistdiffError, match=words):
+        save_grid(tmp_path / "g.png", images, columns, scale)
+    assert not list(tmp_path.iterdir())
+
 
 def test_grid_has_a_row_per_prompt(tmp_path):
     from PIL import Image
@@ -315,7 +409,13 @@ def test_train_and_sample_from_the_command_line(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["a cat"], "'cat'"), (["7", "--lora", "bald"], "'bald'"), (["7", "-o", "x.jpg"], ".png")],
+    [
+        (["a cat"], "'cat'"),
+        (["7", "--lora", "bald"], "'bald'"),
+        (["7", "-o", "x.jpg"], ".png"),
+        (["7", "--scale", "100000"], "Choose a smaller scale"),
+        (["7", "--sampler", "ddpm", "--eta", "5"], "eta is 5.0"),
+    ],
 )
 def test_sample_tells_in_words_what_is_wrong(tmp_path, pipeline, capsys, arguments, words):
     pipeline.save_pretrained(tmp_path)

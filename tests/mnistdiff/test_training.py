@@ -1,11 +1,14 @@
 """Training resumes bit for bit after SIGKILL and caches by its whole configuration."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
+from types import ModuleType
 
 import pytest
 import torch
@@ -252,7 +255,76 @@ def test_weights_without_a_history_get_a_sentence(tmp_path, monkeypatch):
         fit_or_load(*fresh, settings={})
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32])
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "1"])
 def test_a_seed_out_of_range_is_told_in_words(seed):
     with pytest.raises(MnistdiffError, match="seed is"):
         seed_everything(seed)
+    with pytest.raises(MnistdiffError, match="seed is"):
+        TrainConfig(1, seed=seed)
+
+
+def test_a_run_that_diverges_is_told_and_not_kept(tmp_path):
+    path = tmp_path / "c.checkpoint"
+    run = train(
+        *(small_vae(), VAELoss(1e39, "mse"), (IMAGES,), TrainConfig(2, 32)),
+        checkpoint=path,
+        run_key="k",
+    )
+    with pytest.raises(MnistdiffError, match="diverged"):
+        list(run)
+    assert not path.exists()
+
+
+def test_a_second_process_waits_for_the_first_and_trains_nothing(tmp_path, monkeypatch, capsys):
+    """Both used to train, and to write over each other's checkpoints."""
+    first, done = fit()
+    kept = tmp_path / "kept"
+    done.path.rename(kept)  # as if it were still being trained
+    held = open(done.path.with_suffix(".lock"), "w")  # noqa: SIM115
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    def finish(file, operation):
+        kept.rename(done.path)
+        held.close()
+        real(file, operation)
+
+    real = fcntl.flock
+    calls = iter([real, finish])
+    monkeypatch.setattr(fcntl, "flock", lambda file, operation: next(calls)(file, operation))
+    monkeypatch.setattr(training, "_fit", None)
+    second, loaded = fit()
+    assert same(weights(first), weights(second))
+    assert loaded.history == done.history
+    assert "waiting" in capsys.readouterr().err
+    assert [path.suffix for path in done.path.parent.iterdir()] == [".safetensors"]
+
+
+def mean_loss(model, images, generator, scale):
+    return {"total": scale * model(images).square().mean()}
+
+
+def test_the_cache_knows_what_a_loss_holds_in_lists_and_what_is_bound_to_it():
+    class Weighted:
+        def __init__(self, scales):
+            self.scales = scales
+
+        def __call__(self, model, images, generator):
+            return mean_loss(model, images, generator, self.scales[0])
+
+    losses = [Weighted([1.0]), Weighted([2.0])]
+    losses += [partial(mean_loss, scale=scale) for scale in (1.0, 2.0)]
+    paths = set()
+    for loss in losses:
+        seed_everything(0)
+        model, data = torch.nn.Linear(3, 1), (torch.ones(4, 3),)
+        paths.add(fit_or_load("own", model, loss, data, TrainConfig(1), settings={}).path)
+    assert len(paths) == 4
+
+
+def test_a_loss_without_source_is_told_in_words(monkeypatch):
+    shell = ModuleType("shell")  # as where Python's prompt keeps what is typed
+    monkeypatch.setitem(sys.modules, "shell", shell)
+    exec("def typed(model, images, generator): pass", vars(shell))
+    model = torch.nn.Linear(3, 1)
+    with pytest.raises(MnistdiffError, match="source of typed"):
+        fit_or_load("own", model, shell.typed, (torch.ones(4, 3),), TrainConfig(1), settings={})

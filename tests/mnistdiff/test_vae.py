@@ -1,7 +1,10 @@
 """The VAE's losses against torch.distributions, its shapes and its error messages."""
 
+import os
+
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as torch_kl
@@ -9,7 +12,13 @@ from torch.distributions import kl_divergence as torch_kl
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.experiments import VAELoss
 from mnistdiff.vae import VAE, VAEConfig, kl_divergence, vae_loss
-from mnistdiff.weights import load_into, read_weights, save_weights
+from mnistdiff.weights import (
+    check_writable,
+    load_into,
+    read_weights,
+    save_weights,
+    write_atomically,
+)
 
 
 @pytest.fixture
@@ -63,7 +72,9 @@ def test_any_latent_dimension(latent_dim):
         (lambda: VAELoss(float("nan"), "mse"), "beta is nan"),
         (lambda: VAELoss(1.0, "l1"), "'l1'"),
         (lambda: VAE(VAEConfig(2, 8, 0)).encode(torch.rand(2, 784)), r"\(2, 784\)"),
+        (lambda: VAE(VAEConfig(2, 8, 0)).encode(torch.ones(2, 1, 28, 28).byte()), "are uint8"),
         (lambda: VAE(VAEConfig(2, 8, 0)).decode(torch.rand(2, 3)), r"\(2, 3\)"),
+        (lambda: VAE(VAEConfig(2, 8, 0)).decode(torch.rand(2, 2).double()), "are float64"),
     ],
 )
 def test_bad_input_gets_a_sentence(bad, words):
@@ -104,3 +115,20 @@ def test_cross_entropy_survives_autocast():
     finally:
         torch.set_autocast_enabled("cuda", False)
     assert total.dtype == torch.float32
+
+
+@pytest.mark.parametrize("metadata", ["5", "null", "[1, 2]", "{"])
+def test_metadata_that_is_no_object_gets_a_sentence(tmp_path, metadata):
+    path = tmp_path / "odd.safetensors"
+    save_file({"a": torch.zeros(1)}, path, {"mnistdiff": metadata})
+    with pytest.raises(MnistdiffError, match=r"odd\.safetensors"):
+        read_weights(path)
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for write in (check_writable, lambda path: write_atomically(path, b"")):
+        with pytest.raises(MnistdiffError, match="not a file"):
+            write(pipe)
+    assert pipe.is_fifo()
