@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,6 +29,21 @@ def expect(
     why = next((why for why in close if close[why]), "compare it with the equation, term by term")
     shown = f"{name} is {values.numpy().round(4).tolist()}, expected {expected}"
     assert values.allclose(wanted, atol=1e-3), f"{shown}. Likely cause: {why}."
+
+
+def unchanged(function: Callable, *given: object) -> object:
+    """What the function gives for copies of these arguments, none of which it may change.
+
+    Raises AssertionError.
+    """
+    copies = [value.clone() if isinstance(value, Tensor) else value for value in given]
+    found = function(*copies)
+    for place, (before, after) in enumerate(zip(given, copies, strict=True)):
+        assert not isinstance(before, Tensor) or after.equal(before), (
+            f"argument {place + 1} was changed in place, and its owner still needs it: work on a "
+            "new tensor (no `+=`, `x[...] =` or `_` methods; use clone())"
+        )
+    return found
 
 
 Graph = dict[str, dict[str, Any]]

@@ -15,6 +15,8 @@ from autograder.checks.base import (
     close,
     diagnose,
     require_gradients,
+    require_slopes,
+    require_untouched,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
 from autograder.inside.carriers import Wrong
@@ -30,44 +32,52 @@ class Reparameterize(Check):
     @behaviour("z is centred on mu and moved by the noise", 1)
     def location(self, student: Any, draw: Draw) -> None:
         """Noise 0 gives mu; other noise does not."""
-        mu, logvar, noise = (draw.signed(3, 4) for _ in range(3))
-        at_zero = self._z(student, mu, logvar, 0 * noise)
-        if not close(at_zero, mu):
-            mistakes = [
-                (mu + (logvar / 2).exp(), "you add sigma itself: multiply it by the noise first"),
-                (0 * mu, "with noise = 0 the latent must be mu itself: mu is not added"),
-            ]
-            raise Wrong(diagnose(at_zero, mistakes, "with noise = 0 the latent must be mu itself"))
-        if close(self._z(student, mu, logvar, noise), mu):
-            raise Wrong("z does not change with the noise: add sigma * noise to mu")
+        for mu, logvar, noise in self._cases(draw):
+            at_zero = self._z(student, mu, logvar, 0 * noise)
+            if not close(at_zero, mu):
+                must = "with noise = 0 the latent must be mu itself"
+                added = mu + (logvar / 2).exp()
+                mistakes = [
+                    (added, "you add sigma itself: multiply it by the noise first"),
+                    (0 * mu, f"{must}: mu is not added"),
+                ]
+                raise Wrong(diagnose(at_zero, mistakes, must))
+            if close(self._z(student, mu, logvar, noise), mu):
+                raise Wrong("z does not change with the noise: add sigma * noise to mu")
 
     @behaviour("the noise is scaled by sigma = exp(logvar / 2)", 2)
     def scale(self, student: Any, draw: Draw) -> None:
         """What the noise adds to z."""
-        mu, logvar, noise = (draw.signed(3, 4) for _ in range(3))
-        z, at_zero = (self._z(student, mu, logvar, n) for n in (noise, 0 * noise))
         log_sigma = "logvar is log sigma^2, so sigma = exp(logvar / 2)"
-        mistakes = [
-            (logvar.exp() * noise, f"you used exp(logvar) as the standard deviation: {log_sigma}"),
-            (logvar * noise, f"you used logvar as the standard deviation: {log_sigma}"),
-            (logvar / 2 * noise, f"you left out the exponential: {log_sigma}"),
-            ((-logvar / 2).exp() * noise, f"you divided by sigma or flipped a sign: {log_sigma}"),
-            ((2 * logvar).exp() * noise, f"you squared the variance: {log_sigma}"),
-            (-(logvar / 2).exp() * noise, "sigma * noise is added to mu, not subtracted"),
-            (noise, f"the noise is added as it is: multiply it by sigma; {log_sigma}"),
-            (0 * noise, "the noise argument has no influence: z = mu + sigma * noise"),
-        ]
-        moved = z - at_zero
-        if not close(moved, (logvar.double() / 2).exp() * noise):
-            otherwise = f"the noise must enter as sigma * noise, entry by entry; {log_sigma}"
-            raise Wrong(diagnose(moved, mistakes, otherwise))
+        for mu, logvar, noise in self._cases(draw):
+            z, at_zero = (self._z(student, mu, logvar, n) for n in (noise, 0 * noise))
+            scales = [
+                (logvar.exp(), f"you used exp(logvar) as the standard deviation: {log_sigma}"),
+                (logvar, f"you used logvar as the standard deviation: {log_sigma}"),
+                (logvar / 2, f"you left out the exponential: {log_sigma}"),
+                ((-logvar / 2).exp(), f"you divided by sigma or flipped a sign: {log_sigma}"),
+                ((2 * logvar).exp(), f"you squared the variance: {log_sigma}"),
+                (-(logvar / 2).exp(), "sigma * noise is added to mu, not subtracted"),
+                (1, f"the noise is added as it is: multiply it by sigma; {log_sigma}"),
+                (0, "the noise argument has no influence: z = mu + sigma * noise"),
+            ]
+            moved = z - at_zero
+            if not close(moved, (logvar.double() / 2).exp() * noise):
+                mistakes = [(scale * noise, hint) for scale, hint in scales]
+                otherwise = f"the noise must enter as sigma * noise, entry by entry; {log_sigma}"
+                raise Wrong(diagnose(moved, mistakes, otherwise))
 
-    @behaviour("gradients reach mu and logvar", 1)
+    @behaviour("gradients reach mu and logvar; arguments stay as they are", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
         """The point of the trick: z can be differentiated."""
         arguments = [draw.signed(3, 4) for _ in range(3)]
         as_tensor(student.call(self.name, *arguments), (3, 4), "(B, D)")
+        require_untouched(student, self.name, arguments, ("mu", "logvar", "noise"))
         require_gradients(student.grad(self.name, arguments, (0, 1)), "mu", "logvar")
+
+    def _cases(self, draw: Draw) -> list[tuple[Tensor, ...]]:
+        """mu, logvar and noise of a batch, of another, and of a single image."""
+        return [tuple(draw.signed(b, d) for _ in range(3)) for b, d in ((3, 4), (5, 5), (1, 6))]
 
     def _z(self, student: Any, *arguments: Tensor) -> Tensor:
         """One call, repeated: the noise is an argument, so nothing may be drawn inside."""
@@ -90,16 +100,18 @@ class KLDivergence(Check):
     def formula(self, student: Any, draw: Draw) -> None:
         """One image and one dimension, where no reduction matters."""
         mu, logvar = draw.signed(4, 1), draw.signed(4, 1)
+        mu[0] = logvar[0] = 0.0  # the prior itself
         got = torch.tensor([self._kl(student, m, v) for m, v in self._single(mu, logvar)])
         if not close(got, kl_entries(mu, logvar)[:, 0]):
             raise Wrong(diagnose_kl(got, mu[:, 0], logvar[:, 0]))
 
-    @behaviour("gradients reach mu and logvar", 0.5)
+    @behaviour("gradients reach mu and logvar whole; arguments stay as they are", 0.5)
     def gradient(self, student: Any, draw: Draw) -> None:
         """A loss term that cannot be differentiated trains nothing."""
         arguments = [draw.signed(3, 2), draw.signed(3, 2)]
         self._parts(student, *arguments)
-        require_gradients(student.grad(self.name, arguments, (0, 1)), "mu", "logvar")
+        require_untouched(student, self.name, arguments, ("mu", "logvar"))
+        require_slopes(student, self.name, arguments, {0: "mu", 1: "logvar"}, draw)
 
     @behaviour("summed over the latent dimensions", 1)
     def dimensions(self, student: Any, draw: Draw) -> None:
@@ -198,16 +210,16 @@ class VAELoss(Check):
     def weighing(self, student: Any, draw: Draw) -> None:
         """For several beta, out of the recon and kl that the student returns."""
         inputs = self._inputs(draw)
-        for beta, loss_type in ((0.2, "mse"), (4.0, "mse"), (2.5, "bce")):
+        for beta, loss_type in ((0.2, "mse"), (4.0, "mse"), (2.5, "bce"), (0.0, "mse")):
             total, recon, kl = self._losses(student, *inputs, beta, loss_type)
-            if 0 in (recon, kl):
+            if beta and 0 in (recon, kl):
                 raise Wrong("recon or kl is exactly zero, on inputs where neither can be")
             mistakes = [
                 (recon + kl, "beta is ignored: total = recon + beta * kl"),
                 (beta * recon + kl, "beta weighs the KL, not the reconstruction"),
                 (beta * (recon + kl), "beta weighs the KL only"),
                 (recon - beta * kl, "the KL is added, not subtracted"),
-                (recon + kl / beta, "the KL is multiplied by beta, not divided"),
+                (recon + kl / (beta or 1), "the KL is multiplied by beta, not divided"),
                 (recon + beta**2 * kl, "beta is applied twice: return kl without beta"),
             ]
             # A third result with beta in it costs its own point, not this one too.
@@ -216,13 +228,16 @@ class VAELoss(Check):
                 otherwise = "total must be your recon plus beta times your kl"
                 raise Wrong(diagnose(total, mistakes, otherwise))
 
-    @behaviour("gradients of total reach recon, mu and logvar", 1)
+    @behaviour("gradients of total reach recon, mu and logvar; arguments stay as they are", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
-        """Without them nothing can be trained."""
-        arguments = [*self._inputs(draw), 2.0, "mse"]
-        self._losses(student, *arguments)
-        found = student.grad((self.name, 0), arguments, (0, 2, 3))
-        require_gradients(found, "recon", "mu", "logvar")
+        """Without them nothing can be trained, with either loss."""
+        names = {0: "recon", 2: "mu", 3: "logvar"}
+        for loss_type in ("mse", "bce"):
+            arguments = [*self._inputs(draw), 2.0, loss_type]
+            self._losses(student, *arguments)
+            every = ("recon", "x", "mu", "logvar", "beta", "loss_type")
+            require_untouched(student, self.name, arguments, every)
+            require_slopes(student, (self.name, 0), arguments, names, draw)
 
     def _inputs(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """recon and x (3, 1, 28, 28), away from 0 and 1; mu and logvar (3, 5)."""

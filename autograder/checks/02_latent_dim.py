@@ -14,6 +14,7 @@ from autograder.checks.base import (
     close,
     diagnose,
     kind,
+    require_untouched,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
 from autograder.inside.carriers import Wrong
@@ -30,6 +31,7 @@ class KLPerDimension(Check):
     def formula(self, student: Any, draw: Draw) -> None:
         """A batch of one, where the mean over the batch does not matter."""
         mu, logvar = draw.signed(1, 5), draw.signed(1, 5)
+        mu[0, 2] = logvar[0, 2] = 0.0  # the prior itself
         got = self._row(student, mu, logvar)
         if close(got, kl_entries(mu, logvar) / 5):
             raise Wrong("you divided by the number of dimensions: average over the batch only")
@@ -53,7 +55,7 @@ class KLPerDimension(Check):
             if close(moved[index], before[index]):
                 raise Wrong(f"an entry does not change with its own {('mu', 'logvar')[which]}")
 
-    @behaviour("averaged over the batch", 1)
+    @behaviour("averaged over the batch; arguments stay as they are", 1)
     def batch(self, student: Any, draw: Draw) -> None:
         """The mean of what the student's own code gives for each image."""
         mu, logvar = draw.signed(4, 5), draw.signed(4, 5)
@@ -65,6 +67,7 @@ class KLPerDimension(Check):
             raise Wrong(diagnose(got, mistakes, "over the images of a batch take the mean"))
         if close(rows, rows[0].expand_as(rows)):
             raise Wrong("the result does not depend on the images")
+        require_untouched(student, self.name, (mu, logvar), ("mu", "logvar"))
 
     def _values(self, student: Any, mu: Tensor, logvar: Tensor) -> Tensor:
         """The result, which must have one value per dimension, (D,)."""
@@ -130,17 +133,18 @@ class ActiveUnits(Check):
             if got != active:
                 raise Wrong(self.RULE)
 
-    @behaviour("uses the threshold argument", 1)
+    @behaviour("uses the threshold argument; mu stays as it is", 1)
     def threshold(self, student: Any, draw: Draw) -> None:
         """Thresholds between 0.02 and 0.5, with variances well on either side."""
         for threshold, below in ((0.25, 0.04), (0.5, 0.1), (0.02, 0.0001)):
             for active, idle in self._numbers(draw):
                 mu = self._means(draw, [1.0] * active + [below] * idle)
                 got = self._count(student, mu, threshold)
-                if got == active + idle and threshold > 0.1:
+                if got != active and got == self._count(student, mu, 100.0):
                     raise Wrong("the threshold argument is ignored: do not write 0.01 inside")
                 if got != active:
                     raise Wrong(self.RULE)
+                require_untouched(student, self.name, (mu + 1, threshold), ("mu", "threshold"))
 
     RULE = "count the dimensions whose posterior mean has a variance over the data > threshold"
 
@@ -159,6 +163,8 @@ class ActiveUnits(Check):
     def _count(self, student: Any, *arguments: object) -> float:
         """The result as a number: its type is judged elsewhere."""
         result = student.call(self.name, *arguments)
+        if isinstance(result, list) or getattr(result, "ndim", 0):
+            raise Wrong(f"expected one count for all dimensions, got {kind(result)}")
         return int(result) if _is_integer(result) else as_number(result, "the count")
 
 

@@ -15,6 +15,7 @@ from autograder.checks.base import (
     diagnose,
     require_gradients,
     require_repeatable,
+    require_untouched,
 )
 from autograder.inside.carriers import Wrong
 from autograder.inside.stubs import Stub
@@ -27,10 +28,10 @@ class ScalingFactor(Check):
     points = 3
     seals = ("mnistdiff.latent:compute_scaling_factor",)
 
-    @behaviour("one number, that halves when the latents double", 1)
+    @behaviour("one number, that halves when the latents double; they stay as they are", 1)
     def inverse(self, student: Any, draw: Draw) -> None:
-        """Against what the student's own code gives for the latents as drawn."""
-        latents = self._latents(draw)
+        """Against what the student's own code gives for narrow latents."""
+        latents = 0.3 * self._latents(draw)
         once = self._factor(student, latents)
         for size in draw.uniform(3, low=2.0, high=9.0).tolist():
             got = self._factor(student, size * latents)
@@ -44,6 +45,7 @@ class ScalingFactor(Check):
             if not close(got, once / size):
                 otherwise = "latents k times as large must get a factor k times as small"
                 raise Wrong(diagnose(got, mistakes, otherwise))
+        require_untouched(student, self.name, (latents,), ("latents",))
 
     @behaviour("1 / the standard deviation over all entries", 2)
     def value(self, student: Any, draw: Draw) -> None:
@@ -131,7 +133,9 @@ class LatentLoss(Check):
                 (loss((1 - a).sqrt() * z0 + a.sqrt() * noise), "z0 and noise are swapped in z_t"),
             ]
             if not close(got, loss(a.sqrt() * z0 + (1 - a).sqrt() * noise)):
-                otherwise = "the model must be called on add_noise(z0, t, noise, abar)"
+                otherwise = (
+                    "this is not the loss of a model that sees add_noise(z0, t, noise, abar)"
+                )
                 raise Wrong(diagnose(got, mistakes, otherwise))
 
     @behaviour("the model is told t, each row its own", 1)
@@ -158,15 +162,17 @@ class LatentLoss(Check):
                 (loss(age[:1].expand_as(age)), "every row gets the first one's t: hand on all t"),
             ]
             if not close(got, loss(age)):
-                raise Wrong(diagnose(got, mistakes, "the model is called as model(z_t, t)"))
+                otherwise = "this is not the loss of a model that is called as model(z_t, t)"
+                raise Wrong(diagnose(got, mistakes, otherwise))
 
-    @behaviour("gradients reach the model's weights", 1)
+    @behaviour("gradients reach the model's weights; arguments stay as they are", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
         """Without them nothing can be trained."""
         z0, t, noise, abar = self._inputs(draw, (4, 6))
         model = self._model(A=draw.signed(6, 6), bias=draw.signed(4, 6))
         arguments = [model, z0, t, noise, abar]
         self._loss(student, *arguments)
+        require_untouched(student, self.name, arguments, ("model", "z0", "t", "noise", "abar"))
         found = student.grad(self.name, arguments, ((0, "A"), (0, "bias")))
         require_gradients(found, "the model's weights", "the model's bias")
 
@@ -201,7 +207,10 @@ class LatentLoss(Check):
         z_t, error = a.sqrt() * z0 + (1 - a).sqrt() * noise, guess - noise
         x0_hat = (z_t - (1 - a).sqrt() * guess) / a.sqrt()
         over = "take the mean over all entries"
+        v = a.sqrt() * noise - (1 - a).sqrt() * z0
         return [
+            (error.square().mean() / len(t), f"divided by the batch once more: {over}"),
+            ((guess - v).square().mean(), "compare the prediction with noise, not with v"),
             (error.square().sum(), f"you summed the squared errors: {over}"),
             (error.square().sum(1).mean(), f"you summed over the latent dimensions: {over}"),
             (error.square().mean(1).sum(), f"you summed over the batch: {over}"),

@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from autograder.checks import contrastive
-from autograder.checks.base import Check, Draw, as_number, behaviour, close, diagnose
+from autograder.checks.base import (
+    Check,
+    Draw,
+    as_number,
+    behaviour,
+    close,
+    diagnose,
+    require_untouched,
+)
 from autograder.inside.carriers import Wrong
 
 ContrastiveLoss = contrastive.ContrastiveLoss
@@ -32,36 +40,51 @@ class ZeroShotAccuracy(Check):
     def lengths(self, student: Any, draw: Draw) -> None:
         """Against what the student's own code gives for texts of length 1."""
         for n, k in ((40, 5), (30, 7)):
-            images, texts, labels, _ = self._case(draw, n, k)
+            images, texts, labels, _ = self._case(draw, n, k, rival=0.6)
             lengths = 4.0 ** (draw.order(k) - k // 2)[:, None].clamp(-2, 2)
             once = self._accuracy(student, images, texts, labels)
             if close(self._accuracy(student, images, texts, (labels + 1) % k), once):
-                raise Wrong("the labels have no influence on the result: compare with labels")
-            if not close(self._accuracy(student, images, texts * lengths, labels), once):
+                unused = "the labels have no influence on the result: compare with labels"
+                raise Wrong(unused if once else NO_HIT)
+            # Two texts along an axis, the others not: as long, but by a sum of absolute values.
+            turn = torch.linalg.qr(torch.cat([texts.T, draw.signed(16, 16)], 1))[0]
+            turn = turn @ torch.block_diag(torch.eye(2), torch.linalg.qr(draw.signed(14, 14))[0])
+            given = images @ turn, (texts * lengths) @ turn, labels
+            if not close(self._accuracy(student, *given), once):
                 raise Wrong(
                     "the lengths of the texts decide which one wins: cosine similarity divides "
-                    "each row by its own norm, F.normalize(text_emb, dim=1), not dim=0"
+                    "each row by its own norm, F.normalize(text_emb, dim=1), not dim=0, not p=1"
                 )
 
-    @behaviour("one float: 1 when every image is right, 0 when none is", 1)
+    @behaviour("one float: 1 all right, 0 all wrong; arguments stay as they are", 1)
     def ends(self, student: Any, draw: Draw) -> None:
         """At both ends, for a few numbers of texts."""
         for n, k in ((12, 3), (20, 10), (1, 4)):
-            images, texts, labels, _ = self._case(draw, n, k, wrong=0)
+            images, texts, labels, _ = self._case(draw, n, k, wrong=0, unlike=0.5)
             best = self._accuracy(student, images, texts, labels)
             worst = self._accuracy(student, images, texts, (labels + 1) % k)
             if not close(best, 1.0) or not close(worst, 0.0):
                 raise Wrong(f"all right is 1 and all wrong is 0, got {best:g} and {worst:g}")
+        names = "image_emb", "text_emb", "labels"
+        require_untouched(student, self.name, (2 * images, 3 * texts, labels), names)
 
     def _case(
-        self, draw: Draw, n: int, k: int, wrong: int | None = None
+        self,
+        draw: Draw,
+        n: int,
+        k: int,
+        wrong: int | None = None,
+        rival: float = 0.0,
+        unlike: float = 1.2,
     ) -> tuple[Tensor, Tensor, Tensor, int]:
         """Images (n, D), texts (k, D) of length 1, labels (n,), and how many of them are wrong."""
         wrong = n // 5 if wrong is None else wrong
         texts = torch.linalg.qr(draw.signed(16, 16))[0][:k]  # at right angles to each other
         labels = (torch.arange(n) % k)[draw.order(n)]
         labels[0] = 0
-        images = texts[labels] - 0.5 * texts[(labels + 1) % k] + 0.1 * draw.signed(n, 16)
+        # Nearest to the own text, near to the next but one, most unlike the next.
+        images = texts[labels] + rival * texts[(labels + 2) % k] + 0.03 * draw.signed(n, 16)
+        images = images - unlike * texts[(labels + 1) % k]
         images = draw.uniform(n, 1, low=0.5, high=2.0) * images
         labels[n - wrong :] = (labels[n - wrong :] + 2) % k
         return images, texts, labels, wrong
@@ -76,7 +99,7 @@ class ZeroShotAccuracy(Check):
             (n * right / len(texts), "divide by the number of images, not the number of texts"),
             (1 - right, "this is the share of errors"),
             (similarity.argmax(1).eq(torch.arange(n)).double().mean(), "compare with labels"),
-            (similarity.argmin(1).eq(labels).double().mean(), "argmin finds the least similar"),
+            (0.0, NO_HIT),
         ]
 
     def _share(self, similarity: Tensor, labels: Tensor) -> float:
@@ -90,4 +113,8 @@ class ZeroShotAccuracy(Check):
         return as_number(result, "the accuracy")
 
 
+NO_HIT = (
+    "no image counts as right: compare the argmax (not argmin) over dim=1 with labels as they are; "
+    "and a share is no whole number, so divide by / and not by //"
+)
 RULE = "each image picks a text by argmax over dim=1; the share that picks its label is asked"

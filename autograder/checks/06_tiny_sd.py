@@ -80,8 +80,8 @@ class DropCondition(Check):
         for shape, share in (((5, 4), None), ((4, 4), None), ((6, 2), 1), ((1, 3), 1), ((1, 3), 0)):
             rows = draw.order(shape[0])
             drop = rows < shape[0] // 2 if share is None else torch.full(shape[:1], bool(share))
-            if share is None:
-                drop[0], drop[-1] = True, False  # no mask that reads the same from its end
+            if share is None:  # no mask that reads the same from its end, and one of the last rows
+                drop[0], drop[-1] = shape == (5, 4), shape != (5, 4)
             yield draw.signed(*shape), draw.signed(shape[1]), drop
 
     def _drop(self, student: Any, *arguments: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class ApplyGuidance(Check):
     def value(self, student: Any, draw: Draw) -> None:
         """Scales between 0 and 1, and above."""
         for uncond, cond in self._cases(draw):
-            for scale in (float(draw.uniform(1, low=0.2, high=0.8)), 2.5, 7.5):
+            for scale in (float(draw.uniform(1, low=0.2, high=0.8)), 2.5, 15.0):
                 got = self._guide(student, uncond, cond, scale)
                 if not close(got, uncond.double() + scale * (cond.double() - uncond)):
                     mistakes = self._mistakes(uncond, cond, scale)

@@ -173,6 +173,29 @@ def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> None:
         as_tensor(gradient, gradient.shape, "of the gradient")
 
 
+def require_slopes(
+    student: Any, target: Any, arguments: Sequence, wrt: dict[int, str], draw: Draw
+) -> None:
+    """Refuse gradients other than the slopes of the student's own function, by names in `wrt`."""
+    name, item = target if isinstance(target, tuple) else (target, None)
+    found = student.grad(target, arguments, tuple(wrt))
+    require_gradients(found, *wrt.values())
+    for place, gradient in zip(wrt, found, strict=True):
+        given = arguments[place]
+        # Along the gradient, anywhere, and outwards, where a loss may not change at all.
+        for way in (gradient, draw.signed(*gradient.shape), given):
+            step, ends = 0.01 * way / way.norm(), []
+            for moved in (given + step, given - step):
+                result = student.call(name, *arguments[:place], moved, *arguments[place + 1 :])
+                result = result if item is None else result[item]
+                ends.append(result.sum() if isinstance(result, Tensor) else as_number(result))
+            if abs((ends[0] - ends[1]) / 2 - (gradient * step).sum()) > 5e-4 * gradient.norm():
+                raise Wrong(
+                    f"a part of the gradient at `{wrt[place]}` is cut off or wrong: no .detach(), "
+                    ".data, .item() or no_grad, in no term"
+                )
+
+
 def require_untouched(
     student: Any, target: Any, arguments: Sequence[object], names: Sequence[str]
 ) -> None:

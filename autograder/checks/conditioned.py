@@ -59,8 +59,8 @@ class EpsMLPCond(Check):
                 eps = self._eps(student, model, *arguments)
                 if not close(self._eps(student, model, *arguments), eps):
                     raise Wrong(DRAWN)
-                other = self._eps(student, model, x_t, t, draw.signed(*cond.shape))
-                if close(other, eps):
+                others = (size * draw.signed(*cond.shape) for size in SIZES)
+                if all(close(self._eps(student, model, x_t, t, other), eps) for other in others):
                     raise Wrong(f"eps does not change with the condition, in {mode} mode: {USE}")
             require_untouched(student, model, arguments, ("x_t", "t", "cond"))
 
@@ -74,8 +74,11 @@ class EpsMLPCond(Check):
             eps = self._eps(student, model, x_t, t, cond)
             for i in (0,) if training else range(batch):
                 changed = cond.clone()
-                changed[i] = draw.signed(self.COND)
-                moved = self._eps(student, model, x_t, t, changed) - eps
+                for size in SIZES:
+                    changed[i] = size * draw.signed(self.COND)
+                    moved = self._eps(student, model, x_t, t, changed) - eps
+                    if not close(moved[i], 0 * moved[i]):
+                        break
                 others = torch.arange(batch) != i
                 if close(moved[i], 0 * moved[i]):
                     raise Wrong(f"a row's condition does not change that row of eps: {USE}")
@@ -92,7 +95,10 @@ class EpsMLPCond(Check):
         model, inputs = self._model(student, draw), self._inputs(draw, self.BATCH)
         self._eps(student, model, *inputs)
         parts = "cond", "time", "blocks", "head"
-        found = student.grad(model, inputs, (*parts, 0))
+        found = student.grad(model, inputs, (*parts, 0, 2))
+        through = found.pop()  # to cond itself, all of it: by layers of the student's own
+        if found[0] is None and through is not None and all(through.flatten().tolist()):
+            found[0] = through
         require_gradients(found, *(f"self.{name}" for name in parts), "x_t")
 
     @behaviour("the condition goes in before the last layer, whose output is eps", 2)
@@ -101,14 +107,17 @@ class EpsMLPCond(Check):
         x_t, t, cond = self._inputs(draw, self.BATCH)
         other, x_other = draw.signed(*cond.shape), draw.signed(*x_t.shape)
         model = self._model(student, draw)
-        effects = [
-            self._eps(student, model, x, t, cond) - self._eps(student, model, x, t, other)
+        (a, b), (c, d) = (
+            [self._eps(student, model, x, t, told) for told in (cond, other)]
             for x in (x_t, x_other)
-        ]
+        )
+        effects = a - b, c - d
         if close(effects[0], 0 * effects[0]):
             raise Wrong(f"eps does not change with the condition: {USE}")
         if close(*effects):
             raise Wrong(f"the condition moves eps by the same whatever x_t is: {LATE}")
+        if close(a * d, b * c):
+            raise Wrong(f"the condition scales eps by the same whatever x_t is: {LATE}")
         headless = self._model(student, draw, head=0.0)
         left = self._eps(student, headless, x_t, t, cond)
         if close(left, 0 * left):
@@ -158,10 +167,11 @@ class EpsMLPCond(Check):
         return as_tensor(student.call(model, x_t, *rest), x_t.shape, "(B, D)")
 
 
+SIZES = 1.0, 2.0, 4.0  # of another condition: an attention may hardly look at the first
 USE = "let forward send cond through self.cond, and into the network"
 MIXED = "keep the rows apart, with no mean, no [0] and no normalisation over the batch"
 LATE = (
-    "it is added after the last layer, where it cannot change how x_t is read; let it go into "
+    "it comes in after the last layer, where it cannot change how x_t is read; let it go into "
     "the blocks, by emb"
 )
 DRAWN = (

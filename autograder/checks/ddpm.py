@@ -14,6 +14,7 @@ from autograder.checks.base import (
     close,
     diagnose,
     require_repeatable,
+    require_untouched,
 )
 from autograder.inside.carriers import Wrong
 
@@ -35,6 +36,7 @@ class AddNoise(Check):
                 ((1 - a[t]).sqrt() * x0, "the two scales are swapped: sqrt(abar_t) is for x0"),
                 ((1 - a[t]) * x0, "x0 is scaled by sqrt(abar_t): abar falls from 1 to 0"),
                 (0 * x0, "x0 has no influence on the result"),
+                ((a[t].sqrt() * x0).clamp(-1, 1), "do not clip x_t: noise is not bounded"),
                 *self._mistakes(a, a.cumprod(0), t, x0, "sqrt(abar_t)"),
             ]
             given = x0, torch.tensor([t]), 0 * x0, abar
@@ -52,6 +54,8 @@ class AddNoise(Check):
                 (a[t].sqrt() * noise, "the two scales are swapped: sqrt(1 - abar_t) is for noise"),
                 ((1 - a[t].sqrt()) * noise, "take 1 - abar_t first, then the square root"),
                 (0 * noise, "the noise argument has no influence on the result"),
+                (-(1 - a[t]).sqrt() * noise, "the noise is added, not subtracted"),
+                (((1 - a[t]).sqrt() * noise).clamp(-1, 1), "do not clip x_t: noise has no bounds"),
                 *self._mistakes(1 - a, 1 - a.cumprod(0), t, noise, "sqrt(1 - abar_t)"),
             ]
             given = 0 * noise, torch.tensor([t]), noise, abar
@@ -66,17 +70,21 @@ class AddNoise(Check):
         for shape in ((4, 6), (5, 5)):
             self._rows(student, draw, shape)
 
-    @behaviour("images (B, 1, H, W), each at its own t", 1)
+    @behaviour("images (B, C, H, W), each at its own t; arguments stay as they are", 1)
     def images(self, student: Any, draw: Draw) -> None:
         """The batch as large as an image is wide, or not."""
-        for shape in ((3, 1, 4, 5), (4, 1, 4, 4)):
+        for shape in ((3, 2, 4, 5), (4, 1, 4, 4)):
             self._rows(student, draw, shape)
+        abar = steps.draw_schedule(draw)[1]
+        given = draw.signed(3, 1, 2, 2), draw.order(len(abar))[:3], draw.signed(3, 1, 2, 2), abar
+        require_untouched(student, self.name, given, ("x0", "t", "noise", "abar"))
 
     def _single(self, draw: Draw) -> list[tuple[Tensor, int, Tensor]]:
         """One image, t in the middle and at both ends, and a schedule."""
         abar = steps.draw_schedule(draw)[1]
-        middle = 3 + int(draw.order(4)[0])
-        return [(draw.signed(1, 1, 3, 4), t, abar) for t in (middle, 0, len(abar) - 1)]
+        times = 3 + int(draw.order(4)[0]), 0, len(abar) - 1
+        shapes = (1, 1, 3, 4), (1, 2, 3, 4), (1, 3, 2, 4)
+        return [(draw.signed(*s), t, abar) for s, t in zip(shapes, times, strict=True)]
 
     def _mistakes(self, share: Tensor, again: Tensor, t: int, x: Tensor, name: str) -> list[tuple]:
         """Mistakes common to both scales; `again` is the share by a product taken twice."""
@@ -115,9 +123,9 @@ class AddNoise(Check):
         if not close(got, torch.cat(alone)):
             at_first = self._noised(student, x0, t[:1].expand(len(t)), noise, abar)
             mistakes = [(at_first, "every row is treated with the same t: row i has t[i]")]
-            otherwise = f"a row comes out differently inside a batch than alone: {self.AXES}"
+            otherwise = f"row i comes out otherwise than alone with t[i]: {self.AXES}"
             raise Wrong(diagnose(got, mistakes, otherwise))
-        same = self._noised(student, x0[:1], t[1:2], noise[:1], abar)
+        same = self._noised(student, x0[:1], 0 * t[:1], noise[:1], abar)
         if close(same, alone[0]):
             raise Wrong("the result does not depend on t")
         if close(self._noised(student, x0[:1], t[:1], noise[1:2], abar), alone[0]):
@@ -156,7 +164,7 @@ class DDPMStep(Check):
                 otherwise = "sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t)"
                 raise Wrong(diagnose(moved, wrong, f"the noise is scaled by sigma_t: {otherwise}"))
 
-    @behaviour("at t = 0 no noise, and x0_hat comes out", 1)
+    @behaviour("at t = 0 no noise, and x0_hat comes out; arguments stay as they are", 1)
     def last(self, student: Any, draw: Draw) -> None:
         """abar before t = 0 is 1: nothing is left to be unsure about."""
         for x_t, eps, _, betas, abar in self._cases(draw):
@@ -172,6 +180,9 @@ class DDPMStep(Check):
             if not close(results[0], x0_hat):
                 otherwise = "at t = 0 the mean is x0_hat: there abar_{t-1} = 1"
                 raise Wrong(diagnose(results[0], mistakes, otherwise))
+        given = x_t, eps, 1, betas, abar, draw.signed(*x_t.shape)
+        names = "x_t", "eps", "t", "betas", "abar", "noise"
+        require_untouched(student, self.name, given, names)
 
     def _cases(self, draw: Draw) -> list[tuple]:
         """x_t, eps, t, betas, abar for each kind of shape, t = 1 among them."""

@@ -64,7 +64,8 @@ class InsertLora(Check):
             ("MnistdiffLoader", 2, True),
         ):
             made = Builder(draw, loader)
-            own, vae = made.loader, made.add("VAELoader", vae_name=made.words.pop())
+            # The last id as a text, though 10 is there already; and a loader before the loader.
+            own, vae = made.loader, made.add("VAELoader", "9", vae_name=made.words.pop())
             model, clip, latent = [own, 0], [own, 1], made.latent()
             if taken:
                 used = {"lora_name": made.words.pop(), "strength_model": 0.5, "strength_clip": 0.5}
@@ -76,7 +77,7 @@ class InsertLora(Check):
             made.add("VAEDecode", samples=[drawn, 0], vae=[vae, 0])
             made.output(drawn)
             strength = made.number(0, 0) * (-1 if samplers == 2 else 1)
-            yield made.build(), f"{made.words.pop()}.safetensors", strength
+            yield made.build((vae, own)), f"{made.words.pop()}.safetensors", strength
 
     def _insert(self, student: Any, *arguments: object) -> Graph:
         return as_graph(student.call(self.name, *arguments))

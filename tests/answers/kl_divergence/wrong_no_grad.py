@@ -1,4 +1,4 @@
-# points: 3.5 | hint: gradients reach mu and logvar (0 of 0.5): no gradient reaches `mu`
+# points: 3.5 | hint: no gradient reaches `mu`
 import torch
 
 

@@ -1,4 +1,4 @@
-# points: 4 | hint: gradients of total reach recon, mu and logvar (0 of 1): no gradient reaches
+# points: 4 | hint: no gradient reaches
 import torch
 import torch.nn.functional as F
 

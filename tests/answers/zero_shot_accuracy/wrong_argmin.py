@@ -1,4 +1,4 @@
-# points: 1 | hint: argmin finds the least similar
+# points: 1 | hint: argmax (not argmin)
 def zero_shot_accuracy(image_emb, text_emb, labels):
     similarity = F.normalize(image_emb, dim=1) @ F.normalize(text_emb, dim=1).T
     return (similarity.argmin(1) == labels).float().mean().item()

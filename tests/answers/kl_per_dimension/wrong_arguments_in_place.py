@@ -1,4 +1,4 @@
-# points: 3 | hint:
+# points: 2 | hint: `mu` itself was changed
 import torch
 
 

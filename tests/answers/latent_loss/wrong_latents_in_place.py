@@ -1,4 +1,4 @@
-# points: 5 | hint:
+# points: 4 | hint: `z0` itself was changed
 import torch.nn.functional as F
 
 

@@ -1,4 +1,4 @@
-# points: 8 | hint: no gradient reaches `self.cond`
+# points: 9 | hint:
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

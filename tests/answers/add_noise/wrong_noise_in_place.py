@@ -1,0 +1,5 @@
+# points: 3 | hint: `noise` itself was changed
+def add_noise(x0, t, noise, abar):
+    a = abar[t].reshape(-1, *[1] * (x0.ndim - 1))
+    noise *= (1 - a).sqrt()
+    return a.sqrt() * x0 + noise

@@ -1,0 +1,6 @@
+# points: 7 | hint: `eps` itself was changed
+def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    s = ddim_sigma(abar_t, abar_prev, eta)
+    x0 = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()
+    eps *= (1 - abar_prev - s**2).sqrt()
+    return abar_prev.sqrt() * x0 + eps + s * noise
