@@ -21,6 +21,7 @@ WINDOW = 4  # of each so many fingerprints in a row, one is kept
 COMMON = 0.2  # what more than this share of the class wrote is nobody's own
 MOST = 20_000  # characters of an answer that are compared
 LEAST_ALIKE = 0.5  # of a cell's rare fingerprints, to be named
+LONGEST = 10_000  # bits of a whole number that Python writes out
 SHORT, LONG = 8, 2.0  # fingerprints of an answer that counts in full; the most that length adds
 
 
@@ -131,7 +132,8 @@ def _token(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute):
         return f".{node.attr}"
     if isinstance(node, ast.Constant):
-        return "text" if isinstance(node.value, str) else repr(node.value)
+        long = isinstance(node.value, int) and node.value.bit_length() > LONGEST
+        return "text" if isinstance(node.value, str) or long else repr(node.value)
     return type(node).__name__
 
 

@@ -76,4 +76,8 @@ def in_words(url: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, InvalidEntry) as error:
         said = getattr(error, "orig", None) or error
-        raise AutograderError(f"the gradebook {url} cannot be written: {said}.") from None
+        raise AutograderError(
+            f"the gradebook {url} cannot be written: {said}. Close what else uses it. If it is "
+            "broken, put a copy in its place, or move it away: `autograder grade` enters all marks "
+            "again, but for those that people gave."
+        ) from None

@@ -41,6 +41,10 @@ def network_beyond() -> tuple[bool, str]:
 
 
 def raw_sockets() -> tuple[bool, str]:
+    """And those to what is no network: the host of a virtual machine, say."""
+    for family in (socket.AF_NETLINK, socket.AF_VSOCK, socket.AF_ALG):
+        if not refusal(lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()):
+            return False, f"{family.name} opened"
     ping = refusal(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))
     packet = refusal(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
     return bool(ping and packet), f"{ping or 'IP opened'}, {packet or 'Ethernet opened'}"
@@ -119,6 +123,14 @@ def memory_together() -> None:
             kept = b"x" * (192 * MEGABYTE)  # noqa: F841
             time.sleep(60)
     time.sleep(60)
+
+
+def memory_in_sockets() -> None:
+    kept = []
+    while True:
+        with contextlib.suppress(OSError):
+            kept.append(socket.socketpair())
+        time.sleep(0.001)
 
 
 def memory_uncounted() -> tuple[bool, str]:
@@ -208,6 +220,12 @@ def signals(pids: list[int]) -> tuple[bool, str]:
     """The doctor sees whether they are still alive."""
     said = [refusal(lambda pid=pid: os.kill(pid, signal.SIGKILL)) for pid in (*pids, -1)]
     return all(said[:-1]), " ".join(sorted({answer or "sent" for answer in said}))
+
+
+def first_process() -> tuple[bool, str]:
+    """Who could write there would live on when the sandbox is ended."""
+    said = refusal(lambda: os.close(os.open("/proc/1/mem", os.O_RDWR)))
+    return bool(said), said or "the memory of process 1 is open"
 
 
 def other_processes() -> tuple[bool, str]:

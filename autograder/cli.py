@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        _check_course(options)
         return options.run(options) or 0
     except AutograderError as error:
         print(f"autograder: {error}", file=sys.stderr)
@@ -26,8 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except OSError as error:  # a full disk, say
         named = f"{error.filename}: " if error.filename else ""
-        said = f"{named}{error.strerror or error}. Nothing graded is lost: then run it again."
-        print(f"autograder: {said}", file=sys.stderr)
+        print(f"autograder: {named}{error.strerror or error}. Mend that, then run the same "
+              "command again: nothing graded is lost.", file=sys.stderr)  # fmt: skip
         return 2
     except KeyboardInterrupt:
         return STOPPED
@@ -73,6 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_course(options: argparse.Namespace) -> None:
+    """A course that is not there is a slip of the pen, not one to begin."""
+    if not (course := getattr(options, "course", Path())).is_dir():
+        raise AutograderError(
+            f"{course} is no folder: name the course's own with --course, or stand beside "
+            "`course` (`make course` writes it)."
+        )
+
+
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
@@ -104,6 +114,7 @@ def run_status(options: argparse.Namespace) -> int:
     """Counts of states, and whatever needs a person."""
     from autograder import ledger
     from autograder.grade import line_of
+    from autograder.intake import passed_over
 
     current = ledger.current(options.course, options.assignment)
     counts = Counter("waiting" if record is None else record["state"] for _, record in current)
@@ -119,6 +130,7 @@ def run_status(options: argparse.Namespace) -> int:
             missing.setdefault(job.notebook, []).append(job.student)
     for notebook, who in sorted(missing.items()):
         print(f"{notebook}: not handed in by {', '.join(who)}")
+    print("".join(f"{line}\n" for line in passed_over(options.course, options.assignment)), end="")
     return 0
 
 
@@ -137,13 +149,18 @@ def run_report(options: argparse.Namespace) -> int:
 def run_export(options: argparse.Namespace) -> int:
     """Marks in another system's format."""
     from autograder.export import export
+    from mnistdiff.errors import MnistdiffError
 
     records = _records(options)
     by_hand, penalties = _gradebook(options)
     folder = options.kind == "gradescope"
     path = options.output or Path(options.kind if folder else f"{options.kind}.csv")
     about = (options.assignment, path, options.roster, penalties, options.column)
-    for sentence in export(options.kind, records, by_hand, *about):
+    try:
+        said = export(options.kind, records, by_hand, *about)
+    except MnistdiffError as error:
+        raise AutograderError(str(error)) from None
+    for sentence in said:
         print(sentence, file=sys.stderr)
     print(f"wrote {path}")
     return 0

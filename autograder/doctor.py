@@ -142,6 +142,8 @@ class Doctor:
         most = self.limits.processes
         self.try_it("processes", f"{most}", "processes", MEMORY, most=most)
         self.try_it("processes: seeing others", "none", "other_processes", NAMESPACES)
+        limit = "none opened"
+        self.try_it("processes: the sandbox's own", limit, "first_process", NAMESPACES)
         with subprocess.Popen(["sleep", "60"]) as victim:
             pids = [victim.pid, os.getpid(), self.nursery.process.pid]
             with self.sandbox() as sandbox:
@@ -170,6 +172,9 @@ class Doctor:
         name, less = "memory: several processes", 512 * MEGABYTE
         limit = f"{self.limits.resident // MEGABYTE} MB (tried with {less // MEGABYTE})"
         self.kill_it(name, limit, "memory_together", (10, 1), resident=less)
+        name, less = "memory: in sockets", 64 * MEGABYTE
+        limit = f"{self.limits.resident // MEGABYTE} MB (tried with {less // MEGABYTE})"
+        self.kill_it(name, limit, "memory_in_sockets", (10, 1), resident=less)
         self.try_it("memory: kept outside", "none", "memory_uncounted", MEMORY)
 
     def time(self) -> None:
@@ -194,7 +199,7 @@ class Doctor:
         with self.sandbox() as sandbox:
             answer = self.attack(sandbox, "flood")["value"]
         size = len(json.dumps(answer))
-        self.note("output", "16 MB of a cell", size < 16 << 20, f"{size:,} bytes of 400 MB kept")
+        self.note("output", "4 MB of a cell", size < 4 << 20, f"{size:,} bytes of 400 MB kept")
 
     def rights(self) -> None:
         self.try_it("rights: gaining some", "none", "rights")

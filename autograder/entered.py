@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from autograder.errors import AutograderError
+
 Records = dict[str, dict[str, Any]]  # of one submission, by notebook
 Row = tuple[Any, ...]
 SETTINGS = ("nbgrader_config.py", "nbgrader_local.py")
@@ -36,7 +38,13 @@ def settings(course: Path) -> Any:
     path = course / SETTINGS[0]
     if not path.exists():
         return Config()
-    return PyFileConfigLoader(path.name, path=str(course)).load_config()
+    try:
+        return PyFileConfigLoader(path.name, path=str(course)).load_config()
+    except Exception as error:  # it is Python, and with nbgrader_local.py a person's own
+        raise AutograderError(
+            f"{path}, or nbgrader_local.py beside it, cannot be read as nbgrader's settings "
+            f"({type(error).__name__}: {error}). Mend it, then run the same command again."
+        ) from None
 
 
 def database(course: Path, config: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from autograder import commit, ledger, sandbox
 from autograder.errors import STOPPED, AutograderError
+from autograder.intake import passed_over
 from autograder.runner import UNSAFE, DaskPool, LocalPool, shard
 
 
@@ -25,6 +26,8 @@ def grade(options: argparse.Namespace) -> int:
         sandbox.require_bubblewrap()
     options.course = options.course.resolve()  # a cluster's workers stand elsewhere
     only = {unicodedata.normalize("NFC", student) for student in options.students} or None
+    if options.shard:
+        shard([], options.shard)  # what is no shard shall not leave a ledger
     name = f"shard-{options.shard.replace('/', '-of-')}" if options.shard else "main"
     keep = options.course / ".autograder" / "notebooks"
     stop = threading.Event()
@@ -41,6 +44,8 @@ def grade(options: argparse.Namespace) -> int:
         counts = _grade(pool, todo, keep, book, stop)
     if stop.is_set():
         print("stopped: run the same command again to go on", file=sys.stderr)
+    for line in passed_over(options.course, options.assignment):
+        print(line, file=sys.stderr)
     if not options.shard:
         _commit(options)
     return STOPPED if stop.is_set() else 1 if counts["failed"] else 0

@@ -4,6 +4,7 @@ Nothing of a submission is opened again after this: the grader works on the copi
 changes, or is a link to something else by then, changes nothing.
 """
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
+from autograder.explain import clean
 from autograder.finding import Listing, Refused, find, list_files
 
 MAX_BYTES = 20 << 20  # of one notebook
@@ -60,7 +62,7 @@ def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
 def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterator[Job]:
     """A job per student and released notebook, in the order of names."""
     released = released_notebooks(course, assignment)
-    given = {name: path.read_bytes() for name, path in released.items()}
+    given = {name: _read_released(path) for name, path in released.items()}
     versions = {name: _digest(data) for name, data in given.items()}
     receipts = read_receipts(course, assignment)
     for student, folder in students(course, assignment):
@@ -91,6 +93,18 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
             yield Job(key, submission=digest, spooled=spooled, reason=reason, **job)
 
 
+def _read_released(path: Path) -> bytes:
+    data = path.read_bytes()
+    try:
+        _sources(data)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise AutograderError(
+            f"{path} is no notebook ({type(error).__name__}), and students are graded against it: "
+            "`make course` writes it again."
+        ) from None
+    return data
+
+
 @cache
 def grader_version() -> str:
     """Changes with every line of the grader and of the library: then all is decided again."""
@@ -105,6 +119,7 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
     if not root.is_dir():
         raise AutograderError(f"{root} does not exist: no one has handed in, or --course is wrong.")
     found: dict[str, Path] = {}
+    seen: dict[str, str] = {}
     for entry in sorted(os.scandir(root), key=lambda e: e.name):
         folder = Path(entry.path) / assignment
         if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
@@ -112,14 +127,30 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
         if not _is_there(folder):
             continue
         name = unicodedata.normalize("NFC", entry.name)
-        if name in found:
+        shown = clean(name)  # as marks are exported: a blank of no width is not
+        if shown in seen:
             raise AutograderError(
-                f"{entry.path} and {found[name].parent} are the same name in Unicode; rename one."
+                f"{entry.path!r} and {seen[shown]!r} are the same name to the eye; rename one."
             )
+        seen[shown] = entry.path
         if not STUDENT.fullmatch(name) or _printable(name) != name:
             raise AutograderError(f"{entry.path!r} is no name of a student: rename the folder.")
         found[name] = folder
     return list(found.items())
+
+
+def passed_over(course: Path, assignment: str) -> list[str]:
+    """A line for each thing in submitted/ that may hold work, and is no folder of an assignment."""
+    where = f"passed over: work is looked for in submitted/STUDENT/{assignment}/"
+    found = []
+    for entry in sorted(os.scandir(course / "submitted"), key=lambda e: e.name):
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if entry.name.startswith(".") or (is_folder and _is_there(Path(entry.path) / assignment)):
+            continue
+        with os.scandir(entry.path) if is_folder else contextlib.nullcontext() as inside:
+            loose = not is_folder or any(e.is_file() and e.name[0] != "." for e in inside)
+        found += [f"{_printable(entry.name)}: {where}"] * loose
+    return found
 
 
 def _is_there(folder: Path) -> bool:

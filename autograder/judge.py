@@ -25,6 +25,7 @@ from autograder.needed import needed
 from autograder.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
 from autograder.remote import CHECK_SECONDS, GRACE, Remote, text
 from autograder.sandbox import Died, Nursery, OverLimit, Sandbox
+from mnistdiff import cells as names
 
 CELL_SECONDS = 20.0
 OTHER_SECONDS = 120.0  # of all cells that are no answers, together
@@ -96,7 +97,7 @@ class Run:
         self.seconds = {"cells": 0.0, "checks": 0.0, "sandbox": 0.0}
         self.left = {"answers": ANSWER_SECONDS, "others": OTHER_SECONDS}
         self.room = MAX_NOTEBOOK
-        self.cut_short = False  # whether a cell that is no answer had less time than it may have
+        self.cut: list[NotebookNode] = []  # cells that had too little time, or memory
 
     def all(self) -> None:
         """Run and judge everything, starting over where a cell ended the sandbox."""
@@ -125,6 +126,8 @@ class Run:
                     self.ends[place] += 1
                     if isinstance(died, OverLimit) or self.ends[place] == TRIES:
                         self._end(place, str(died))
+                    if isinstance(died, OverLimit) and not is_test(cell):
+                        self.cut.append(cell)
                     return False
         return True
 
@@ -142,13 +145,13 @@ class Run:
         # Half of what is left: a helper below slow cells of the student's own still runs.
         most = self.left[budget] if is_answer(cell) else self.left[budget] / 2
         if (limit := min(CELL_SECONDS, most)) <= 0:
-            self.cut_short = True
+            self.cut.append(cell)
             return
         started = time.perf_counter()
         with self._clock("cells", budget):
             answer = sandbox.ask(limit + GRACE, op="cell", source=cell.source, limit=limit)
-        if limit < CELL_SECONDS and time.perf_counter() - started >= limit:
-            self.cut_short = True
+        if time.perf_counter() - started >= limit:
+            self.cut.append(cell)
         found = answer.get("value")
         if isinstance(found, dict) and isinstance(found.get("outputs"), list):
             self._show(cell, found["outputs"])
@@ -189,11 +192,19 @@ class Run:
         rows = [_row(verdict) for verdict in verdicts]
         lines = report(answer, verdicts)
         points = float(sum(v.points for v in verdicts if v.passed))
-        if self.cut_short and not all(v.passed for v in verdicts):
-            line = f"{answer}: not judged, for cells above it took more time than there was"
+        if not all(v.passed for v in verdicts) and self._hangs_on_cut(cell, answer):
+            line = f"{answer}: not judged, for cells that it needs took more time than there was"
             self._keep(cell, {"points": None, "state": "not reached", "lines": [line]})
             return
         self._keep(cell, {"points": points, "state": "judged", "checks": rows, "lines": lines})
+
+    def _hangs_on_cut(self, test: NotebookNode, answer: str) -> bool:
+        """Whether the answer may take a name from a cell that was not run to its end."""
+        code = {p: c for p, c in enumerate(self.cells) if c.cell_type == "code"}
+        code = {p: c for p, c in code.items() if p <= next(p for p in code if code[p] is test)}
+        itself = {p for p, c in code.items() if role_of(c).get("grade_id") == answer}
+        read = names.needed({place: cell.source for place, cell in code.items()}, itself)
+        return any(code[place] is cell for place in read for cell in self.cut)
 
     @contextlib.contextmanager
     def _clock(self, part: str, budget: str) -> Iterator[None]:

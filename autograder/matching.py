@@ -37,7 +37,7 @@ def match(released: NotebookNode, submitted: NotebookNode) -> tuple[Cells, Cells
     Third, the places of answers that are written in another cell, which runs where it stands.
     """
     places = _places(released, submitted)
-    elsewhere = _find_answers(released, submitted, places)
+    elsewhere, other_cell = _find_answers(released, submitted, places)
     in_order = _in_order(places)
     matched: Cells = {}
     extra: Cells = {place: [] for place in range(-1, len(released.cells))}
@@ -55,11 +55,13 @@ def match(released: NotebookNode, submitted: NotebookNode) -> tuple[Cells, Cells
             locked = role_of(released.cells[place]) and not is_answer(released.cells[place])
             if not locked and cell.source.strip() and not same(cell, released.cells[place]):
                 extra[last].append(cell)  # of an answer that was split, say
+    matched |= {place: [submitted.cells[at]] for place, at in other_cell.items()}
     return matched, extra, elsewhere
 
 
 def _still_blank(mine: list[NotebookNode], released: NotebookNode) -> bool:
-    return is_answer(released) and (not mine[0].source.strip() or same(mine[0], released))
+    """Whether these cells say no more than the one that was given out."""
+    return is_answer(released) and all(not c.source.strip() or same(c, released) for c in mine)
 
 
 def _places(released: NotebookNode, submitted: NotebookNode) -> list[int | None]:
@@ -133,26 +135,42 @@ def _in_order(places: list[int | None]) -> set[int]:
 
 def _find_answers(
     released: NotebookNode, submitted: NotebookNode, places: list[int | None]
-) -> set[int]:
-    """Answers without a cell are found by what they define: `places` is completed.
+) -> tuple[set[int], dict[int, int]]:
+    """Answers without a cell, or left blank, are found by what they define: `places` is completed.
 
-    Gives the places of those that must stay where they are, in cells that hold more.
+    Gives the places of those that must stay where they are, in cells that hold more; and of
+    those that are written in a cell which would run too early or too late, with that cell.
     """
-    elsewhere = set()
+    elsewhere: set[int] = set()
+    other_cell: dict[int, int] = {}
+    code = [(at, c) for at, c in enumerate(submitted.cells) if c.cell_type == "code"]
     for i, cell in enumerate(released.cells):
-        if not is_answer(cell) or i in places:
-            continue
         wanted = _defined(cell.source)
-        code = [(at, c) for at, c in enumerate(submitted.cells) if c.cell_type == "code"]
+        if not is_answer(cell) or not wanted:
+            continue
+        if i in places:
+            mine = [c for c, place in zip(submitted.cells, places, strict=True) if place == i]
+            if _still_blank(mine, cell):
+                own = [at for at, c in code if wanted & _defined(c.source) and places[at] != i]
+                own = [at for at in own if not _was_given(wanted, released, places[at])]
+                other_cell |= {i: own[-1]} if own else {}
+            continue
         found = [at for at, other in code if wanted & _defined(other.source)]
         lost = [at for at in found if _is_lost(submitted.cells[at], released, places[at])]
         if lost and len(lost) == len(found):  # it was merged into a locked cell
             places[lost[0]] = i
         elif len(found) == 1 and _fits(places, found[0], i):
             places[found[0]] = i
+        elif found and max((p for p in places[: found[-1]] if p is not None), default=-1) > i:
+            other_cell[i] = found[-1]
         elif found:
             elsewhere.add(i)
-    return elsewhere
+    return elsewhere, other_cell
+
+
+def _was_given(wanted: set[str], released: NotebookNode, place: int | None) -> bool:
+    """Whether a cell defines this as it was given out."""
+    return place is not None and bool(wanted & _defined(released.cells[place].source))
 
 
 def _is_lost(cell: NotebookNode, released: NotebookNode, place: int | None) -> bool:

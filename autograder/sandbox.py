@@ -26,6 +26,7 @@ FIRST_UID = 610_000  # of the sandboxes, where the grader is root
 READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
 START_SECONDS = 20  # until a fork is ready
 LOOK_SECONDS = 0.25  # between looks at what a sandbox takes
+SOCKET_BYTES = 416 << 10  # that one Unix socket can hold: twice Linux's net.core.wmem_max
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 OPT = "/opt/course"
@@ -62,6 +63,7 @@ def environment() -> dict[str, str]:
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
+        "PIP_NO_INDEX": "1",  # else each `%pip install` asks the network again and again
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MPLCONFIGDIR": "/tmp/matplotlib",
         "IPYTHONDIR": "/tmp/ipython",
@@ -184,10 +186,15 @@ class Nursery:
         return -1
 
     def resident(self) -> int:
-        """Bytes of memory that the sandboxes have written to, beyond what they share."""
+        """Bytes of memory that the sandboxes have written to, beyond what they share.
+
+        What lies in sockets is the kernel's own, and no process's: those count as full.
+        """
         parent = _warm(self.process.pid)
         shared = _written(parent)
-        return sum(max(0, _written(pid) - shared) for pid in _below(parent))
+        sockets = sum(map(_sockets, _children(parent)))
+        written = sum(max(0, _written(pid) - shared) for pid in _below(parent))
+        return written + sockets * SOCKET_BYTES
 
     def close(self) -> None:
         """End the warm parent, and with it every sandbox."""
@@ -224,17 +231,18 @@ class Sandbox:
         try:
             self.channel.settimeout(seconds)
             wire.send(self.channel, request)
+            most = wire.largest(request.get("op", ""))
         except (wire.Broken, OSError) as broken:  # OSError: it was closed before
             self.close()
             raise Died(str(broken)) from None
-        return self._read(seconds)
+        return self._read(seconds, most)
 
-    def _read(self, seconds: float) -> dict[str, Any]:
+    def _read(self, seconds: float, most: int = 1 << 16) -> dict[str, Any]:
         from autograder.inside import wire
 
         try:
             self.channel.settimeout(LOOK_SECONDS)
-            return wire.receive(self.channel, Watch(self.nursery, seconds))
+            return wire.receive(self.channel, Watch(self.nursery, seconds), most)
         except OverLimit:
             self.close()
             raise
@@ -293,6 +301,15 @@ def _warm(pid: int) -> int:
         while Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap":
             pid = _children(pid)[0]
     return pid
+
+
+def _sockets(pid: int) -> int:
+    """How many Unix sockets there are in the network that a process sees."""
+    try:
+        lines = Path(f"/proc/{pid}/net/protocols").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[2]) for line in lines if line.startswith("UNIX"))
 
 
 def _written(pid: int) -> int:

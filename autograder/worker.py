@@ -34,7 +34,7 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            raw = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+            raw = json.loads(Path(path).read_bytes())  # UTF-8, -16 or -32
             if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
                 raise Unreadable("it is JSON, but no notebook")
             notebook = nbformat.convert(nbformat.from_dict(raw), 4)

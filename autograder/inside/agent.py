@@ -7,11 +7,13 @@ a mark. The student's code can reach everything here.
 import contextlib
 import importlib
 import io
+import json
 import os
 import pkgutil
 import socket
 import sys
 import time
+from itertools import accumulate
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -26,6 +28,7 @@ from .guards import deadline
 MAX_TEXT = 100_000  # characters that a cell may print; the rest is dropped
 MAX_PICTURE = 1_000_000  # of one output's base64
 MAX_OUTPUTS = 50  # of a cell
+MAX_SHOWN = 3 << 20  # characters of all of them together: one message holds them
 SHOWN = ("text/plain", "text/markdown", "image/png")  # no HTML, no JavaScript
 
 
@@ -58,6 +61,12 @@ def _shown(data: dict) -> dict[str, str]:
                 continue
             kept[kind] = text if kind == "image/png" else text[:MAX_TEXT]
     return kept
+
+
+def _fitting(outputs: list[dict]) -> list[dict]:
+    """The first outputs, as many as fit into one message."""
+    sizes = accumulate(len(json.dumps(output)) for output in outputs)
+    return [output for output, size in zip(outputs, sizes, strict=True) if size <= MAX_SHOWN]
 
 
 class Publisher(DisplayPublisher):
@@ -119,12 +128,13 @@ class Agent:
                 request = wire.receive(self.channel)
             except wire.Broken:
                 return
-            self._reply(self._answer(request))
+            most = wire.largest(request["op"])
+            self._reply(self._answer(request), most)
 
-    def _reply(self, answer: dict[str, Any]) -> None:
+    def _reply(self, answer: dict[str, Any], most: int) -> None:
         try:
-            wire.send(self.channel, answer)
-        except (wire.Broken, TypeError, ValueError, RecursionError) as error:
+            wire.send(self.channel, answer, most)
+        except Exception as error:  # torch has tensors of kinds that cannot be sent
             wire.send(self.channel, {"wrong": f"the result cannot be read: {error}"[:300]})
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +161,7 @@ class Agent:
         printed = [("stdout", out), ("stderr", err)]
         texts = [{"output_type": "stream", "name": n, "text": "".join(s.parts)} for n, s in printed]
         return {
-            "outputs": [text for text in texts if text["text"]] + list(self.shell.outputs),
+            "outputs": _fitting([t for t in texts if t["text"]] + self.shell.outputs),
             "error": "" if error is None else f"{type(error).__name__}: {error}"[:300],
             "interrupted": isinstance(error, KeyboardInterrupt),
             "seconds": time.perf_counter() - start,

@@ -54,13 +54,18 @@ def die_with_parent() -> None:
     _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
+def hide(hidden: bool = True) -> None:
+    """Close this process's memory to the others of its user, or open it again."""
+    _check(_libc.prctl(PR_SET_DUMPABLE, int(not hidden), 0, 0, 0), "prctl")
+
+
 def leave(uid: int) -> None:
     """Become another user, if root, and enter new namespaces; the next fork is process 1."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        _check(_libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")  # else /proc/self is root's
+        hide(False)  # else /proc/self is root's
     me, group = os.geteuid(), os.getegid()
     every = NEW_USER | NEW_NS | NEW_PID | NEW_NET | NEW_IPC | NEW_UTS
     _check(_libc.unshare(every), "unshare")

@@ -50,7 +50,7 @@ def _kill(pid: int) -> int:
 
 def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: dict) -> int:
     """Fork three times: into new namespaces, as their process 1, and as the notebook."""
-    from .namespaces import Limits, die_with_parent, furnish, leave
+    from .namespaces import Limits, die_with_parent, furnish, hide, leave
 
     pid = os.fork()
     if pid:
@@ -71,10 +71,12 @@ def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: 
             follow(first)
         die_with_parent()
         furnish(Limits(**order["limits"]))
+        hide()  # else a student's code could take this process over, and outlive its sandbox
         notebook = os.fork()
         if notebook:
             channel.close()
             follow(notebook)
+        hide(False)
         _serve(shell, channel)
         status = 0
     except BaseException as error:

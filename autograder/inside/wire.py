@@ -18,13 +18,20 @@ from .carriers import Foreign, Handle
 from .stubs import Filled, Settings, Stub
 
 LENGTHS = struct.Struct("<II")
-LARGEST = 16 << 20  # bytes of one frame's JSON, or of its tensors
+# Bytes of one frame's JSON, or of its tensors: JSON takes a hundred times as much once it is read.
+LARGEST = 4 << 20
+LARGEST_VALUE = 1 << 20  # of those of an answer's result
 TAG = "~"
 DEEPEST = 24  # values within values: what is read must not exhaust the stack
 
 
 class Broken(Exception):
     """The other side is gone, or what it says is no frame."""
+
+
+def largest(op: str) -> int:
+    """Bytes of the largest frame that may answer a request: a cell shows more than a call gives."""
+    return LARGEST if op == "cell" else LARGEST_VALUE
 
 
 def encode(value: Any, tensors: list[torch.Tensor]) -> Any:
@@ -88,26 +95,28 @@ def decode(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
     raise Broken("a value of an unknown kind")
 
 
-def send(channel: socket.socket, message: dict[str, Any]) -> None:
+def send(channel: socket.socket, message: dict[str, Any], most: int = LARGEST) -> None:
     """Write one frame. Raises Broken when it is too large or the other side is gone."""
     tensors: list[torch.Tensor] = []
     text = json.dumps({key: encode(value, tensors) for key, value in message.items()}).encode()
     numbers = save({str(at): tensor for at, tensor in enumerate(tensors)}) if tensors else b""
-    if max(len(text), len(numbers)) > LARGEST:
-        raise Broken(f"a value of more than {LARGEST >> 20} MB")
+    if max(len(text), len(numbers)) > most:
+        raise Broken(f"a value of more than {most >> 20} MB")
     try:
         channel.sendall(LENGTHS.pack(len(text), len(numbers)) + text + numbers)
     except OSError as error:
         raise Broken(f"the other side is gone ({type(error).__name__})") from None
 
 
-def receive(channel: socket.socket, look: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def receive(
+    channel: socket.socket, look: Callable[[], None] = lambda: None, most: int = LARGEST
+) -> dict[str, Any]:
     """Read one frame. Raises Broken for what is no frame.
 
     `look` is called again and again, also while nothing comes within the channel's timeout.
     """
     sizes = LENGTHS.unpack(_exactly(channel, LENGTHS.size, look))
-    if max(sizes) > LARGEST:
+    if max(sizes) > most:
         raise Broken(f"a frame of {max(sizes)} bytes")
     text, numbers = (_exactly(channel, size, look) for size in sizes)
     try:

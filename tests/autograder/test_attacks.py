@@ -503,6 +503,8 @@ AGAINST_US = [
             "{1: {2: {3: {4: {5: 6}}}}}",
             "k['args'][0]",
             "k['args']",
+            "torch.zeros(3, 4).to_sparse_csr()",
+            "[[[0]]] * 140_000",
         ]
     )
 ]
@@ -557,6 +559,10 @@ AGAINST_US += [
         for _ in range(3):
             threading.Thread(target=turn, daemon=True).start()
         """),
+    ),
+    Attack(
+        "68-take-over-the-first-process",
+        between("open('/proc/1/mem', 'r+b')\nprint('opened')"),
     ),
     Attack("66-meta", between('torch.set_default_device("meta")')),
     Attack("66-inference", between("torch.inference_mode().__enter__()")),

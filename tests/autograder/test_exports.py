@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import alike
+from autograder import alike, cli
 from autograder.errors import AutograderError
 from autograder.explain import explain
 from autograder.export import export, safe
@@ -95,6 +95,20 @@ def test_marks_by_a_person_count_and_stand_before_the_programs(records, tmp_path
 def test_a_later_record_wins(records):
     again = record("bob", "03", time=2.0, verdict=verdict(judged("ddim_step", 8, 8), by_a_person()))
     assert tabulate([again, *records]).rows[2].points["03", "test_ddim_step"] == 8.0
+
+
+def test_where_nothing_can_be_written_is_told_in_words(records, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "_records", lambda options: records)
+    monkeypatch.setattr(cli, "_gradebook", lambda options: ({}, {}))
+    (tmp_path / "file").write_text("")
+    for kind in ("csv", "canvas", "moodle", "gradescope"):
+        line = ["export", kind, "--course", str(tmp_path), "-o", str(tmp_path / "file" / "x")]
+        assert cli.main(line) == 2
+        assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_number_too_long_to_be_written_out_is_compared():
+    assert "Constant" not in alike.tokens(f"x = 0x{'f' * 9000}")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@x", "\t=1", " =1", "\r\n@x"])

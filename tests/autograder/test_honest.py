@@ -56,6 +56,11 @@ def add(before: str, source: str) -> Edit:
     return lambda notebook: insert(notebook, before, textwrap.dedent(source))
 
 
+def at_the_end(source: str) -> Edit:
+    """A cell of their own, below all others."""
+    return lambda notebook: notebook.cells.append(new_code_cell(source))
+
+
 def change(name: str, old: str, new: str) -> Edit:
     """Edit a cell's text."""
 
@@ -242,6 +247,17 @@ VARIANTS: dict[str, Edit] = {
         drop("ddim_step"),
         add("cell-032", UNTYPED.split("\n")[0] + "\n    return 0"),
         add("visible_ddim_step", STEP),
+    ),
+    "answer-deleted-own-at-the-end": both(drop("ddim_step"), at_the_end(STEP)),
+    "stub-kept-own-at-the-end": both(put("ddim_step", STUB), at_the_end(STEP)),
+    "stub-kept-own-above": both(put("ddim_step", STUB), add("cell-032", UNTYPED)),
+    "stub-kept-answer-in-a-test": both(
+        put("ddim_step", STUB), put("visible_ddim_step", STEP + "\n\nprint(1)")
+    ),
+    "stubs-kept-one-own-for-both": both(
+        put("ddim_sigma", cell_of(released(), "ddim_sigma").source),
+        put("ddim_step", STUB),
+        at_the_end(f"{SIGMA}\n\n\n{STEP}"),
     ),
     "answer-deleted-own-at-top": both(drop("ddim_step"), add("cell-000", UNTYPED)),
     "outputs": executed,

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, Class, filled, released
 
-from autograder import finding, intake
+from autograder import cli, entered, finding, intake, ledger
 from autograder.errors import AutograderError
 from autograder.worker import Unreadable, read_notebook
 
@@ -225,6 +225,54 @@ def test_an_odd_time_of_their_own_is_no_time(school, text):
     assert the_job(school).received is None
 
 
+def test_two_names_that_look_the_same_are_an_error_in_words(school):
+    for name in ("ann", "ann\u200b"):  # exports would hold ann twice
+        school.hand_in(name, filled())
+    with pytest.raises(AutograderError, match="to the eye"):
+        list(intake.jobs(school.course, "project3"))
+
+
+def test_what_is_passed_over_is_told(school, capsys):
+    school.hand_in("ann", filled())
+    submitted = school.course / "submitted"
+    for name in ("bob", "other/project2", ".hidden"):
+        (submitted / name).mkdir(parents=True)
+    (submitted / "bob" / f"{NAME}.ipynb").write_text("{}")
+    (submitted / "link").symlink_to(submitted / "ann")
+    (submitted / "all.zip").write_text("")
+    assert cli.main(["status", "--course", str(school.course)]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "passed over" in line]
+    assert [line.partition(":")[0] for line in told] == ["all.zip", "bob", "link"]
+
+
+def test_a_course_that_is_not_there_is_not_begun(tmp_path, capsys):
+    for command in (["grade"], ["status"], ["export", "csv"]):
+        assert cli.main([*command, "--course", str(tmp_path / "corse")]) == 2
+        assert "--course" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_shard_leaves_no_ledger(school, capsys):
+    school.hand_in("ann", filled())
+    assert cli.main(["grade", "--unsafe", "--course", str(school.course), "--shard", "5/4"]) == 2
+    assert "expected i/n" in capsys.readouterr().err
+    assert not ledger.folder(school.course).exists()
+
+
+def test_a_release_that_is_no_notebook_is_an_error_in_words(school):
+    school.hand_in("ann", filled())
+    (school.course / "release" / "project3" / f"{NAME}.ipynb").write_text('{"cells": [')
+    with pytest.raises(AutograderError, match="make course"):
+        list(intake.jobs(school.course, "project3"))
+
+
+@pytest.mark.parametrize("text", ["c = get_config(", "raise ValueError('x')", "\xff"])
+def test_settings_that_cannot_be_read_are_an_error_in_words(tmp_path, text):
+    (tmp_path / "nbgrader_config.py").write_bytes(text.encode("latin-1"))
+    with pytest.raises(AutograderError, match="Mend it"):
+        entered.settings(tmp_path)
+
+
 def test_receipts_come_before_a_time_of_their_own(school):
     school.hand_in("ann", filled())
     (school.folder("ann") / "timestamp.txt").write_text("2020-01-01 00:00:00 UTC")
@@ -268,6 +316,13 @@ def test_old_notebooks_are_read(tmp_path):
     old["worksheets"] = [{"cells": [cell | {"metadata": {}}], "metadata": {}}]
     (found,) = read_notebook(write(tmp_path / "x.ipynb", old)).cells
     assert found.source == "a = 1\nb"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_notebook_that_an_editor_has_saved_otherwise_is_read(tmp_path, encoding):
+    path = tmp_path / "x.ipynb"
+    path.write_bytes(json.dumps(filled(), ensure_ascii=False).encode(encoding))
+    assert [c.source for c in read_notebook(str(path)).cells] == [c.source for c in filled().cells]
 
 
 def test_texts_become_ones_that_a_file_can_hold(tmp_path):

@@ -108,6 +108,22 @@ def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
     assert "more time than there was" in school.printed("ann")
 
 
+def test_only_what_needs_a_slow_cell_is_for_a_person(nursery, school, monkeypatch):
+    """A cell that has had all of its time, and did not come to its end."""
+    monkeypatch.setattr(judge, "CELL_SECONDS", 0.7)
+    for student in ("ann", "bob"):
+        notebook = filled(
+            ddim_sigma="def ddim_sigma(a, b, eta):\n    return a",
+            ddim_step=STEP.replace("eta)", "eta * ONE)"),
+        )
+        source = "import time\nfor _ in range(99): time.sleep(0.1)\nONE = 1.0"
+        insert(notebook, "cell-026", source if student == "ann" else source.replace("ONE", "TWO"))
+        school.hand_in(student, notebook)
+    school.grade(nursery)
+    assert school.points("ann") == FULL | {"ddim_sigma": 0.0, "ddim_step": None}
+    assert school.points("bob") == FULL | {"ddim_sigma": 0.0, "ddim_step": 0.0}
+
+
 def test_outputs_are_kept_when_the_notebook_starts_over(nursery, school, monkeypatch):
     monkeypatch.setattr(judge, "MAX_NOTEBOOK", 4000)
     notebook = filled(ddim_step="import os\nos._exit(0)")
