@@ -129,23 +129,53 @@ def check_graph(graph: Graph) -> list[str]:
     Raises MnistdiffError, naming node and input, for a graph that cannot run: an unknown node or
     output, a link of the wrong type, a missing input, a value out of range, a cycle, no output.
     """
-    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
-        raise MnistdiffError("the workflow is no API-format graph: {number: node, ...}.")
+    check_wiring(graph)
     known = nodes()
     for name, node in graph.items():
-        if node.get("class_type") not in known:
+        if node["class_type"] not in known:
             raise MnistdiffError(
                 f"{place(graph, name)}: there is no such node here; {', '.join(known)} run without "
                 "ComfyUI. Give `server=` the address of a ComfyUI that has it."
             )
-        if not isinstance(node.get("inputs"), dict):
-            raise MnistdiffError(f"{place(graph, name)}: it has no inputs.")
         for problem in _wrong_inputs(graph, name, known):
             raise MnistdiffError(f"{place(graph, name)}, {problem}")
     outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
     if not outputs:
         raise MnistdiffError(f"the workflow shows nothing: add {' or '.join(OUTPUT_NODES)}.")
     return _order(graph, outputs)
+
+
+def check_wiring(graph: Graph) -> None:
+    """Raise MnistdiffError for what no ComfyUI can run, whatever nodes it has.
+
+    That is a graph of another form, a link to a node or an output that is not there, a circle.
+    """
+    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
+        raise MnistdiffError("the workflow is no API-format graph: {number: node, ...}.")
+    for name, node in graph.items():
+        if not isinstance(name, str) or not isinstance(node.get("class_type"), str):
+            raise MnistdiffError(
+                f"{place(graph, name)}: the number of a node is a text, and so is its class_type."
+            )
+        if not isinstance(node.get("inputs"), dict):
+            raise MnistdiffError(f"{place(graph, name)}: it has no inputs.")
+    known = nodes()
+    for name, node in graph.items():
+        for field, value in node["inputs"].items():
+            for problem in _loose_end(graph, value, field, known) if is_link(value) else ():
+                raise MnistdiffError(f"{place(graph, name)}, {problem}")
+    _order(graph, list(graph))
+
+
+def _loose_end(graph: Graph, link: list, field: str, known: dict[str, Node]) -> Iterator[str]:
+    source, slot = link
+    if source not in graph:
+        told = "" if isinstance(source, str) else " (the number of a node is a text)"
+        yield f"input {field}: it is linked to node {source}, which is not there{told}."
+        return
+    there = known.get(graph[source]["class_type"])  # another ComfyUI may have other nodes
+    if not isinstance(slot, int) or slot < 0 or (there and slot >= len(there.outputs)):
+        yield f"input {field}: {place(graph, source)} has no output {slot}."
 
 
 def _wrong_inputs(graph: Graph, name: str, known: dict[str, Node]) -> Iterator[str]:
@@ -162,14 +192,9 @@ def _wrong_inputs(graph: Graph, name: str, known: dict[str, Node]) -> Iterator[s
 def _wrong_link(
     graph: Graph, link: list, field: str, wanted: Input, known: dict[str, Node]
 ) -> Iterator[str]:
-    source, slot = str(link[0]), link[1]
-    if source not in graph:
-        yield f"input {field}: it is linked to node {source}, which is not there."
-        return
-    outputs = known.get(graph[source].get("class_type"), Node({}, ())).outputs
-    if not isinstance(slot, int) or not 0 <= slot < len(outputs):
-        yield f"input {field}: {place(graph, source)} has no output {slot}."
-    elif outputs[slot] != wanted.kind:
+    source, slot = link
+    outputs = known.get(graph[source]["class_type"], Node({}, ())).outputs
+    if outputs and outputs[slot] != wanted.kind:
         yield (
             f"input {field}: it wants {wanted.kind}, but output {slot} of "
             f"{place(graph, source)} is {outputs[slot]}."
@@ -188,9 +213,7 @@ def _wrong_value(value: Any, field: str, wanted: Input) -> Iterator[str]:
         number = whole or (wanted.kind == "FLOAT" and isinstance(value, float))
         if not number or not wanted.low <= value <= wanted.high:
             kind = "a whole number" if wanted.kind == "INT" else "a number"
-            yield (
-                f"input {field}: {value!r} must be {kind} from {wanted.low:g} to {wanted.high:g}."
-            )
+            yield (f"input {field}: {value!r} must be {kind} from {wanted.low} to {wanted.high}.")
     else:
         yield f"input {field}: it wants a link to a {wanted.kind}, not {value!r}."
 
@@ -208,7 +231,7 @@ def _order(graph: Graph, outputs: list[str]) -> list[str]:
         path.append(name)
         for value in graph[name]["inputs"].values():
             if is_link(value):
-                visit(str(value[0]))
+                visit(value[0])
         done.append(path.pop())
 
     for name in outputs:

@@ -160,6 +160,8 @@ class TinyVAE(comfy.sd.VAE):
         self.working_dtypes, self.vae_dtype = [torch.float32], torch.float32
         self.disable_offload, self.not_video = False, False
         self.extra_1d_channel, self.crop_input, self.size = None, False, None
+        # later versions than 0.3.64 ask for these as well
+        self.handles_tiling, self.format_encoded, self.pad_channel_value = False, None, None
         self.device, self.output_device = manage.vae_device(), manage.intermediate_device()
         self.patcher = comfy.model_patcher.ModelPatcher(
             self.first_stage_model,

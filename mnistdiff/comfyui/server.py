@@ -1,5 +1,6 @@
 """The same graph on a real ComfyUI, over its HTTP interface."""
 
+import http.client
 import io
 import json
 import time
@@ -13,12 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnistdiff.comfyui.graph import Graph, place
+from mnistdiff.comfyui.graph import Graph, check_wiring, place
+from mnistdiff.comfyui.nodes import NODE_CLASS_MAPPINGS
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.pictures import read_grey
 
 POLL = 0.2  # seconds
 TIMEOUT = 600  # seconds that a graph may take
+PATIENCE = 5  # polls in which it may be neither waiting, running nor done
 
 
 def run_on_server(graph: Graph, server: str) -> Float[Tensor, "n 1 28 28"]:
@@ -27,8 +30,11 @@ def run_on_server(graph: Graph, server: str) -> Float[Tensor, "n 1 28 28"]:
     Raises MnistdiffError for a server that does not answer, a graph that it refuses (with the
     node and input that it names), and a run that fails there.
     """
+    check_wiring(graph)  # ComfyUI stops for good at some links to nowhere
     server = server.rstrip("/") if "://" in server else f"http://{server.rstrip('/')}"
     answer = _ask(server, "/prompt", {"prompt": graph, "client_id": uuid.uuid4().hex}, graph)
+    if "prompt_id" not in answer:
+        raise MnistdiffError(f"{server} answers, but not as ComfyUI does (no prompt_id).")
     history = _wait(server, answer["prompt_id"], graph)
     images = [
         _fetch(server, image)
@@ -43,7 +49,7 @@ def run_on_server(graph: Graph, server: str) -> Float[Tensor, "n 1 28 28"]:
 def _wait(server: str, prompt_id: str, graph: Graph) -> dict[str, Any]:
     from tqdm.auto import tqdm
 
-    until = time.monotonic() + TIMEOUT
+    until, absent = time.monotonic() + TIMEOUT, 0
     with tqdm(desc="ComfyUI", unit="s", bar_format="{desc}: {elapsed} {postfix}") as bar:
         while time.monotonic() < until:
             found = _ask(server, f"/history/{prompt_id}").get(prompt_id)
@@ -51,7 +57,12 @@ def _wait(server: str, prompt_id: str, graph: Graph) -> dict[str, Any]:
                 _raise_failure(found, graph)
                 return found
             queue = _ask(server, "/queue")
-            bar.set_postfix_str(f"{len(queue.get('queue_pending', []))} waiting")
+            waiting = queue.get("queue_pending", [])
+            known = any(prompt_id in entry for entry in [*waiting, *queue.get("queue_running", [])])
+            absent = 0 if known else absent + 1
+            if absent == PATIENCE:
+                raise MnistdiffError(f"ComfyUI at {server} lost the workflow: was it started anew?")
+            bar.set_postfix_str(f"{len(waiting)} waiting")
             time.sleep(POLL)
     raise MnistdiffError(f"ComfyUI at {server} did not finish in {TIMEOUT} seconds.")
 
@@ -62,11 +73,16 @@ def _raise_failure(found: dict[str, Any], graph: Graph) -> None:
             name = str(details.get("node_id"))
             where = place(graph, name) if name in graph else f"node {name}"
             raise MnistdiffError(f"{where}: {details.get('exception_message', '').strip()}")
+        if kind == "execution_interrupted":
+            raise MnistdiffError("somebody stopped the workflow in ComfyUI.")
 
 
 def _fetch(server: str, image: dict[str, str]) -> Float[Tensor, "1 1 28 28"]:
-    with _open(server, f"/view?{urllib.parse.urlencode(image)}") as answer:
-        return read_grey(io.BytesIO(answer.read()))
+    try:
+        with _open(server, f"/view?{urllib.parse.urlencode(image)}") as answer:
+            return read_grey(io.BytesIO(answer.read()))
+    except OSError as error:
+        raise MnistdiffError(f"{image['filename']} is not at {server} ({error}).") from error
 
 
 def _ask(
@@ -74,11 +90,14 @@ def _ask(
 ) -> dict[str, Any]:
     try:
         with _open(server, path, data) as answer:
-            return json.loads(answer.read())
+            found = json.loads(answer.read())
     except urllib.error.HTTPError as error:
         raise MnistdiffError(_refusal(server, error, graph or {})) from error
-    except ValueError as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise MnistdiffError(f"{server} answers, but not as ComfyUI does ({error}).") from error
+    if not isinstance(found, dict):
+        raise MnistdiffError(f"{server} answers, but not as ComfyUI does ({found!r:.60}).")
+    return found
 
 
 def _open(server: str, path: str, data: dict[str, Any] | None = None) -> Any:
@@ -103,10 +122,20 @@ def _refusal(server: str, error: urllib.error.HTTPError, graph: Graph) -> str:
         told = json.loads(error.read())
         problems = [
             f"{place(graph, name)}, input {problem['details']}: {problem['message']}"
-            for name, node in told.get("node_errors", {}).items()
+            for name, node in dict(told["node_errors"]).items()
             for problem in node["errors"]
         ]
-        said = "; ".join(problems) or told["error"]["message"]
+        said = "; ".join(problems) or _whole(told["error"], graph)
     except (ValueError, KeyError, TypeError):
         said = str(error)
-    return f"ComfyUI at {server} refuses the workflow: {said}."
+    return f"ComfyUI at {server} refuses the workflow: {said.rstrip('.')}."
+
+
+def _whole(error: dict[str, Any], graph: Graph) -> str:
+    """What is wrong with a workflow as a whole; ComfyUI names some nodes as "Node ID '#7'"."""
+    name = error["details"].partition("'#")[2].rstrip("'")
+    if name not in graph:
+        return error["message"]
+    ours = graph[name]["class_type"] in NODE_CLASS_MAPPINGS
+    hint = " Run `mnistdiff comfyui install PATH` and start it anew." if ours else ""
+    return f"{place(graph, name)}: {error['message']}{hint}"

@@ -1,5 +1,6 @@
 """Run an API-format graph: here, node by node with our own functions, or on a ComfyUI server."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -10,13 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnistdiff.comfyui.graph import Graph, check_graph, is_link, load_workflow, place
+from mnistdiff.comfyui.graph import Graph, check_graph, is_link, load_workflow, nodes, place
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.lora import merge_lora
 from mnistdiff.pictures import read_grey, save_grid
 from mnistdiff.pipeline import LORAS, TextToImagePipeline
 from mnistdiff.samplers import as_eps, sample_ddim, sample_dpmpp_2m
-from mnistdiff.schedules import add_noise
 from mnistdiff.weights import read_weights
 
 __all__ = ["Model", "load_workflow", "run_workflow"]
@@ -45,7 +45,7 @@ def run_workflow(
     the shipped one, and SaveImage writes into the folder `output` when that is given. Raises
     MnistdiffError, naming node and input, for a graph that cannot run.
     """
-    if not isinstance(graph, dict):
+    if isinstance(graph, str | Path):
         graph = load_workflow(graph)
     if server is not None:
         from mnistdiff.comfyui.server import run_on_server
@@ -54,9 +54,11 @@ def run_workflow(
     runner = _Runner(pipeline, None if output is None else Path(output))
     results: dict[str, tuple] = {}
     for name in check_graph(graph):
+        wanted, inputs = nodes()[graph[name]["class_type"]].inputs, graph[name]["inputs"]
         given = {
-            field: results[str(value[0])][value[1]] if is_link(value) else value
-            for field, value in graph[name]["inputs"].items()
+            field: results[value[0]][value[1]] if is_link(value) else value
+            for field, value in inputs.items()
+            if field in wanted
         }
         try:
             results[name] = NODES[graph[name]["class_type"]](runner, **given)
@@ -87,7 +89,8 @@ class _Runner:
         return *self.lora_model(model, lora_name, strength_model), clip
 
     def encode_text(self, text: str, clip: TextToImagePipeline) -> tuple:
-        return (clip.encode_prompts([text]),)
+        unweighted = re.sub(r":\s*-?[\d.]+\s*(?=\))", "", text)  # (seven:1.2): we have no weights
+        return (clip.encode_prompts([unweighted]),)
 
     def empty_latent(self, width: int, height: int, batch_size: int) -> tuple:
         if (width, height) != (SIDE, SIDE):
@@ -115,10 +118,11 @@ class _Runner:
         timesteps = _timesteps(scheduler, steps, denoise)
         # ComfyUI draws all noise at once, from torch's CPU generator
         noise = torch.randn(latent_image.shape, generator=torch.Generator().manual_seed(seed))
-        if latent_image.any():
-            start, t = latent_image * pipeline.scaling_factor, torch.tensor(timesteps[:1])
-            abar = pipeline.schedule.alphas_cumprod
-            noise = add_noise(start, t.expand(n), noise, abar)
+        abar = pipeline.schedule.alphas_cumprod
+        at = abar[timesteps[0]]
+        # and starts the last timestep with all of it, though a little of the latent is left there
+        spread = 1.0 if timesteps[0] == len(abar) - 1 else (1 - at).sqrt()
+        noise = at.sqrt() * pipeline.scaling_factor * latent_image + spread * noise
         z0 = _DRAW[sampler_name](
             as_eps(model.network, pipeline.schedule),
             pipeline.schedule,
@@ -150,6 +154,10 @@ class _Runner:
     def save(self, images: Tensor, filename_prefix: str = "") -> tuple:
         self.shown.append(images)
         if self.output is not None and filename_prefix:
+            if ".." in Path(filename_prefix).parts or Path(filename_prefix).is_absolute():
+                raise MnistdiffError(
+                    f"input filename_prefix: {filename_prefix!r} leaves the folder."
+                )
             taken = len(list(self.output.glob(f"{filename_prefix}_*_.png")))
             for i, image in enumerate(images, start=taken + 1):
                 save_grid(self.output / f"{filename_prefix}_{i:05}_.png", image[None], 1)
@@ -189,7 +197,9 @@ def _timesteps(scheduler: str, steps: int, denoise: float, total: int = 1_000) -
     kept = steps if denoise > 0.9999 else int(steps / denoise)
     if scheduler == "simple":
         if kept > total:
-            raise MnistdiffError(f"steps is {kept} of {total} at most.")
+            raise MnistdiffError(
+                f"{steps} steps at denoise {denoise:g} are the last of {kept}; there are {total}."
+            )
         found = [total - 1 - int(i * (total / kept)) for i in range(kept)]
     else:
         found = list(range(1, total, max(total // kept, 1)))[::-1]

@@ -16,9 +16,11 @@ from mnistdiff.cli import main
 from mnistdiff.comfyui import load_workflow, run_workflow
 from mnistdiff.comfyui.graph import lora_names
 from mnistdiff.comfyui.install import install
+from mnistdiff.comfyui.workflow import _timesteps
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.metrics import label_accuracy, read_digits
 from mnistdiff.pipeline import TextToImagePipeline
+from mnistdiff.samplers import sample_ddim
 from mnistdiff.styles import stroke_width
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +80,41 @@ def test_image_to_image_through_the_graph(basic, tmp_path):
     assert (before - after).abs().mean() < 0.1
 
 
+@pytest.mark.parametrize("inputs", [{"denoise": 0.5}, {"scheduler": "ddim_uniform", "steps": 5}])
+def test_a_start_below_the_last_timestep_has_noise_of_its_size(basic, inputs):
+    """ComfyUI scales the noise by sigma there, also on an empty latent; we drew with all of it."""
+    pipeline, steps = TextToImagePipeline.from_pretrained(), inputs.get("steps", 50)
+    timesteps = _timesteps("simple", 50, 0.5) if steps == 50 else [801, 601, 401, 201, 1]
+    abar = pipeline.schedule.alphas_cumprod[timesteps[0]]
+    noise = torch.randn(1, 64, generator=torch.Generator().manual_seed(0)) * (1 - abar).sqrt()
+    expected = sample_ddim(
+        pipeline.model,
+        pipeline.schedule,
+        noise.shape,
+        cond=pipeline.encode_prompts(["a handwritten seven"]),
+        uncond=pipeline.encode_prompts([""]),
+        guidance_scale=3.0,
+        timesteps=timesteps,
+        noise=noise,
+    )
+    found = run_workflow(changed(basic, "6", **inputs))
+    torch.testing.assert_close(found, pipeline.decode(expected))
+
+
+def test_what_comfyui_passes_over_is_passed_over(basic):
+    plain = run_workflow(basic)
+    assert torch.equal(run_workflow(changed(basic, "6", from_a_newer_version=3)), plain)
+    weighted = changed(basic, "3", text="a (handwritten:0.5) ((seven:1.2))")
+    assert torch.equal(run_workflow(weighted), plain)
+
+
+def test_pictures_stay_in_their_folder(basic, tmp_path):
+    run_workflow(changed(basic, "8", filename_prefix="day/one"), output=tmp_path / "out")
+    assert (tmp_path / "out" / "day" / "one_00001_.png").is_file()
+    with pytest.raises(MnistdiffError, match=r"node 8 \(SaveImage\): input filename_prefix"):
+        run_workflow(changed(basic, "8", filename_prefix="../x"), output=tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("node", "inputs", "words"),
     [
@@ -92,6 +129,10 @@ def test_image_to_image_through_the_graph(basic, tmp_path):
         ("3", {"text": "a cat"}, r"node 3 \(CLIPTextEncode\): .*'cat'"),
         ("5", {"width": 512}, r"node 5 \(EmptyLatentImage\): .*512x16"),
         ("8", {"images": 3}, "wants a link to a IMAGE"),
+        ("6", {"model": [1, 0]}, r"linked to node 1, .*the number of a node is a text"),
+        ("6", {"spare": ["77", 0]}, "input spare: it is linked to node 77, which is not there"),
+        ("6", {"seed": 2**64}, "a whole number from 0 to 18446744073709551615"),
+        ("6", {"denoise": 0.01}, "50 steps at denoise 0.01 are the last of 5000; there are 1000"),
     ],
 )
 def test_a_bad_graph_is_told_by_node_and_input(basic, node, inputs, words):
@@ -110,8 +151,11 @@ def test_missing_parts_are_told(basic):
     unknown["7"]["class_type"] = "Upscale"
     with pytest.raises(MnistdiffError, match=r"node 7 \(Upscale\): there is no such node"):
         run_workflow(unknown)
+    for no_graph in ([], {"1": []}, {"1": {"class_type": ["KSampler"], "inputs": {}}}):
+        with pytest.raises(MnistdiffError, match=r"no API-format graph|is a text"):
+            run_workflow(no_graph)
     with pytest.raises(MnistdiffError, match="Export"):
-        load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "basic.json")
+        load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "sd15_basic.json")
     with pytest.raises(MnistdiffError, match="no ComfyUI answers at http"):
         run_workflow(basic, server="127.0.0.1:9")
 
@@ -122,8 +166,8 @@ def test_pages_and_api_graphs_are_built_from_one_description():
 
 
 def test_the_pages_of_our_model_have_a_small_picture():
-    for name in ("basic", "lora"):
-        path = ROOT / "mnistdiff" / "comfyui" / "example_workflows" / f"{name}.jpg"
+    for name in ("basic", "lora"):  # not called so: ComfyUI shows its own picture of its "lora"
+        path = ROOT / "mnistdiff" / "comfyui" / "example_workflows" / f"tiny_mnist_sd_{name}.jpg"
         assert 1_000 < path.stat().st_size <= 40_000
         assert path.read_bytes()[:3] == b"\xff\xd8\xff"
 
@@ -136,6 +180,18 @@ def test_every_link_of_a_page_has_two_ends():
             assert link in nodes[source]["outputs"][out]["links"]
             assert nodes[target]["inputs"][into]["link"] == link
             assert nodes[source]["outputs"][out]["type"] == kind
+
+
+def test_the_pages_are_laid_out_readably():
+    for path in (ROOT / "mnistdiff" / "comfyui" / "example_workflows").glob("*.json"):
+        nodes = json.loads(path.read_text())["nodes"]
+        titles = [node.get("title", node["type"]) for node in nodes]
+        assert len(set(titles)) == len(titles), path.name
+        boxes = [(*node["pos"], *node["size"]) for node in nodes]
+        for i, (x, y, width, height) in enumerate(boxes):
+            for x2, y2, _, height2 in boxes[:i]:
+                apart = abs(x - x2) >= width or y - 40 >= y2 + height2 or y2 - 40 >= y + height
+                assert apart, f"{path.name}: {titles[i]}"  # 40 pixels are a title's
 
 
 def test_install_links_once_and_refuses_in_words(tmp_path):
