@@ -727,7 +727,7 @@ Markdown("\n".join(lines))
 # samples**: does the judge read the digit asked for (label accuracy), and do the samples still look
 # like all the ways in which people write (FD ratio, coverage, recall; section 4)?
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: label accuracy against coverage and recall, one point per guidance scale: accuracy rises a little while diversity falls. Right: the FD ratio grows with the guidance scale."}, "figure": {"caption": "What guidance buys and what it costs. Beside three of the points: the guidance scale s.", "name": "fig-06-frontier"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: label accuracy against coverage and recall, one point per guidance scale: accuracy rises a little while diversity falls. Right: the FD ratio grows with the guidance scale."}, "figure": {"caption": "What guidance buys and what it costs. At the ends of each line: the guidance scale s.", "name": "fig-06-frontier"}}
 frontier = []
 for found in drawn.values():
     hits = read_digits(found).digits == labels
