@@ -86,7 +86,7 @@ def plot_matrix(
 ) -> "Figure":
     """A grid of side x side digits in [0, 1] per row and column."""
     size = 0.34 * side
-    figure, axes = _figure(len(rows), len(columns), (size * len(columns), size * len(rows) + 0.3))
+    figure, axes = _figure(len(rows), len(columns), (size * len(columns) + 0.9, size * len(rows)))
     for line, (name, grids) in zip(axes, rows.items(), strict=True):
         for ax, images, heading in zip(line, grids, columns, strict=True):
             _show(

@@ -280,7 +280,8 @@ def latent_dim_sweep(profile: Profile, dims: Sequence[int] = LATENT_DIMS) -> lis
 def compare_table(runs: Iterable[VAERun], key: str, report: dict[Any, dict[str, Any]]) -> str:
     """Markdown table of training losses, ours beside the report's, by `key` (beta, latent_dim)."""
     names = ("total", "recon", "kl")
-    head = [key.replace("_", " "), *(f"{n} {who}" for n in names for who in ("ours", "report"))]
+    words = [name.replace("kl", "KL") for name in names]
+    head = [key.replace("_", " "), *(f"{n} {who}" for n in words for who in ("ours", "report"))]
     rows = []
     for run in runs:
         theirs = report.get(run.row[key], {})
@@ -325,9 +326,17 @@ def percent(share: float, interval: tuple[float, float]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A markdown table, numbers to the right."""
-    lines = [head, ["---:"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """A markdown table: columns of numbers to the right, columns of words to the left."""
+    rows = list(rows)
+    columns = [[row[i] for row in rows] for i in range(len(head))]
+    rule = ["---:" if _are_numbers(column) else ":---" for column in columns]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *rows])
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Whether at least half of the cells that hold anything begin with a number."""
+    held = [cell.lstrip("*+-−") for cell in cells if cell not in ("", "–")]
+    return 2 * sum(cell[:1].isdigit() for cell in held) >= len(held)
 
 
 def save_result(path: Path, result: dict[str, Any]) -> None:

@@ -71,31 +71,24 @@ def plot_frontier(scales: Sequence[float], rows: Sequence[dict[str, Any]]) -> "F
     for name, colour, line in lines:
         values = [row[name] for row in rows]
         axes[0, 0].plot(values, accuracy, line, color=colour, label=name, ms=5)
-        _name_points(axes[0, 0], values, accuracy, scales, colour)
+        for i in (0, -1):  # between the two the points lie too close for names
+            _name_point(axes[0, 0], (values[i], accuracy[i]), scales[i], colour)
     axes[0, 0].set(xlabel="diversity: coverage, recall", ylabel="label accuracy, %")
     axes[0, 0].margins(0.12, 0.16)
     axes[0, 0].legend(frameon=False, loc="lower left")
     axes[0, 1].plot(scales, [row["fd_ratio"] for row in rows], "^-", color=GREEN)
     axes[0, 1].axhline(1, color=GREY, lw=0.8)
     axes[0, 1].set(xlabel="guidance scale", ylabel="FD ratio (1: as real digits)")
-    axes[0, 1].set_xticks(scales, [f"{scale:g}" for scale in scales])
+    axes[0, 1].set_xticks([scale for scale in scales if scale == int(scale)])
+    axes[0, 1].xaxis.set_major_formatter("{x:g}")
     axes[0, 1].set_ylim(bottom=0)
     return figure
 
 
-def _name_points(
-    ax: "Axes", x: Sequence[float], y: Sequence[float], scales: Sequence[float], colour: str
-) -> None:
-    """The guidance scale beside each point."""
-    for at, height, scale in zip(x, y, scales, strict=True):
-        ax.annotate(
-            f"{scale:g}",
-            (at, height),
-            xytext=(5, 4),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=colour,
-        )
+def _name_point(ax: "Axes", at: tuple[float, float], scale: float, colour: str) -> None:
+    """The guidance scale above a point."""
+    where = {"xytext": (0, 6), "textcoords": "offset points", "ha": "center"}
+    ax.annotate(f"s = {scale:g}", at, fontsize=8.5, color=colour, **where)
 
 
 def plot_styles(

@@ -21,6 +21,7 @@ from mnistdiff.prompts import HELD_OUT_TEMPLATES, prompts_for, random_prompt
 from mnistdiff.styles import apply_style
 from mnistdiff.training import Fit, TrainConfig, default_device, fit_or_load, seed_everything
 
+LEARNING_RATE = 2e-3  # of the noise predictor and the LoRAs, falling to 0
 TINY_SD_VAE = (0.01, 64)  # beta and latent dimension: (16, 2, 2) for ComfyUI
 LORA_RANK = 4
 PROMPTS_PER_DIGIT = 64  # random phrasings that the noise predictor is trained with
@@ -83,7 +84,7 @@ def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
     config = TrainConfig(
         profile.text_epochs,
         profile.latent_batch_size,
-        2e-3,
+        LEARNING_RATE,
         seed=seed,
         ema_decay=0.999,
         cosine_decay=True,
@@ -121,7 +122,7 @@ def fit_lora(
     config = TrainConfig(
         profile.lora_epochs,
         profile.latent_batch_size,
-        2e-3,
+        LEARNING_RATE,
         seed=seed,
         ema_decay=0.999,
         cosine_decay=True,

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # 1. The VAE and its $\beta$: reconstruction against regularity
+# # 1. The VAE and its β: reconstruction against regularity
 #
 # *Needs: CPU, one to two minutes.*
 #
@@ -190,9 +190,9 @@ check("reparameterize", globals())
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three clouds of points: a round one at the origin, a small round one up on the right, and a wide flat one down on the left."}, "figure": {"caption": "One cloud of noise after three encoders.", "name": "fig-01-reparameterize"}}
 cloud = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
 encoders = {
-    "mu (0, 0), sigma (1, 1)": ((0.0, 0.0), (1.0, 1.0)),
-    "mu (4, 3), sigma (0.4, 0.4)": ((4.0, 3.0), (0.4, 0.4)),
-    "mu (-3, -4), sigma (2, 0.3)": ((-3.0, -4.0), (2.0, 0.3)),
+    "μ = (0, 0), σ = (1, 1)": ((0.0, 0.0), (1.0, 1.0)),
+    "μ = (4, 3), σ = (0.4, 0.4)": ((4.0, 3.0), (0.4, 0.4)),
+    "μ = (−3, −4), σ = (2, 0.3)": ((-3.0, -4.0), (2.0, 0.3)),
 }
 moved = {
     label: VAE.reparameterize(torch.tensor(mean), 2 * torch.tensor(width).log(), cloud)
@@ -604,18 +604,21 @@ Markdown(
 #
 # The cross-entropy punishes a confident wrong pixel without limit, so at the same $\beta$ it
 # spends more nats on the code. (For grey pixels it is no true likelihood, but it trains well.)
-# The two losses are in different units: only the measured columns can be compared.
+# The two reconstruction losses are in different units, so they are not shown; the columns below
+# can be compared.
 
 # %% tags=["hide-input"]
 cross_entropy = fit_vae(settings, loss_type="bce")
 display(Markdown(run_label))
 lines = [
-    "| loss | label accuracy of reconstructions | confident samples | FD ratio | active units |",
-    "|---|---:|---:|---:|---:|",
+    "| loss | KL, nats | label accuracy of reconstructions | confident samples | FD ratio "
+    "| active units |",
+    "|---|---:|---:|---:|---:|---:|",
 ]
 for row in (by_beta[1].row, cross_entropy.row):
     lines.append(
-        f"| {row['loss_type']} | {row['recon_accuracy']:.1%} | {row['confident_share']:.1%} "
+        f"| {row['loss_type']} | {row['kl']:.1f} | {row['recon_accuracy']:.1%} "
+        f"| {row['confident_share']:.1%} "
         f"| {row['fd_ratio']:.0f} | {row['active_units']} of {row['latent_dim']} |"
     )
 Markdown("\n".join(lines))
@@ -626,7 +629,7 @@ Markdown("\n".join(lines))
 # The report's Figure 2 sets samples after 40 epochs beside samples after 200. We do the same at
 # our scale: our number of epochs, and five times as many (the ratio of the report's).
 
-# %%
+# %% mystnb={"image": {"alt": "Total training loss against epochs: both curves fall steeply at first; the long run's goes on falling slowly."}, "figure": {"caption": "Total training loss of both runs, epoch by epoch.", "name": "fig-01-history"}}
 long = fit_vae(settings, epochs=settings.long_epochs)
 plotting.plot_history([by_beta[1], long], labels=["the sweep's run", "the long run"])
 
@@ -721,8 +724,8 @@ lines += [
 ]
 display(Markdown("\n".join(lines)))
 Markdown(
-    f"{run_label} One seed: a claim about small differences needs the longer runs of the "
-    "results page."
+    f"{run_label} One seed: small differences need more seeds and longer runs. The results page "
+    "has such a run for beta = 1."
 )
 
 # %% [markdown]

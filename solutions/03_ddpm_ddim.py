@@ -192,7 +192,7 @@ check("add_noise", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** Two digits on their way down. What the schedule decides is how *fast*: the report's
+# **Expected.** Two digits on their way down. What the schedule decides is how *fast*: DDPM's own
 # linear schedule reaches noise early and spends its last timesteps on nothing; the cosine one
 # ([Nichol and Dhariwal, 2021](https://arxiv.org/abs/2102.09672)), which our U-Net uses, takes
 # longer over the part where a digit can still be guessed.
@@ -353,7 +353,7 @@ check("ddpm_step", globals())
 # holds. Below: the digit it expects at that moment. It sees *that* a digit comes long before it
 # knows *which*, and it changes its mind, because each step's fresh noise pushes it about.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Film strip of three digits under DDPM. Upper block: noise that stays grainy until the last frames and then is a digit. Lower block: the predicted digit, first a blur, then ever sharper and sometimes another digit."}, "figure": {"caption": "DDPM at work: x_t above, the predicted clean digit below, for the same timesteps.", "name": "fig-03-ddpm-film"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Film strip of three digits under DDPM. Upper block: noise that stays grainy until the last frames and then is a digit. Lower block: the predicted digit, first a blur, then ever sharper and sometimes another digit."}, "figure": {"caption": "DDPM at work: $x_t$ above, the predicted clean digit below, for the same timesteps.", "name": "fig-03-ddpm-film"}}
 film = Film(settings.ddpm_steps)
 samplers.sample_ddpm(
     shipped.model,
@@ -700,7 +700,7 @@ check("ddim_step", globals())
 # noise as the film of DDPM above, which led elsewhere. No dice: the expected digit settles early
 # and only gets sharper.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Film strip of three digits under DDIM. Upper block: noise that clears up steadily. Lower block: the predicted digit, a blur at first, soon settled and then ever sharper."}, "figure": {"caption": "DDIM at work, from the same starting noise: x_t above, the predicted clean digit below.", "name": "fig-03-ddim-film"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Film strip of three digits under DDIM. Upper block: noise that clears up steadily. Lower block: the predicted digit, a blur at first, soon settled and then ever sharper."}, "figure": {"caption": "DDIM at work, from the same starting noise: $x_t$ above, the predicted clean digit below.", "name": "fig-03-ddim-film"}}
 film = Film(few)
 samplers.sample_ddim(
     shipped.model,
@@ -831,8 +831,8 @@ diffusion_plots.plot_grids(dict(zip(names, (ddpm.images, ddim.images), strict=Tr
 display(Markdown(run_label))
 Markdown(
     f"The report's DDIM took {PIXEL_SETTINGS['ddim_steps']} steps. The interval says which true "
-    f"shares fit such a count: with {settings.gallery} digits it is wide. The results page has the "
-    "same comparison with 10,000."
+    f"shares fit such a count: with {settings.gallery} digits it is wide. The results page draws "
+    "10,000 with DDIM. It compares DDIM with DDPM in latent space, where a thousand steps are cheap."
 )
 
 # %% [markdown]
@@ -893,7 +893,7 @@ display(Markdown(run_label))
 Markdown(
     f"**Quick version**: with {settings.gallery} digits per point only large differences mean "
     "anything, and the FD ratio is flattered, because so few *real* digits are far from the training set, "
-    "too. The results page has the full curves, 2,000 digits per point. "
+    "too. The results page has curves with far more digits per point. "
     f"What shows already here: the worst FD ratio, {worst.row['fd_ratio']:.1f}, is that of "
     f"{worst.name} with {worst.evaluations} evaluations, of whose digits the judge reads "
     f"{worst.row['confident'] / settings.gallery:.0%} with confidence. A classifier can be sure of "
@@ -1038,7 +1038,9 @@ claims = [
     (
         "one of them has more readable digits (the report says both)",
         f"{ddpm_count} and {ddim_count} of {of}",
-        "**open**: the intervals overlap, see the results page" if overlap else f"{more} has",
+        "**open** here, the intervals overlap; on latents the results page decides"
+        if overlap
+        else f"{more} has",
     ),
     (
         "DDIM with eta = 1 on every step is DDPM",

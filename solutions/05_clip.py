@@ -532,7 +532,7 @@ asked = {
     'a word: "seven"': (letters, 1),
     "all phrasings of training": (class_embeddings(clip, TEMPLATES), 2 * len(TEMPLATES)),
     "**held-out phrasings**": (held_out, 2 * len(HELD_OUT_TEMPLATES)),
-    f'the worst of them: "{worst}"': (each[worst], 2),
+    f'the worst of them: "{worst.format("…")}"': (each[worst], 2),
 }
 rows = [[name, str(count), shares(seen, texts)[1]] for name, (texts, count) in asked.items()]
 order = torch.randperm(len(test.labels), generator=torch.Generator().manual_seed(0))
@@ -612,8 +612,8 @@ gap = float((seen.mean(dim=0) - said.mean(dim=0)).norm())
 spread = torch.stack([said[named == digit].std(dim=0).norm() for digit in range(10)]).mean()
 cloud = torch.stack([seen[test.labels == digit].std(dim=0).norm() for digit in range(10)]).mean()
 Markdown(
-    f"The twelve prompts of a digit lie almost on one point (spread {float(spread):.2f}); its "
-    f"images are a cloud (spread {float(cloud):.2f}): the text says which digit, not how it is "
+    f"The twelve prompts of a digit lie close together (spread {float(spread):.2f}); its images "
+    f"are a wider cloud (spread {float(cloud):.2f}): the text says which digit, not how it is "
     "written. For section 6 this means that the prompt fixes the digit, and the noise everything "
     f"else. The centres of all images and all prompts are {gap:.2f} apart; in CLIPs trained on "
     "the Web the two halves do not even overlap, the *modality gap* of [Liang et al., "

@@ -286,7 +286,7 @@ workflow_plots.plot_workflow(four, new=("3", "4", "6"))
 fours = run_workflow(with_inputs(four, "5", batch_size=8), pipeline=pipeline)
 diffusion_plots.plot_columns([to_signed(fours)], [""] * 8, ["expected"])
 
-# %%
+# %% mystnb={"image": {"alt": "A row of eight handwritten fours."}, "figure": {"caption": "What your edited graph draws.", "name": "fig-07-your-fours"}}
 try:
     eight = with_inputs(basic, "5", batch_size=8)
     yours = edit_sampler(eight, "a handwritten four", "nine", "dpmpp_2m", 20, 2.0)
@@ -464,7 +464,7 @@ plain = run_workflow(with_inputs(basic, "5", batch_size=8), pipeline=pipeline)
 told = "the same as" if torch.equal(rows[0.0], plain) else "**not** the same as"
 Markdown(f"At strength 0 the eight digits are {told} those of the graph without a LoRA.")
 
-# %%
+# %% mystnb={"image": {"alt": "A row of eight bold handwritten sevens."}, "figure": {"caption": "What your graph with a LoRA draws.", "name": "fig-07-your-lora"}}
 try:
     eight = with_inputs(basic, "5", batch_size=8)
     found = run_workflow(insert_lora(eight, "bold-v1.safetensors", 1.0), pipeline=pipeline)
@@ -587,7 +587,8 @@ free = torch.equal(drawn["simple"], drawn["a negative that names no digit"])
 Markdown(
     f"The simple and the detailed prompt {verdict}. "
     + ('"The background" names no digit, so it is the empty prompt, picture for picture. ' * free)
-    + f"({GUIDANCE_SCALE:g} is the cfg of all rows, {usual} steps of DDIM.) {run_label}"
+    + "({} stands for the digit's name. "
+    + f"{GUIDANCE_SCALE:g} is the cfg of all rows, {usual} steps of DDIM.) {run_label}"
 )
 
 # %% [markdown]
@@ -731,8 +732,9 @@ Markdown(
 # %% [markdown]
 # ## Stable Diffusion 1.5: what the report found
 #
-# The report's own pictures came from Stable Diffusion 1.5 in ComfyUI. These are its findings, each
-# from single pictures, by eye; the weights are 4 GB and not part of this course.
+# The report's own pictures came from ComfyUI with Stable Diffusion 1.5 (`v1-5-pruned`) and a 1.0 base
+# model. These are its findings, each from single pictures, by eye; the weights are 4 GB and not part
+# of this course.
 #
 # | report | asked | drawn |
 # |---|---|---|

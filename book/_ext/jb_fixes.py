@@ -1,8 +1,9 @@
-"""Mends for Jupyter Book 1: no double Thebe script, no web MathJax, no theme error."""
+"""Mends for Jupyter Book 1: no double Thebe script, web MathJax, theme error or empty API entry."""
 
 import importlib.util
 import shutil
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -51,10 +52,17 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.copyfile(source / part, target / part)
 
 
+def skip_bare_fields(app: Sphinx, what: str, name: str, found: Any, *_: Any) -> bool | None:
+    """Leave out what Python itself says of a named tuple's fields: their numbers."""
+    return True if (found.__doc__ or "").startswith("Alias for field number") else None
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the mends."""
     silence_thebe(app)
     mathjax_folder()
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("autodoc-skip-member", skip_bare_fields)
     app.connect("config-inited", set_default_mode)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

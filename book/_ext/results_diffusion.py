@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from results_figures import svg, text
-from results_tables import markdown, seconds_in_words
+from results_tables import markdown, seconds_in_words, threads
 
 Results = dict[str, Any]
 
@@ -51,7 +51,7 @@ def sampling_run(run: Results) -> str:
         "seconds per digit": f"{run['seconds_per_image']:.4f}",
         "judge": run["judge"],
         "data": run["data"],
-        "hardware": run["hardware"],
+        "hardware": threads(run["hardware"]),
         "commit": f"`{run['commit'][:12]}`",
     }
     return markdown(["the run", ""], [[k, str(v)] for k, v in facts.items()], "ll")

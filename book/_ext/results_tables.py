@@ -23,11 +23,18 @@ def markdown(header: list[str], rows: list[list[str]], align: str) -> str:
 
 
 def seconds_in_words(seconds: float) -> str:
-    """Format a duration as a reader says it: 45 s, 12 min, 2 h 05 min."""
+    """Format a duration as a reader says it: 4.5 s, 45 s, 12 min, 2 h 05 min."""
+    if seconds < 9.5:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def threads(hardware: str) -> str:
+    """Mend the plural of one thread."""
+    return hardware.removesuffix("s") if hardware.endswith(", 1 threads") else hardware
 
 
 def vae_report_losses(run: Results) -> str:
@@ -64,7 +71,7 @@ def provenance(run: Results) -> str:
         "data": run["data"],
         "seed": run.get("seed"),
         "time": seconds_in_words(run["seconds"]),
-        "hardware": run["hardware"],
+        "hardware": threads(run["hardware"]),
         "commit": f"`{run['commit'][:12]}`",
     }
     rows = [[name, str(value)] for name, value in facts.items() if value is not None]

@@ -3,7 +3,9 @@
 from typing import Any
 
 from results_diffusion import MEASURES, SHARES, quality
-from results_tables import markdown
+from results_tables import markdown, threads
+
+from mnistdiff.report import TEXT_WORST
 
 Results = dict[str, Any]
 
@@ -17,9 +19,13 @@ def tiny_sd_quality(run: Results) -> str:
 
 
 def tiny_sd_digits(run: Results) -> str:
-    """Success per digit, beside the report's."""
-    rows = [["measured", *(f"{share:.1%}" for share in run["per_digit"])]]
-    return markdown(["digit", *map(str, range(10))], rows, "l" + "r" * 10)
+    """Success per digit; the report's worst are marked."""
+    shares = list(enumerate(run["per_digit"]))
+    told = [
+        [str(d) + (" (failed most in the report)" if d in TEXT_WORST else "")] for d, _ in shares
+    ]
+    rows = [[*name, f"{share:.1%}"] for name, (_, share) in zip(told, shares, strict=True)]
+    return markdown(["digit", "drawn as asked"], rows, "lr")
 
 
 def tiny_sd_guidance(run: Results) -> str:
@@ -27,7 +33,8 @@ def tiny_sd_guidance(run: Results) -> str:
     names = ("accuracy", "fd_ratio", "coverage", "recall", "precision", "memorised_share")
     rows = []
     for row in run["guidance"]:
-        shown = [format(row[n], ".2%" if n in SHARES | {"accuracy"} else ".3g") for n in names]
+        form = {"fd_ratio": ".2f"} | dict.fromkeys(SHARES | {"accuracy"}, ".2%")
+        shown = [format(row[name], form.get(name, ".3f")) for name in names]
         rows.append([f"{row['guidance_scale']:g}", *shown])
     words = ["drawn as asked", *(MEASURES[name][0] for name in names[1:])]
     return markdown(["guidance scale", *words], rows, "r" * 7)
@@ -42,7 +49,7 @@ def tiny_sd_run(run: Results) -> str:
         "seconds per digit": f"{run['seconds_per_image']:.4f}",
         "judge": run["judge"],
         "data": run["data"],
-        "hardware": run["hardware"],
+        "hardware": threads(run["hardware"]),
         "commit": f"`{run['commit'][:12]}`",
     }
     return markdown(["the run", ""], [[k, str(v)] for k, v in facts.items()], "ll")
