@@ -147,7 +147,7 @@ class TextToImagePipeline:
         num_images_per_prompt: int = 1,
         generator: torch.Generator | None = None,
         sampler: str = "ddim",
-        image: Float[Tensor, "1 1 28 28"] | None = None,
+        image: Float[Tensor, "k 1 28 28"] | None = None,
         strength: float = 0.8,
         callback: Callable[[int, int, Tensor, Tensor], Any] | None = None,
     ) -> PipelineOutput:
@@ -218,7 +218,7 @@ class TextToImagePipeline:
         *,
         guidance_scale: float,
         sampler: str = "ddim",
-        start: Float[Tensor, "1 d"] | None = None,
+        start: Float[Tensor, "#n d"] | None = None,
         strength: float = 1.0,
         **options: Any,
     ) -> PipelineOutput:
