@@ -24,7 +24,8 @@ from autograder.worker import Worker  # noqa: E402
 NAME = "03_small"
 ASSIGNMENT = "project3"
 GIVEN = "SCALE = 2.0\n\n\ndef halved(value):\n    return value / SCALE\n"
-IMPORTS = "import torch\nfrom torch import Tensor\n\nfrom mnistdiff.expect import expect, unchanged\n"
+IMPORTS = "import torch\nfrom torch import Tensor\n"
+IMPORTS += "\nfrom mnistdiff.expect import expect, unchanged\n"
 GROUPS = ("ddim_sigma", "ddim_step")
 Edit = Callable[[NotebookNode], None]
 
