@@ -53,7 +53,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mnistdiff import plotting, training
-from mnistdiff.expect import expect, unchanged
+from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import (
     BETAS,
     beta_sweep,
@@ -158,7 +158,7 @@ causes = {
     "mu is not added": [[1.0, -2.0], [1.0, 1.5]],
     "the sign of the noise is turned": [[-1.0, 3.0], [1.0, -2.5]],
 }
-z, again = (unchanged(reparameterize, mu, logvar, noise) for _ in range(2))
+z, again = (on_copies(reparameterize, mu, logvar, noise) for _ in range(2))
 drawn = "two calls with the same noise differ: use the argument `noise`, do not draw your own"
 assert not isinstance(z, Tensor) or z.equal(again), drawn
 expect("z", z, [[1.0, -1.0], [3.0, 0.5]], causes)
@@ -262,7 +262,7 @@ causes = {
     "the sign is turned; KL is never negative": -1.0,
     "mu should enter squared": 0.0,
 }
-found = unchanged(kl_divergence, mu, torch.zeros(3, 2))
+found = on_copies(kl_divergence, mu, torch.zeros(3, 2))
 expect("the KL of three images", found, 1.0, causes)
 
 causes = {
@@ -362,7 +362,7 @@ x, recon = torch.zeros(2, 1, 28, 28), torch.full((2, 1, 28, 28), 1e-7)  # black,
 x[:, 0, 0, :2] = torch.tensor([[0.0, 1.0], [1.0, 1.0]])  # the first two pixels of two images
 recon[:, 0, 0, :2] = torch.tensor([[0.5, 0.5], [0.9, 0.6]])
 mu = torch.tensor([[1.0, -2.0], [0.0, 0.0]])
-answer = unchanged(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "mse")
+answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "mse")
 assert isinstance(answer, tuple | list), "return three tensors: total, recon, kl"
 assert len(answer) == 3, f"{len(answer)} values came back, expected three: total, recon, kl"
 total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
@@ -385,7 +385,7 @@ causes = {
 }
 expect("the total at beta = 3", total, 4.085, causes)
 
-answer = unchanged(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "bce")
+answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "bce")
 total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
 causes = {
     'loss_type "bce" still gives the squared error': 0.335,

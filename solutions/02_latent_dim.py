@@ -51,7 +51,7 @@ from IPython.display import Markdown, display
 from torch import Tensor, nn
 
 from mnistdiff import metrics, plotting
-from mnistdiff.expect import expect, unchanged
+from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import (
     LATENT_DIMS,
     compare_table,
@@ -145,7 +145,7 @@ causes = {
     "you divided by the number of dimensions as well": [0.625, 0.25],
     "mu should enter squared": [0.5, 0.25],
 }
-found = unchanged(kl_per_dimension, mu, torch.zeros(4, 2))
+found = on_copies(kl_per_dimension, mu, torch.zeros(4, 2))
 expect("KL per dimension", found, [1.25, 0.5], causes)
 
 logvar = torch.tensor([[1.386294, 0.0], [1.386294, 0.0]])  # sigma = 2 in the first dimension
@@ -238,7 +238,7 @@ causes = {
     4: "you took the variance over the dimensions; take it over the images, axis 0",
     0: "a mean can be 0 although the dimension moves: use the variance over the images",
 }
-expect_count(unchanged(active_units, moving), 1, causes, "one moving and two constant dimensions")
+expect_count(on_copies(active_units, moving), 1, causes, "one moving and two constant dimensions")
 
 quiet = torch.tensor([[0.05], [-0.05], [0.05], [-0.05]])
 causes = {1: "the standard deviation is above 0.01, the variance is not: compare the variance"}

@@ -66,7 +66,7 @@ from mnistdiff.diffusion import (
 )
 from mnistdiff.diffusion_plots import Film, Point
 from mnistdiff.evaluation import evaluations, measure
-from mnistdiff.expect import expect, unchanged
+from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.guidance import AUTOGUIDANCE
 from mnistdiff.metrics import CONFIDENT, read_digits, wilson_interval
@@ -136,7 +136,7 @@ def add_noise(x0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> Tensor:
 def noised(*arguments: Tensor) -> object:
     """Call add_noise; shapes that do not broadcast get a message of their own."""
     try:
-        return unchanged(add_noise, *arguments)
+        return on_copies(add_noise, *arguments)
     except RuntimeError as error:
         if "size of tensor" not in str(error):
             raise
@@ -286,7 +286,7 @@ shape_hint = "The step keeps the shape of x_t."
 
 def step_of(x_t: Tensor, eps: Tensor, t: int, noise: Tensor) -> object:
     """Call ddpm_step with copies of the tensors; the same call must give the same result."""
-    found, again = (unchanged(ddpm_step, x_t, eps, t, betas, abar, noise) for _ in range(2))
+    found, again = (on_copies(ddpm_step, x_t, eps, t, betas, abar, noise) for _ in range(2))
     drawn = "two calls with the same noise differ: use the argument `noise`, do not draw your own"
     assert not isinstance(found, Tensor) or found.equal(again), drawn
     return found
@@ -506,7 +506,7 @@ def ddim_sigma(abar_t: Tensor, abar_prev: Tensor, eta: float) -> Tensor:
 # %% nbgrader={"grade": false, "grade_id": "visible_ddim_sigma", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def sigma_of(abar_t: float, abar_prev: float, eta: float) -> object:
     """Call ddim_sigma; a plain number is as good as a tensor."""
-    found = unchanged(ddim_sigma, torch.tensor(abar_t), torch.tensor(abar_prev), eta)
+    found = on_copies(ddim_sigma, torch.tensor(abar_t), torch.tensor(abar_prev), eta)
     is_number = not isinstance(found, Tensor) and hasattr(found, "__float__")
     return torch.tensor(float(found)) if is_number else found
 
@@ -624,7 +624,7 @@ shape_hint = "The step keeps the shape of x_t."
 def step_of(x_t: Tensor, abar_prev: float, eta: float) -> object:
     """Call ddim_step at abar_t = 0.36; the same call must give the same result."""
     pair = torch.tensor(0.36), torch.tensor(abar_prev)
-    found, again = (unchanged(ddim_step, x_t, eps, *pair, eta, noise) for _ in range(2))
+    found, again = (on_copies(ddim_step, x_t, eps, *pair, eta, noise) for _ in range(2))
     if isinstance(found, Tensor):
         assert not found.isnan().any(), f"x_prev at eta = {eta} is nan: is sigma too large?"
         drawn = (

@@ -62,7 +62,7 @@ from mnistdiff.diffusion import (
     load_pixel_model,
 )
 from mnistdiff.evaluation import measure
-from mnistdiff.expect import expect, unchanged
+from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import (
     BETAS,
     LATENT_DIMS,
@@ -135,7 +135,7 @@ causes = {
     "the mean must be taken off first, as `std` does": 0.3460,
     "this divides by the largest entry, not by the spread": 0.1429,
 }
-found = unchanged(scaling_factor, latents)
+found = on_copies(scaling_factor, latents)
 found = found if isinstance(found, Tensor | None) else torch.tensor(found)
 about = "One number for all entries, not one per dimension or per digit."
 expect("the scaling factor", found, 0.4792, causes, about)
@@ -241,7 +241,7 @@ causes = {
     "this is the mean absolute error; square it": 0.7375,
 }
 network = Half()
-loss = unchanged(latent_loss, network, z0, t, noise, abar)
+loss = on_copies(latent_loss, network, z0, t, noise, abar)
 expect("the loss", loss, 0.9606, causes, "The loss is a scalar: the mean over everything.")
 
 assert loss.requires_grad, "no gradient reaches the network: no .item(), .detach() or no_grad here"

@@ -57,7 +57,7 @@ from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.clip import contrastive_loss as library_contrastive_loss
 from mnistdiff.clip import zero_shot_accuracy as library_zero_shot_accuracy
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.expect import expect, unchanged
+from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.metrics import wilson_interval
 from mnistdiff.prompts import (
@@ -475,7 +475,7 @@ about = "One number: the mean over the images. Take the closest text per image (
 def share_of(count: int, labels: list[int]) -> Tensor:
     """What your function says of the first `count` images."""
     given = image_emb[:count], text_emb, torch.tensor(labels)
-    share = unchanged(zero_shot_accuracy, *given)
+    share = on_copies(zero_shot_accuracy, *given)
     assert share is not None, "zero_shot_accuracy gives None. Is there a `return`?"
     return torch.as_tensor(share)
 

@@ -13,7 +13,6 @@ from autograder.checks.base import (
     behaviour,
     close,
     diagnose,
-    require_untouched,
 )
 from autograder.inside.carriers import Wrong
 
@@ -56,7 +55,7 @@ class ZeroShotAccuracy(Check):
                     "each row by its own norm, F.normalize(text_emb, dim=1), not dim=0, not p=1"
                 )
 
-    @behaviour("one float: 1 all right, 0 all wrong; arguments stay as they are", 1)
+    @behaviour("one float: 1 all right, 0 all wrong", 1)
     def ends(self, student: Any, draw: Draw) -> None:
         """At both ends, for a few numbers of texts."""
         for n, k in ((12, 3), (20, 10), (1, 4)):
@@ -65,8 +64,6 @@ class ZeroShotAccuracy(Check):
             worst = self._accuracy(student, images, texts, (labels + 1) % k)
             if not close(best, 1.0) or not close(worst, 0.0):
                 raise Wrong(f"all right is 1 and all wrong is 0, got {best:g} and {worst:g}")
-        names = "image_emb", "text_emb", "labels"
-        require_untouched(student, self.name, (2 * images, 3 * texts, labels), names)
 
     def _case(
         self,

@@ -1,4 +1,4 @@
-# points: 4 | hint: `x_t` itself was changed
+# points: 5 | hint:
 def ddpm_step(x_t, eps, t, betas, abar, noise):
     x = x_t
     x -= betas[t] / torch.sqrt(1 - abar[t]) * eps

@@ -1,4 +1,4 @@
-# points: 3 | hint: itself was changed
+# points: 4 | hint:
 def zero_shot_accuracy(image_emb, text_emb, labels):
     text_emb /= text_emb.norm(dim=1, keepdim=True)
     image_emb /= image_emb.norm(dim=1, keepdim=True)

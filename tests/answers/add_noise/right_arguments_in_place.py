@@ -1,4 +1,4 @@
-# points: 3 | hint: `x0` itself was changed
+# points: 4 | hint:
 def add_noise(x0, t, noise, abar):
     scale = abar.index_select(0, t).reshape((-1,) + (1,) * (x0.dim() - 1))
     x0 *= scale.pow(0.5)

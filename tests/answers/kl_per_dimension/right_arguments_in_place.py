@@ -1,4 +1,4 @@
-# points: 2 | hint: `mu` itself was changed
+# points: 3 | hint:
 import torch
 
 

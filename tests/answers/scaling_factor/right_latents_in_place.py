@@ -1,4 +1,4 @@
-# points: 2 | hint: `latents` itself was changed
+# points: 3 | hint:
 def scaling_factor(latents: torch.Tensor) -> torch.Tensor:
     latents -= latents.mean()
     return latents.square().mean().rsqrt()

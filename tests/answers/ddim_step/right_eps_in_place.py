@@ -1,4 +1,4 @@
-# points: 7 | hint: `eps` itself was changed
+# points: 8 | hint:
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     s = ddim_sigma(abar_t, abar_prev, eta)
     x0 = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

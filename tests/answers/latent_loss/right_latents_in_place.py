@@ -1,4 +1,4 @@
-# points: 4 | hint: `z0` itself was changed
+# points: 5 | hint:
 import torch.nn.functional as F
 
 
