@@ -83,17 +83,17 @@ def curve_figure(run: Results) -> str:
     ratios = [p["fd_ratio"] for p in points]
     across = _axis(min(counts) * 0.8, max(counts) * 1.25, LEFT, RIGHT)
     up = _axis(min(ratios) * 0.8, max(ratios) * 1.25, BOTTOM, TOP)
-    parts = [_frame(across, up, counts, ratios)]
+    parts, y = [_frame(across, up, counts, ratios)], TOP + 14  # y: of the legend
     for i, (key, (name, kind)) in enumerate(SERIES.items()):
         line = sorted((p["evaluations"], p["fd_ratio"]) for p in points if _key(p) == key)
         if not line:
             continue
         path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line)
         parts.append(f'<polyline points="{path}" class="plot-line {kind}"/>')
-        parts += [_mark(i, across(x), up(y), kind) for x, y in line]
-        y = TOP + 14 + 24 * i
+        parts += [_mark(i, across(x), up(ratio), kind) for x, ratio in line]
         parts.append(_mark(i, RIGHT + 26, y - 4, kind))
         parts.append(text(RIGHT + 40, y, name, "plot-number"))
+        y += 24
     parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 38, "network evaluations", "plot-tick"))
     parts.append(text(LEFT - 44, TOP - 4, "FD ratio", "plot-number"))
     words = "; ".join(f"{_name(p)} {p['evaluations']}: {p['fd_ratio']:.1f}" for p in points)

@@ -175,7 +175,7 @@ def test_buttons_lead_to_the_student_notebook(browser, site):
 
 def test_equations_are_drawn(browser, site):
     tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
-    tab.wait_for_selector("mjx-container")
+    tab.wait_for_selector("article mjx-container")  # the first of all is in the contents, for print
     assert tab.locator("mjx-merror").count() == 0
     tab.close()
 
