@@ -115,6 +115,8 @@ def _add_eval(evaluate: Any) -> None:
         _add_model(command)
     lora = _command(evaluate, "lora", commands.eval_lora)
     lora.add_argument("--n", type=int, default=2_000, help="digits per strength (2,000)")
+    ladder = _command(evaluate, "ladder", commands.eval_ladder)
+    ladder.add_argument("--profile", default="quick", help="smoke, quick (default) or ship (hours)")
     curve = _command(evaluate, "curve", commands.eval_curve)
     curve.add_argument("--space", choices=("pixel", "latent"), default="pixel")
     curve.add_argument("--n", type=int, default=2_000, help="images per point (2,000)")
@@ -188,7 +190,7 @@ def _command(group: Any, name: str, run: Any) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=run.__doc__, description=run.__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--save-json", type=Path, metavar="FILE", help="also write it, with commit")
-    resumes = run.__name__.startswith("train") or run is commands.eval_curve
+    resumes = run.__name__.startswith("train") or run in (commands.eval_curve, commands.eval_ladder)
     again = "the same command goes on from where it was" if resumes else "nothing was kept"
     parser.set_defaults(run=run, again=again, show=_readable)
     return parser

@@ -206,6 +206,15 @@ def eval_lora(options: argparse.Namespace) -> dict[str, Any]:
     return evaluate_loras(n=options.n)
 
 
+def eval_ladder(options: argparse.Namespace) -> dict[str, Any]:
+    """The ladder from the report's text-to-image recipe to ours, one change per rung."""
+    from mnistdiff.experiments import get_profile
+    from mnistdiff.ladder import evaluate_ladder
+    from mnistdiff.pipeline import TextToImagePipeline
+
+    return evaluate_ladder(get_profile(options.profile), TextToImagePipeline.from_pretrained().clip)
+
+
 def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     """Zero-shot accuracy of the shipped CLIP on test digits."""
     from mnistdiff.pipeline import TextToImagePipeline

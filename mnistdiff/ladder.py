@@ -4,6 +4,7 @@ What all rungs share: the digits, CLIP's prompt embeddings, DDPM's linear schedu
 predicts the noise, Adam, and the same number of epochs.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 from mnistdiff.clip import CLIP
 from mnistdiff.diffusion import encode_means
 from mnistdiff.evaluation import measure, student_interval
-from mnistdiff.experiments import Profile, fit_vae, load_digits
+from mnistdiff.experiments import Profile, fit_vae, load_digits, provenance
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor, drop_condition
 from mnistdiff.layers import timestep_embedding
-from mnistdiff.metrics import label_accuracy, read_digits
+from mnistdiff.metrics import label_accuracy, load_judge, read_digits
 from mnistdiff.samplers import sample_ddim
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule
 from mnistdiff.text_to_image import prompt_bank
@@ -200,6 +201,30 @@ def run_ladder(profile: Profile, clip: CLIP, seeds: Sequence[int] = SEEDS) -> li
             rows.append({"accuracy": accuracy, **measure(drawn[-1], memorised=False)})
         climbed.append(Climbed(rung, rows, drawn[0]))
     return climbed
+
+
+def evaluate_ladder(profile: Profile, clip: CLIP) -> dict[str, Any]:
+    """The ladder as a result: per rung every seed's accuracy, means and intervals over seeds."""
+    started = time.perf_counter()
+    rungs = []
+    for step in run_ladder(profile, clip):
+        row: dict[str, Any] = {"name": step.rung.name}
+        row["accuracies"] = [one["accuracy"] for one in step.rows]
+        for name in ("accuracy", "fd_ratio", "coverage", "recall"):
+            row |= {name: step.mean(name), f"{name}_interval": step.interval(name)}
+        rungs.append(row)
+    return {
+        "profile": profile.name,
+        "train_size": profile.train_size,
+        "epochs": profile.ladder_epochs,
+        "n": profile.ladder_samples,
+        "seeds": list(SEEDS),
+        "judge": load_judge().version,
+        "rungs": rungs,
+        "seconds": time.perf_counter() - started,
+        "data": load_digits(profile, quiet=True)[0].source,
+        **provenance(),
+    }
 
 
 @torch.no_grad()
