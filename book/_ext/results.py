@@ -34,6 +34,7 @@ FILES = {  # prefix of tables and figures: file
     "tiny-sd": "tiny_sd",
     "clip": "clip",
     "lora": "loras",
+    "ladder": "ladder",
 }
 TABLES = results_tables.TABLES | results_diffusion.TABLES | results_text.TABLES
 FIGURES = results_figures.FIGURES | results_diffusion.FIGURES

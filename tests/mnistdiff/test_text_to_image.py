@@ -421,3 +421,17 @@ def test_sample_tells_in_words_what_is_wrong(tmp_path, pipeline, capsys, argumen
     pipeline.save_pretrained(tmp_path)
     assert main(["sample", *arguments, "--model", str(tmp_path)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_ladders_result_has_every_seed_and_intervals_over_them(monkeypatch):
+    def fake(profile, clip):
+        rows = [dict.fromkeys(("accuracy", "fd_ratio", "coverage", "recall"), s) for s in (0, 1, 2)]
+        return [ladder.Climbed(rung, rows, torch.zeros(1, 1, 28, 28)) for rung in ladder.LADDER]
+
+    monkeypatch.setattr(ladder, "run_ladder", fake)
+    result = ladder.evaluate_ladder(get_profile("smoke"), None)
+    assert [rung["name"] for rung in result["rungs"]] == [rung.name for rung in ladder.LADDER]
+    first = result["rungs"][0]
+    assert first["accuracies"] == [0, 1, 2]
+    assert first["fd_ratio"] == 1
+    assert first["fd_ratio_interval"][1] == pytest.approx(1 + 4.303 / 3**0.5)
