@@ -42,7 +42,7 @@ def network_beyond() -> tuple[bool, str]:
 
 def raw_sockets() -> tuple[bool, str]:
     """And those to what is no network: the host of a virtual machine, say."""
-    for family in (socket.AF_NETLINK, socket.AF_VSOCK, socket.AF_ALG):
+    for family in (socket.AF_VSOCK, socket.AF_ALG):
         if not refusal(lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()):
             return False, f"{family.name} opened"
     ping = refusal(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP))

@@ -26,7 +26,7 @@ FIRST_UID = 610_000  # of the sandboxes, where the grader is root
 READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
 START_SECONDS = 20  # until a fork is ready
 LOOK_SECONDS = 0.25  # between looks at what a sandbox takes
-SOCKET_BYTES = 416 << 10  # that one Unix socket can hold: twice Linux's net.core.wmem_max
+SOCKET_BYTES = 416 << 10  # that one socket can hold: twice Linux's net.core.wmem_max
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 OPT = "/opt/course"
@@ -304,12 +304,12 @@ def _warm(pid: int) -> int:
 
 
 def _sockets(pid: int) -> int:
-    """How many Unix sockets there are in the network that a process sees."""
+    """How many sockets that can hold something there are in the network that a process sees."""
     try:
         lines = Path(f"/proc/{pid}/net/protocols").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[2]) for line in lines if line.startswith("UNIX"))
+    return sum(int(line.split()[2]) for line in lines if line.startswith(("UNIX", "NETLINK")))
 
 
 def _written(pid: int) -> int:

@@ -43,7 +43,7 @@ CALLS = {
     "pidfd_getfd": (438, 438),
 }
 MMAP = (9, 222)
-SOCKET, FAMILIES = (41, 198), (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6; not those of the host's own
+SOCKET, FAMILIES = (41, 198), (1, 2, 10, 16)  # AF_UNIX, INET, INET6, NETLINK (ZeroMQ asks)
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 

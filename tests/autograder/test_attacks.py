@@ -562,8 +562,15 @@ AGAINST_US += [
     ),
     Attack(
         "68-take-over-the-first-process",
-        between("open('/proc/1/mem', 'r+b')\nprint('opened')"),
+        between("""
+        try:
+            open("/proc/1/mem", "r+b")
+        except PermissionError:
+            print("kept out")
+        """),
+        says="kept out",
     ),
+    Attack("69-cannot-be-sent", answer=body("return x_t.reshape(1, -1).to_sparse_csr()")),
     Attack("66-meta", between('torch.set_default_device("meta")')),
     Attack("66-inference", between("torch.inference_mode().__enter__()")),
     Attack(
@@ -754,6 +761,10 @@ def test_pages_hold_no_html_of_a_student(school):
     data = [(kind, text) for o in outputs for kind, text in o.get("data", {}).items()]
     assert {kind for kind, _ in data} <= {"text/plain", "text/markdown", "image/png"}
     assert not [text for kind, text in data if kind != "text/plain" and "<script" in text]
+
+
+def test_a_result_that_cannot_be_sent_costs_no_process(school):
+    assert school.records["69-cannot-be-sent"]["verdict"]["restarts"] == 0
 
 
 def test_tampering_is_noted(school):

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from autograder.checks import find, registry
-from autograder.inside import wire
+from autograder.inside import agent, wire
 from autograder.inside.carriers import Foreign, Handle
 from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.judge import grade_notebook
 from autograder.remote import Remote
-from autograder.sandbox import Sandbox
+from autograder.sandbox import Died, Sandbox
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -117,6 +117,19 @@ def test_no_answer_stops_the_judge(name):
     graded = grade_notebook(released, filled(released, answers), ("a", "b"), Impostor(FRAMES[name]))
     assert [cell["points"] for cell in graded.verdict["cells"]] == [0.0, 0.0]
     assert json.dumps(graded.verdict, allow_nan=False)
+
+
+def test_a_result_has_less_room_than_what_a_cell_shows():
+    nursery = Impostor(frame(b'{"value": "' + b"x" * (2 << 20) + b'"}'))
+    with nursery.spawn() as sandbox:
+        assert len(sandbox.ask(5, op="cell")["value"]) == 2 << 20
+        with pytest.raises(Died, match="frame"):
+            sandbox.ask(5, op="call")
+
+
+def test_of_many_outputs_the_first_are_kept():
+    outputs = [{"text": "x" * 1_000_000} for _ in range(9)]
+    assert agent._fitting(outputs) == outputs[: agent.MAX_SHOWN // 1_000_100]
 
 
 def deep(levels: int) -> list:
