@@ -34,16 +34,19 @@ TYPES = {
     "samples": "LATENT",
     "images": "IMAGE",
 }
-PLACES = {  # where a node stands on the page: column and row
-    "MnistdiffLoader": (0, 0),
-    "CheckpointLoaderSimple": (0, 0),
-    "LoraLoader": (1, 0),
-    "KSampler": (3, 0),
-    "VAEDecode": (4, 0),
-    "SaveImage": (5, 0),
-    "EmptyLatentImage": (2, 2),
+PLACES = {  # where a node stands on the page, and its size; no link runs behind a node
+    "MnistdiffLoader": ((40, 60), (300, 100)),
+    "CheckpointLoaderSimple": ((40, 60), (300, 100)),
+    "LoraLoader": ((380, 190), (300, 130)),
+    "EmptyLatentImage": ((720, 600), (300, 110)),
+    "KSampler": ((1060, 190), (300, 270)),
+    "VAEDecode": ((1400, 60), (220, 50)),
+    "SaveImage": ((1660, 60), (340, 400)),
 }
-SIZE = (300, 220)
+TEXTS = {"Positive": (720, 280), "Negative": (720, 440)}  # the encoders, in the graph's order
+TEXT_SIZE = (300, 110)
+COLUMN = 340  # the LoRA's, which is left out without one
+PAGES = {"basic": "tiny_mnist_sd_basic", "lora": "tiny_mnist_sd_lora"}  # ComfyUI has a "lora"
 DRAWN = ("basic", "lora")  # those whose model we have: ComfyUI shows their picture beside the name
 SIDE = 336  # pixels of such a picture
 CLOSE = 4  # grey levels, mean, by which another machine's picture may differ
@@ -113,18 +116,23 @@ def workflows() -> dict[str, dict[str, dict[str, Any]]]:
 
 def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The UI format of an API graph: nodes with places, widgets in order, numbered links."""
-    nodes, links, texts = {}, [], 0
+    nodes, links, texts = {}, [], iter(TEXTS.items())
+    left = 0 if any(entry["class_type"] == "LoraLoader" for entry in api.values()) else COLUMN
     for order, (name, entry) in enumerate(api.items()):
         kind = entry["class_type"]
-        column, row = PLACES.get(kind, (2, texts))
-        texts += kind == "CLIPTextEncode"
+        title = {}
+        if kind == "CLIPTextEncode":
+            word, place = next(texts)
+            size, title = TEXT_SIZE, {"title": f"CLIP Text Encode ({word})"}
+        else:
+            place, size = PLACES[kind]
         outputs = [{"name": t, "type": t, "links": [], "slot_index": i}
                    for i, t in enumerate(OUTPUTS[kind])]  # fmt: skip
         nodes[name] = {
             "id": int(name),
             "type": kind,
-            "pos": [40 + column * (SIZE[0] + 40), 60 + row * (SIZE[1] + 40)],
-            "size": list(SIZE),
+            "pos": [place[0] - (left if place[0] > COLUMN else 0), place[1]],
+            "size": list(size),
             "flags": {},
             "order": order,
             "mode": 0,
@@ -132,7 +140,7 @@ def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "outputs": outputs,
             "properties": {"Node name for S&R": kind},
             "widgets_values": widgets(entry),
-        }
+        } | title
     for name, entry in api.items():
         for field, value in entry["inputs"].items():
             if isinstance(value, list):
@@ -187,11 +195,11 @@ def files() -> dict[Path, bytes]:
     """Every file of the two folders and what belongs into it."""
     found = {}
     for name, api in workflows().items():
-        for folder, content in (("workflows_api", api), ("example_workflows", page(api))):
-            text = json.dumps(content, indent=1) + "\n"
-            found[PACK / folder / f"{name}.json"] = text.encode()
+        shown = PACK / "example_workflows" / PAGES.get(name, name)
+        for path, content in ((PACK / "workflows_api" / name, api), (shown, page(api))):
+            found[path.with_suffix(".json")] = (json.dumps(content, indent=1) + "\n").encode()
         if name in DRAWN:
-            found[PACK / "example_workflows" / f"{name}.jpg"] = picture(api)
+            found[shown.with_suffix(".jpg")] = picture(api)
     return found
 
 

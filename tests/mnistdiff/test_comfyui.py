@@ -155,7 +155,7 @@ def test_missing_parts_are_told(basic):
         with pytest.raises(MnistdiffError, match=r"no API-format graph|is a text"):
             run_workflow(no_graph)
     with pytest.raises(MnistdiffError, match="Export"):
-        load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "basic.json")
+        load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "sd15_basic.json")
     with pytest.raises(MnistdiffError, match="no ComfyUI answers at http"):
         run_workflow(basic, server="127.0.0.1:9")
 
@@ -166,8 +166,8 @@ def test_pages_and_api_graphs_are_built_from_one_description():
 
 
 def test_the_pages_of_our_model_have_a_small_picture():
-    for name in ("basic", "lora"):
-        path = ROOT / "mnistdiff" / "comfyui" / "example_workflows" / f"{name}.jpg"
+    for name in ("basic", "lora"):  # not called so: ComfyUI shows its own picture of its "lora"
+        path = ROOT / "mnistdiff" / "comfyui" / "example_workflows" / f"tiny_mnist_sd_{name}.jpg"
         assert 1_000 < path.stat().st_size <= 40_000
         assert path.read_bytes()[:3] == b"\xff\xd8\xff"
 
@@ -180,6 +180,19 @@ def test_every_link_of_a_page_has_two_ends():
             assert link in nodes[source]["outputs"][out]["links"]
             assert nodes[target]["inputs"][into]["link"] == link
             assert nodes[source]["outputs"][out]["type"] == kind
+
+
+def test_the_pages_are_laid_out_readably():
+    for path in (ROOT / "mnistdiff" / "comfyui" / "example_workflows").glob("*.json"):
+        nodes = json.loads(path.read_text())["nodes"]
+        titles = [node.get("title", node["type"]) for node in nodes]
+        assert len(set(titles)) == len(titles), path.name
+        boxes = [(*node["pos"], *node["size"]) for node in nodes]
+        for i, (x, y, width, height) in enumerate(boxes):
+            for x2, y2, width2, height2 in boxes[:i]:  # 40 pixels are a title's
+                beside = x >= x2 + width2 or x2 >= x + width
+                below = y - 40 >= y2 + height2 or y2 - 40 >= y + height
+                assert beside or below, f"{path.name}: {titles[i]}"
 
 
 def test_install_links_once_and_refuses_in_words(tmp_path):
