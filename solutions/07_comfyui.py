@@ -777,7 +777,7 @@ Markdown(
 # python path/to/ComfyUI/main.py --cpu
 # ```
 #
-# Both workflows are then among its templates (*Workflow > Browse Templates > mnistdiff*), and every
+# Its workflows are then among the templates (*Workflow > Browse Templates > mnistdiff*), and every
 # edit of this section is a click. The program also listens: the graph that ran above can be sent to it.
 
 # %%
@@ -791,8 +791,10 @@ else:
 
 # %% [markdown]
 # ComfyUI writes pictures with 256 grey levels and cuts where we round, so a saved picture can differ
-# from ours by one level. One rule differs: with `ddpm`, ComfyUI takes the noise of its steps from the
-# same seed as the first noise, we from the next one. That is another picture of the same kind.
+# from ours by one level (the results page has both programs measured). One rule depends on its
+# version: for the steps of `ddpm`, ComfyUI 0.3.64 takes noise from the same seed as for the start;
+# newer ones take it from the next seed on a CPU, as we do. Another seed is another picture of the same
+# kind.
 #
 # ## Exercise 3: a script or a graph?
 #

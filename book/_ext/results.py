@@ -9,6 +9,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import results_comfyui
 import results_diffusion
 import results_figures
 import results_tables
@@ -35,8 +36,11 @@ FILES = {  # prefix of tables and figures: file
     "clip": "clip",
     "lora": "loras",
     "ladder": "ladder",
+    "comfyui": "comfyui",
 }
-TABLES = results_tables.TABLES | results_diffusion.TABLES | results_text.TABLES
+TABLES = (
+    results_tables.TABLES | results_diffusion.TABLES | results_text.TABLES | results_comfyui.TABLES
+)
 FIGURES = results_figures.FIGURES | results_diffusion.FIGURES
 
 
