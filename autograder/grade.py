@@ -31,14 +31,16 @@ def grade(options: argparse.Namespace) -> int:
     name = f"shard-{options.shard.replace('/', '-of-')}" if options.shard else "main"
     keep = options.course / ".autograder" / "notebooks"
     stop = threading.Event()
+    # It takes seconds, and is needed for the gradebook.
+    ahead = threading.Thread(target=import_module, args=["nbgrader.api"], daemon=True)
     with ledger.Ledger(ledger.folder(options.course) / f"{name}.jsonl") as book:
         current = ledger.current(options.course, options.assignment, only)
         _check_students(only, current, options)
         todo = [job for job, record in current if options.again or _is_open(record)]
         if options.shard:
             todo = shard(todo, options.shard)
-        elif todo:  # it takes seconds, and is needed for the gradebook
-            threading.Thread(target=import_module, args=["nbgrader.api"], daemon=True).start()
+        elif todo:
+            ahead.start()
         pool = DaskPool(options.scheduler) if options.scheduler else LocalPool(options.workers)
         _stop_on_signals(stop)
         counts = _grade(pool, todo, keep, book, stop)
@@ -47,6 +49,8 @@ def grade(options: argparse.Namespace) -> int:
     for line in passed_over(options.course, options.assignment):
         print(line, file=sys.stderr)
     if not options.shard:
+        if todo:
+            ahead.join()  # two threads that import nbgrader at once get half of it each
         _commit(options)
     return STOPPED if stop.is_set() else 1 if counts["failed"] else 0
 

@@ -831,8 +831,8 @@ diffusion_plots.plot_grids(dict(zip(names, (ddpm.images, ddim.images), strict=Tr
 display(Markdown(run_label))
 Markdown(
     f"The report's DDIM took {PIXEL_SETTINGS['ddim_steps']} steps. The interval says which true "
-    f"shares fit such a count: with {settings.gallery} digits it is wide. The results page draws "
-    "10,000 with DDIM. It compares DDIM with DDPM in latent space, where a thousand steps are cheap."
+    f"shares fit such a count: with {settings.gallery} digits it is wide. The results page has the "
+    "same comparison with 2,000 digits, and 10,000 drawn with DDIM."
 )
 
 # %% [markdown]
@@ -1038,7 +1038,7 @@ claims = [
     (
         "one of them has more readable digits (the report says both)",
         f"{ddpm_count} and {ddim_count} of {of}",
-        "**open** here, the intervals overlap; on latents the results page decides"
+        "**open** here, the intervals overlap; the results page decides with 2,000"
         if overlap
         else f"{more} has",
     ),

@@ -76,6 +76,28 @@ def curve_table(run: Results) -> str:
     return markdown(head, rows, "lrrrrr")
 
 
+def ddim_against_ddpm(run: Results) -> str:
+    """Fifty steps of DDIM at eta 0 beside the thousand of DDPM: what the short way costs."""
+    points = {(*_key(point), point["num_inference_steps"]): point for point in run["points"]}
+    short, full = points["ddim", 0.0, 50], points["ddpm", None, 1000]
+    rows = [
+        [
+            words,
+            f"{short[name]:{form}}",
+            f"{full[name]:{form}}",
+            f"{short[name] - full[name]:+{form}}",
+        ]
+        for name, words, form in (
+            ("fd_ratio", "FD ratio", ".2f"),
+            ("coverage", "coverage", ".3f"),
+            ("confident_share", "read confidently", ".1%"),
+        )
+    ]
+    times = f"{full['seconds'] / short['seconds']:.0f} times less"
+    rows.append(["time", *(seconds_in_words(point["seconds"]) for point in (short, full)), times])
+    return markdown(["", "DDIM, 50 steps", "DDPM, 1,000 steps", "DDIM's difference"], rows, "lrrr")
+
+
 def curve_figure(run: Results) -> str:
     """FD ratio against network evaluations, both on logarithmic axes, one line per sampler."""
     points = run["points"]
@@ -144,6 +166,8 @@ def _mark(index: int, x: float, y: float, kind: str) -> str:
 TABLES = {
     "pixel-curve": curve_table,
     "latent-curve": curve_table,
+    "pixel-curve-ddim-ddpm": ddim_against_ddpm,
+    "latent-curve-ddim-ddpm": ddim_against_ddpm,
     "pixel-quality": quality,
     "pixel-run": sampling_run,
     "pixel-unguided-quality": quality,
