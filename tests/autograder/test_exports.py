@@ -268,14 +268,18 @@ def a_class(students: int, copies: int, seed: int) -> dict[str, dict[str, str]]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_copied_pairs_stand_out_and_no_others(seed):
-    started = time.perf_counter()
-    found = alike.pairs(a_class(200, 3, seed))
-    assert time.perf_counter() - started < 4.0
-    copied = {("000", "001"), ("002", "003"), ("004", "005")}
-    assert {(pair.first, pair.second) for pair in found[:3]} == copied
-    assert len(found) <= 4  # chance makes about one such pair in a class
+def test_copied_pairs_stand_out_and_hardly_any_others():
+    """Nine copies in three classes; one that drew everybody's answers cannot be told from chance."""
+    copied, hits, others = {("000", "001"), ("002", "003"), ("004", "005")}, 0, 0
+    for seed in range(3):
+        started = time.perf_counter()
+        found = [(pair.first, pair.second) for pair in alike.pairs(a_class(200, 3, seed))]
+        assert time.perf_counter() - started < 4.0
+        number = len(copied & set(found))
+        assert set(found[:number]) <= copied, "the copies come first"
+        hits, others = hits + number, others + len(found) - number
+    assert hits >= 8
+    assert others <= 3  # chance makes about one such pair in a class
 
 
 def test_right_answers_to_a_short_formula_say_nothing():
