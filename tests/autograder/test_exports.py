@@ -269,7 +269,7 @@ def a_class(students: int, copies: int, seed: int) -> dict[str, dict[str, str]]:
 
 
 def test_copied_pairs_stand_out_and_hardly_any_others():
-    """Nine copies in three classes; one that drew everybody's answers cannot be told from chance."""
+    """Nine copies in three classes; one whose answers are all common cannot be told from chance."""
     copied, hits, others = {("000", "001"), ("002", "003"), ("004", "005")}, 0, 0
     for seed in range(3):
         started = time.perf_counter()
