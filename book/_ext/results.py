@@ -35,7 +35,6 @@ FILES = {  # prefix of tables and figures: file
     "tiny-sd": "tiny_sd",
     "clip": "clip",
     "lora": "loras",
-    "ladder": "ladder",
     "comfyui": "comfyui",
 }
 TABLES = (
