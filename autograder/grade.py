@@ -46,12 +46,12 @@ def grade(options: argparse.Namespace) -> int:
         counts = _grade(pool, todo, keep, book, stop)
     if stop.is_set():
         print("stopped: run the same command again to go on", file=sys.stderr)
-    for line in passed_over(options.course, options.assignment):
-        print(line, file=sys.stderr)
     if not options.shard:
         if todo:
             ahead.join()  # two threads that import nbgrader at once get half of it each
         _commit(options)
+    for line in passed_over(options.course, options.assignment):
+        print(line, file=sys.stderr)
     return STOPPED if stop.is_set() else 1 if counts["failed"] else 0
 
 

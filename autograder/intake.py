@@ -4,7 +4,6 @@ Nothing of a submission is opened again after this: the grader works on the copi
 changes, or is a link to something else by then, changes nothing.
 """
 
-import contextlib
 import csv
 import hashlib
 import json
@@ -147,10 +146,18 @@ def passed_over(course: Path, assignment: str) -> list[str]:
         is_folder = entry.is_dir(follow_symlinks=False)
         if entry.name.startswith(".") or (is_folder and _is_there(Path(entry.path) / assignment)):
             continue
-        with os.scandir(entry.path) if is_folder else contextlib.nullcontext() as inside:
-            loose = not is_folder or any(e.is_file() and e.name[0] != "." for e in inside)
-        found += [f"{_printable(entry.name)}: {where}"] * loose
+        if not is_folder or _holds_files(Path(entry.path)):
+            found.append(f"{_printable(entry.name)}: {where}")
     return found
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether something lies in it; what cannot be looked at may."""
+    try:
+        with os.scandir(folder) as inside:
+            return any(entry.is_file() and not entry.name.startswith(".") for entry in inside)
+    except OSError:
+        return True
 
 
 def _is_there(folder: Path) -> bool:

@@ -202,7 +202,12 @@ class Run:
         """Whether the answer may take a name from a cell that was not run to its end."""
         code = {p: c for p, c in enumerate(self.cells) if c.cell_type == "code"}
         code = {p: c for p, c in code.items() if p <= next(p for p in code if code[p] is test)}
-        itself = {p for p, c in code.items() if role_of(c).get("grade_id") == answer}
+        given = find(answer).answer or answer
+        itself = {
+            place
+            for place, cell in code.items()
+            if role_of(cell).get("grade_id") == answer or given in _bound(cell)
+        }
         read = names.needed({place: cell.source for place, cell in code.items()}, itself)
         return any(code[place] is cell for place in read for cell in self.cut)
 
@@ -234,6 +239,11 @@ class Run:
         points = "-" if found["points"] is None else f"{found['points']:g}"
         said = "\n".join([*found["lines"], f"{points} of {role['points']:g} points"])
         cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=f"{said}\n")]
+
+
+def _bound(cell: NotebookNode) -> set[str]:
+    found = names.names_of(cell.source)
+    return found.binds if found else set()
 
 
 def _row(verdict: Verdict) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Which cell of a submission is which cell of the source: by name, by id, by text, by content."""
 
+import ast
 import re
 from bisect import bisect_right
 from difflib import SequenceMatcher
@@ -7,6 +8,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 LIKE = 0.6  # of a cell to the released one with its id, to be taken for its edited version
 Cells = dict[int, list[NotebookNode]]
 
@@ -153,6 +155,7 @@ def _find_answers(
             if _still_blank(mine, cell):
                 own = [at for at, c in code if wanted & _defined(c.source) and places[at] != i]
                 own = [at for at in own if not _was_given(wanted, released, places[at])]
+                own = [at for at in own if _in_time(places, at, i)] or own
                 other_cell |= {i: own[-1]} if own else {}
             continue
         found = [at for at, other in code if wanted & _defined(other.source)]
@@ -161,11 +164,16 @@ def _find_answers(
             places[lost[0]] = i
         elif len(found) == 1 and _fits(places, found[0], i):
             places[found[0]] = i
-        elif found and max((p for p in places[: found[-1]] if p is not None), default=-1) > i:
-            other_cell[i] = found[-1]
-        elif found:
+        elif any(_in_time(places, at, i) for at in found):
             elsewhere.add(i)
+        elif found:
+            other_cell[i] = found[-1]
     return elsewhere, other_cell
+
+
+def _in_time(places: list[int | None], at: int, place: int) -> bool:
+    """Whether a cell stands above all that come after that place, its tests among them."""
+    return max((p for p in places[:at] if p is not None), default=-1) <= place
 
 
 def _was_given(wanted: set[str], released: NotebookNode, place: int | None) -> bool:
@@ -188,5 +196,9 @@ def _fits(places: list[int | None], at: int, place: int) -> bool:
 
 
 def _defined(source: str) -> set[str]:
-    """Names of the functions and classes at the start of a line."""
-    return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))
+    """Names of the functions and classes of a cell, not of what it quotes."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # magics, say
+        return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))
+    return {node.name for node in body if isinstance(node, DEFINES)}

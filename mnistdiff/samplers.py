@@ -455,8 +455,9 @@ def _start(
     device = torch.device("cpu") if weights is None else weights.device
     if noise is None:
         return _randn(shape, generator, device)
-    kind = noise.dtype if weights is None else torch.promote_types(weights.dtype, torch.float32)
-    return noise.to(device, kind)  # NumPy's noise is float64, which such weights refuse
+    if noise.dtype == torch.float64 and weights is not None:  # NumPy's; such weights refuse it
+        noise = noise.to(torch.promote_types(weights.dtype, torch.float32))
+    return noise.to(device)
 
 
 def _randn(shape: Sequence[int], generator: torch.Generator | None, device: torch.device) -> Tensor:

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,13 +78,12 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(path, error) from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{path.stem}: another process trains it; waiting.", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            pass
+        with suppress(OSError):  # of a drive without locks
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"{path.stem}: another process trains it; waiting.", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
         lock.unlink(missing_ok=True)  # whoever waits on it finds `path`
 

@@ -146,9 +146,10 @@ def check_graph(graph: Graph) -> list[str]:
 
 
 def check_wiring(graph: Graph) -> None:
-    """Raise MnistdiffError for what no ComfyUI can run, whatever nodes it has.
+    """Raise MnistdiffError for what is wrong in any ComfyUI, whatever nodes it has.
 
-    That is a graph of another form, a link to a node or an output that is not there, a circle.
+    That is a graph of another form, a link to a node or an output that is not there, a circle;
+    also in nodes that no output needs, which ComfyUI would pass over.
     """
     if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
         raise MnistdiffError("the workflow is no API-format graph: {number: node, ...}.")
@@ -219,21 +220,23 @@ def _wrong_value(value: Any, field: str, wanted: Input) -> Iterator[str]:
 
 
 def _order(graph: Graph, outputs: list[str]) -> list[str]:
-    done: list[str] = []
-    path: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in path:
-            circle = " -> ".join([*path[path.index(name) :], name])
-            raise MnistdiffError(f"{place(graph, name)}: the links run in a circle ({circle}).")
-        if name in done:
-            return
-        path.append(name)
-        for value in graph[name]["inputs"].values():
-            if is_link(value):
-                visit(value[0])
-        done.append(path.pop())
-
-    for name in outputs:
-        visit(name)
-    return done
+    """The nodes that these need, each after those that it is linked to."""
+    done: dict[str, None] = {}
+    path: dict[str, None] = {}  # from an output down to where we are
+    waiting = list(reversed(outputs))
+    while waiting:
+        name = waiting[-1]
+        if name in done or name in path:  # in `path`: all that it needs is done by now
+            path.pop(name, None)
+            done[waiting.pop()] = None
+            continue
+        path[name] = None
+        links = [value[0] for value in graph[name]["inputs"].values() if is_link(value)]
+        for source in reversed(links):
+            if source in path:
+                circle = " -> ".join([*list(path)[list(path).index(source) :], source])
+                raise MnistdiffError(
+                    f"{place(graph, source)}: the links run in a circle ({circle})."
+                )
+            waiting.append(source)
+    return list(done)

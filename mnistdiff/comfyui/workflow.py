@@ -194,7 +194,7 @@ _DRAW = {
 
 def _timesteps(scheduler: str, steps: int, denoise: float, total: int = 1_000) -> list[int]:
     """The timesteps behind ComfyUI's sigmas; `denoise` keeps the last `steps` of more."""
-    kept = steps if denoise > 0.9999 else int(steps / denoise)
+    kept = steps if denoise > 0.9999 else int(min(steps / denoise, 1e9))  # ComfyUI's own rule
     if scheduler == "simple":
         if kept > total:
             raise MnistdiffError(

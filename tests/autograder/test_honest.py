@@ -250,6 +250,21 @@ VARIANTS: dict[str, Edit] = {
     ),
     "answer-deleted-own-at-the-end": both(drop("ddim_step"), at_the_end(STEP)),
     "stub-kept-own-at-the-end": both(put("ddim_step", STUB), at_the_end(STEP)),
+    "answer-retyped-and-a-later-variant": both(
+        drop("ddim_step"),
+        add("visible_ddim_step", STEP),
+        at_the_end("def ddim_step(*given):\n    return given[0]\n"),
+    ),
+    "stub-kept-own-below-and-an-old-try-at-the-end": both(
+        put("ddim_step", STUB),
+        add("visible_ddim_step", STEP),
+        at_the_end("def ddim_step(*given):\n    return given[0]\n"),
+    ),
+    "stub-kept-own-at-the-end-and-one-in-quotes": both(
+        put("ddim_step", STUB),
+        at_the_end(STEP),
+        at_the_end("'''\ndef ddim_step(*given):\n    return given[0]\n'''"),
+    ),
     "stub-kept-own-above": both(put("ddim_step", STUB), add("cell-032", UNTYPED)),
     "stub-kept-answer-in-a-test": both(
         put("ddim_step", STUB), put("visible_ddim_step", STEP + "\n\nprint(1)")
