@@ -142,14 +142,21 @@ def memory_uncounted() -> tuple[bool, str]:
         with open("/dev/zero", "r+b") as file:
             mmap.mmap(file.fileno(), MEGABYTE)
 
+    def larger_socket() -> None:
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * MEGABYTE)
+
     tried = {
+        "a larger socket": larger_socket,
         "memfd": lambda: os.memfd_create("x"),
         "shmget": segment,
         "mmap": lambda: mmap.mmap(-1, MEGABYTE),
         "/dev/zero": from_zero,
     }
     given = [name for name, action in tried.items() if not refusal(action)]
-    return not given, "given: " + ", ".join(given) if given else "memfd, shmget, mmap: refused"
+    return not given, "given: " + ", ".join(
+        given
+    ) if given else "memfd, shmget, mmap, larger sockets: refused"
 
 
 def endless() -> None:

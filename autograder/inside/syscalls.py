@@ -11,7 +11,7 @@ import struct
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, JUMP_EQUAL, JUMP_FROM, AND, RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050001, 0x80000000  # REFUSE: errno EPERM
-NUMBER, MACHINE, FAMILY, MMAP_FLAGS = 0, 4, 16, 40  # places in what the filter is shown
+NUMBER, MACHINE, FAMILY, OPTION, MMAP_FLAGS = 0, 4, 16, 32, 40  # places in what the filter is shown
 SHARED_ANONYMOUS = 0x21  # shared memory that stays when no process has it mapped
 FOREIGN_ABI = 0x40000000  # x86: system calls with 32-bit pointers
 
@@ -44,13 +44,15 @@ CALLS = {
 }
 MMAP = (9, 222)
 SOCKET, FAMILIES = (41, 198), (1, 2, 10, 16)  # AF_UNIX, INET, INET6, NETLINK (ZeroMQ asks)
+SETSOCKOPT, SIZES = (54, 208), (7, 8, 32, 33)  # SO_SNDBUF and its kin: what a socket may hold
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def _filter(column: int, audit: int) -> bytes:
     """The program that the kernel runs at each system call."""
     numbers = [numbers[column] for numbers in CALLS.values()]
-    rest = len(FAMILIES) + 8  # lines after the list of calls and before the one that refuses
+    families, sizes = len(FAMILIES), len(SIZES)
+    rest = families + sizes + 11  # lines after the list of calls and before the one that refuses
     line = struct.Struct("=HBBI").pack  # code, lines to skip if true, if false, value
     program = [
         line(LOAD, 0, 0, MACHINE),
@@ -62,10 +64,14 @@ def _filter(column: int, audit: int) -> bytes:
     for at, number in enumerate(numbers):
         program.append(line(JUMP_EQUAL, len(numbers) - at - 1 + rest, 0, number))
     program += [
-        line(JUMP_EQUAL, 0, len(FAMILIES) + 2, SOCKET[column]),
+        line(JUMP_EQUAL, 0, families + 2, SOCKET[column]),
         line(LOAD, 0, 0, FAMILY),
-        *(line(JUMP_EQUAL, len(FAMILIES) - n + 4, 0, f) for n, f in enumerate(FAMILIES)),
+        *(line(JUMP_EQUAL, families + sizes - n + 7, 0, f) for n, f in enumerate(FAMILIES)),
         line(RETURN, 0, 0, REFUSE),
+        line(JUMP_EQUAL, 0, sizes + 2, SETSOCKOPT[column]),
+        line(LOAD, 0, 0, OPTION),
+        *(line(JUMP_EQUAL, sizes - n + 5, 0, option) for n, option in enumerate(SIZES)),
+        line(RETURN, 0, 0, ALLOW),
         line(JUMP_EQUAL, 0, 3, MMAP[column]),
         line(LOAD, 0, 0, MMAP_FLAGS),
         line(AND, 0, 0, SHARED_ANONYMOUS),
