@@ -36,8 +36,8 @@ def _frequencies(count: int, max_period: float, device: torch.device) -> Float[T
 class GroupNorm(nn.GroupNorm):
     """torch's group normalisation in `GROUPS` groups, sampling faster from channels-last images.
 
-    torch's kernel walks that memory one group at a time: a twelfth of the U-Net's time on a CPU.
-    Without gradients, sums per channel come first. As in torch's, the variance is a difference of
+    torch's kernel walks that memory one group at a time: a twelfth of the U-Net's time on a CPU, and
+    half of it in bfloat16. Without gradients, sums per channel come first, in float32. As in torch's, the variance is a difference of
     squares: where the mean is a thousand standard deviations, little of it is left.
     """
 
@@ -45,16 +45,18 @@ class GroupNorm(nn.GroupNorm):
         super().__init__(GROUPS, channels)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        if torch.is_grad_enabled() or x.dtype != torch.float32:
+        if torch.is_grad_enabled() or x.dtype not in (torch.float32, torch.bfloat16):
             return super().forward(x)
         channels, size = x.shape[1], x[0].numel() // GROUPS
-        sums = torch.stack([x.sum((2, 3)), (x * x).sum((2, 3))])  # (2, B, C)
+        sums = [each.sum((2, 3), dtype=torch.float32) for each in (x, x * x)]  # (B, C)
+        sums = torch.stack(sums)
         mean, square = sums.unflatten(2, (GROUPS, -1)).sum(3) / size  # each (B, GROUPS)
         inverse = ((square - mean * mean).clamp_min(0) + self.eps).rsqrt()
         inverse, mean = (v.repeat_interleave(channels // GROUPS, 1) for v in (inverse, mean))
         scale = inverse * self.weight
         shift = self.bias - mean * scale
-        return torch.addcmul(append_dims(shift, 4), x, append_dims(scale, 4))
+        shift, scale = (append_dims(each, 4).to(x.dtype) for each in (shift, scale))
+        return torch.addcmul(shift, x, scale)
 
 
 class ResBlock(nn.Module):

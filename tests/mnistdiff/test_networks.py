@@ -69,6 +69,9 @@ def test_group_norm_is_torchs_with_and_without_gradients(layout):
         norm.bias.copy_(torch.randn(16, generator=generator))
         expected = torch.nn.functional.group_norm(x, GROUPS, norm.weight, norm.bias)
         torch.testing.assert_close(norm(x), expected)
+        half = norm(x.bfloat16())
+        assert half.dtype == torch.bfloat16
+        torch.testing.assert_close(half.float(), expected, atol=0.05, rtol=0.02)
     torch.testing.assert_close(norm(x), expected)
 
 
