@@ -36,9 +36,10 @@ def _frequencies(count: int, max_period: float, device: torch.device) -> Float[T
 class GroupNorm(nn.GroupNorm):
     """torch's group normalisation in `GROUPS` groups, sampling faster from channels-last images.
 
-    torch's kernel walks that memory one group at a time: a twelfth of the U-Net's time on a CPU, and
-    half of it in bfloat16. Without gradients, sums per channel come first, in float32. As in torch's, the variance is a difference of
-    squares: where the mean is a thousand standard deviations, little of it is left.
+    torch's kernel walks that memory one group at a time: a twelfth of the U-Net's time on a CPU,
+    and half of it in bfloat16. Without gradients, sums per channel come first, in float32. As in
+    torch's, the variance is a difference of squares: where the mean is a thousand standard
+    deviations, little of it is left.
     """
 
     def __init__(self, channels: int) -> None:
