@@ -154,7 +154,8 @@ def run_export(options: argparse.Namespace) -> int:
     records = _records(options)
     by_hand, penalties = _gradebook(options)
     folder = options.kind == "gradescope"
-    path = options.output or Path(options.kind if folder else f"{options.kind}.csv")
+    name = "marks" if options.kind == "csv" else options.kind
+    path = options.output or Path(name if folder else f"{name}.csv")
     about = (options.assignment, path, options.roster, penalties, options.column)
     try:
         said = export(options.kind, records, by_hand, *about)

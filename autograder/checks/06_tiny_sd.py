@@ -81,9 +81,9 @@ class DropCondition(Check):
         The batch of 64 is for an answer that throws its own dice: in small ones it can be lucky.
         """
         shapes = (
+            ((64, 3), None),
             ((5, 4), None),
             ((4, 4), None),
-            ((64, 3), None),
             ((6, 2), 1),
             ((1, 3), 1),
             ((1, 3), 0),
@@ -92,7 +92,7 @@ class DropCondition(Check):
             rows = draw.order(shape[0])
             drop = rows < shape[0] // 2 if share is None else torch.full(shape[:1], bool(share))
             if share is None:  # no mask that reads the same from its end, and one of the last rows
-                drop[0], drop[-1] = shape == (5, 4), shape != (5, 4)
+                drop[0], drop[-1] = shape != (4, 4), shape == (4, 4)
             yield draw.signed(*shape), draw.signed(shape[1]), drop
 
     def _drop(self, student: Any, *arguments: Tensor) -> Tensor:

@@ -89,8 +89,7 @@ class _Runner:
         return *self.lora_model(model, lora_name, strength_model), clip
 
     def encode_text(self, text: str, clip: TextToImagePipeline) -> tuple:
-        unweighted = re.sub(r":\s*-?[\d.]+\s*(?=\))", "", text)  # (seven:1.2): we have no weights
-        return (clip.encode_prompts([unweighted]),)
+        return (clip.encode_prompts([_unweighted(text)]),)
 
     def empty_latent(self, width: int, height: int, batch_size: int) -> tuple:
         if (width, height) != (SIDE, SIDE):
@@ -177,6 +176,19 @@ NODES: dict[str, Callable[..., tuple]] = {
     "SaveImage": _Runner.save,
     "PreviewImage": _Runner.save,
 }
+
+
+def _unweighted(text: str) -> str:
+    """A prompt without ComfyUI's weights, "(seven:1.2)", which our text encoder has no use for."""
+
+    def without(found: re.Match) -> str:
+        try:
+            float(found[1])
+        except ValueError:  # a colon of the prompt's own
+            return found[0]
+        return ")"
+
+    return re.sub(r":([^:()]*)\)", without, text)
 
 
 def _ddpm(*arguments: Any, **options: Any) -> Tensor:

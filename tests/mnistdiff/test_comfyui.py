@@ -105,7 +105,7 @@ def test_a_start_below_the_last_timestep_has_noise_of_its_size(basic, inputs):
 def test_what_comfyui_passes_over_is_passed_over(basic):
     plain = run_workflow(basic)
     assert torch.equal(run_workflow(changed(basic, "6", from_a_newer_version=3)), plain)
-    weighted = changed(basic, "3", text="a (handwritten:0.5) ((seven:1.2))")
+    weighted = changed(basic, "3", text="a (handwritten:+.5) ((seven: 1e0):1.2)")
     assert torch.equal(run_workflow(weighted), plain)
 
 
