@@ -344,6 +344,10 @@ def _deep_metadata(notebook: NotebookNode) -> None:
     dict.__setitem__(notebook.metadata, "deep", deep)  # NotebookNode would look through it
 
 
+def _surrogates(notebook: NotebookNode) -> None:
+    cell_of(notebook, "explain_ddim").attachments = {"\ud800": {"image/png": "iVBORw0KGgo="}}
+
+
 def _kernel(notebook: NotebookNode) -> None:
     notebook.metadata.kernelspec = {"name": "evil", "language": "bash", "display_name": "x"}
 
@@ -397,7 +401,7 @@ METADATA = [
     Attack("45-stub-and-spaces", answer="  \n{stub}\n\n   \n"),
     Attack("46-many-cells", _many_cells, expected="rejected"),
     Attack("47-long-source", answer=WRONG + "# " + "x" * 10_000_000),
-    Attack("48-surrogates", answer=WRONG + 'print("\ud800")  # \udfff'),
+    Attack("48-surrogates", _surrogates, answer=WRONG + 'print("\ud800")  # \udfff'),
 ]
 
 HARM = [
