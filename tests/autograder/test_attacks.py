@@ -514,11 +514,25 @@ AGAINST_US = [
 ]
 AGAINST_US += [
     Attack(
+        f"60-wrong-for-no-reason-{kind}",
+        answer="import sys\n" + body(f"raise sys.modules['inside.carriers'].{kind}('')"),
+    )
+    for kind in ("Wrong", "Interrupted")
+]
+AGAINST_US += [
+    Attack(
         "61-carrier",
         between(f"{AGENT}carriers.InKernel.call = lambda self, target, *args: args[0]"),
     ),
     Attack("61-encode", between(f'{AGENT}wire.encode = lambda value, tensors: {{"~": "x"}}')),
     Attack("61-plain", between(f"{AGENT}carriers.plain = lambda value, depth=0: 8.0")),
+    Attack(
+        "61-wrong-without-a-word",
+        between(
+            f"{AGENT}def bad(*a, **k): raise carriers.Wrong('')\n"
+            "agent.do_call = agent.do_call_and_look = agent.do_grad = bad"
+        ),
+    ),
     Attack(
         "62-spoilt-leave",
         between(f"{AGENT}def bad(*a, **k): raise carriers.Wrong('x')\nagent.do_leave = bad"),
