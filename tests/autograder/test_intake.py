@@ -172,6 +172,14 @@ def test_a_job_has_the_copy_and_the_digest_of_what_was_handed_in(school):
     assert the_job(school).key != job.key
 
 
+def test_a_damaged_copy_is_made_again(school):
+    school.hand_in("ann", filled())
+    copy = Path(the_job(school).spooled)
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:1000])
+    assert Path(the_job(school).spooled).read_bytes() == whole
+
+
 def test_nothing_handed_in_is_missing_and_not_refused(school):
     school.folder("ann")
     job = the_job(school)
