@@ -397,7 +397,7 @@ METADATA = [
     Attack("41-swapped-names", _swapped),
     Attack("42-homoglyphs", _homoglyphs),
     Attack("43-odd-metadata", _odd_metadata),
-    Attack("44-deep-metadata", _deep_metadata, expected="rejected"),
+    Attack("44-deep-metadata", _deep_metadata),
     Attack("45-stub-and-spaces", answer="  \n{stub}\n\n   \n"),
     Attack("46-many-cells", _many_cells, expected="rejected"),
     Attack("47-long-source", answer=WRONG + "# " + "x" * 10_000_000),

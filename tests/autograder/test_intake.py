@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -345,3 +346,23 @@ def test_what_is_no_cell_is_refused_in_words(tmp_path, cells):
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
     with pytest.raises(Unreadable):
         read_notebook(write(tmp_path / "x.ipynb", notebook))
+
+
+@pytest.mark.parametrize("place", ["notebook", "metadata", "outputs", "cell", "role"])
+def test_what_grading_does_not_read_takes_no_memory(tmp_path, monkeypatch, place):
+    """Small objects take two hundred times their size once nbformat has read them."""
+    notebook = json.loads(json.dumps(filled()))
+    cell = notebook["cells"][4]
+    places = {"notebook": notebook, "metadata": notebook["metadata"], "cell": cell["metadata"]}
+    places |= {"outputs": cell, "role": cell["metadata"]["nbgrader"]}
+    places[place]["outputs" if place == "outputs" else "more"] = [{}] * 100_000
+    read, sizes = nbformat.from_dict, []
+
+    def measure(given: dict) -> nbformat.NotebookNode:
+        sizes.append(len(json.dumps(given)))
+        return read(given)
+
+    monkeypatch.setattr(nbformat, "from_dict", measure)
+    found = read_notebook(write(tmp_path / "x.ipynb", notebook)).cells
+    assert [c.source for c in found] == [c.source for c in filled().cells]
+    assert sizes[0] < 50_000
