@@ -162,7 +162,7 @@ class Gradebook:
         for name, record in records.items():
             path = folder / f"{name}.ipynb"
             executed = self._executed(record)
-            if record["state"] == "graded" and executed.exists():
+            if record["state"] == "graded" and _sources(executed):
                 new = path.with_suffix(".new")
                 shutil.copyfile(executed, new)
                 new.replace(path)
@@ -171,13 +171,13 @@ class Gradebook:
 
 
 def _sources(path: Path) -> dict[str, str]:
-    """The text of every cell of a notebook of ours that has a name."""
+    """The text of every cell of a notebook of ours that has a name; {}: it is gone, or damaged."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except FileNotFoundError:
+        named = [(c["metadata"].get("nbgrader", {}).get("grade_id"), c["source"]) for c in cells]
+        return {name: "".join(source) for name, source in named if name}
+    except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
         return {}
-    named = [(c["metadata"].get("nbgrader", {}).get("grade_id"), c["source"]) for c in cells]
-    return {name: "".join(source) for name, source in named if name}
 
 
 def mark(record: dict[str, Any], cell: str) -> Mark:

@@ -77,7 +77,8 @@ def safe(field: object) -> str:
     if isinstance(field, (int, float)):
         return number(field)
     text = clean(str(field))
-    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@") and text.strip() != "-" else text
+    first = unicodedata.normalize("NFKC", text.lstrip()[:1])  # of double width, it counts in Japan
+    return f"'{text}" if first in tuple("=+-@") and text.strip() != "-" else text
 
 
 def number(value: float) -> str:

@@ -62,8 +62,9 @@ def find(
     stray = [file for file in (*files.notebooks, *files.others) if not _is_like(file, named)]
     other = [file for file in files.others if _letters(name) in _letters(file)]
     if exact in like:
-        rivals = [file for file in like if file != exact and not is_blank(file)] + other + stray
-        if rivals and is_blank(exact):
+        copies = [file for file in like if file != exact]
+        doubt = (copies or other or stray) and is_blank(exact)  # it takes a while to see that
+        if doubt and (rivals := [f for f in copies if not is_blank(f)] + other + stray):
             raise Refused(f"{exact} is as it was given out; is the work in {_list(rivals)}?")
         return exact
     if len(like) > 1:

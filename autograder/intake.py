@@ -214,9 +214,9 @@ def read_regular(folder: Path, name: str) -> bytes:
 
 
 def _spool(course: Path, digest: str, data: bytes) -> Path:
-    """A copy under the name of its own digest."""
+    """A copy under the name of its own digest; one that was damaged is written again."""
     path = course / ".autograder" / "spool" / f"{digest}.ipynb"
-    if not path.exists():
+    if not path.exists() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(f".{os.getpid()}")
         new.write_bytes(data)

@@ -90,6 +90,8 @@ def _lines(course: Path) -> Iterator[dict[str, Any]]:
 def _is_record(found: Any) -> bool:
     if not isinstance(found, dict) or found.get("state") not in STATES:
         return False
+    if found["state"] == "graded" and not isinstance(found.get("verdict"), dict):
+        return False
     return isinstance(found.get("key"), str) and isinstance(found.get("time"), int | float)
 
 

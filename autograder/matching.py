@@ -8,6 +8,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from mnistdiff.cells import names_of
+
 DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 LIKE = 0.6  # of a cell to the released one with its id, to be taken for its edited version
 Cells = dict[int, list[NotebookNode]]
@@ -108,7 +110,7 @@ def _by_content(cell: NotebookNode, place: int | None, released: NotebookNode) -
 def _alike(cell: NotebookNode, released: NotebookNode) -> bool:
     if cell.cell_type != released.cell_type or is_answer(released):
         return cell.cell_type == released.cell_type
-    if cell.source == released.source:
+    if _trimmed(released.source) in _trimmed(cell.source):
         return True
     return SequenceMatcher(None, cell.source, released.source).quick_ratio() >= LIKE
 
@@ -159,6 +161,7 @@ def _find_answers(
                 other_cell |= {i: own[-1]} if own else {}
             continue
         found = [at for at, other in code if wanted & _defined(other.source)]
+        found = found or [at for at, other in code if wanted & _assigned(other.source)]
         lost = [at for at in found if _is_lost(submitted.cells[at], released, places[at])]
         if lost and len(lost) == len(found):  # it was merged into a locked cell
             places[lost[0]] = i
@@ -202,3 +205,9 @@ def _defined(source: str) -> set[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # magics, say
         return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))
     return {node.name for node in body if isinstance(node, DEFINES)}
+
+
+def _assigned(source: str) -> set[str]:
+    """Names that a cell binds in any other way than by an import, also below an `if`."""
+    names = names_of(source)
+    return names.binds - names.imports if names else set()

@@ -5,6 +5,7 @@ role may be edited by a student, as stock nbgrader allows; locked ones are the s
 Cells of a student's own stay where they are, between the source's.
 """
 
+import ast
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ def _take_pictures(cell: NotebookNode, other: NotebookNode) -> None:
         pictures = data if isinstance(data, dict) else {}
         pictures = {k: v for k, v in pictures.items() if k in PICTURES and isinstance(v, str)}
         if pictures and all(BASE64.fullmatch(text) for text in pictures.values()):
-            kept[str(name)] = pictures
+            kept[name.encode("utf-8", "replace").decode()] = pictures
     if kept:
         cell.attachments = kept
 
@@ -108,7 +109,7 @@ def _answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> No
     """The student's text in the source's cell."""
     name = role_of(cell)["grade_id"]
     if not mine:
-        result.note(ACCIDENT, f"the cell `{name}` is missing: counted as left blank")
+        result.note(ACCIDENT, f"the cell `{name}` is missing")
         result.blank.add(name)
         return
     if same(mine[0], cell) or not mine[0].source.strip():
@@ -127,13 +128,37 @@ def _answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> No
 def _look_around(
     place: int, released: NotebookNode, matched: Cells, extra: Cells, result: Rebuilt
 ) -> None:
-    """A written answer left blank is not, where a text stands beside it: a person reads it."""
-    cell, before = released.cells[place], released.cells[place - 1]
-    own = [c for p in (place - 1, place) for c in extra[p] if c.cell_type != "code"]
-    edited = before.cell_type == "markdown" and not is_answer(before)
-    edited = edited and any(not same(c, before) for c in matched.get(place - 1, []))
-    if cell.cell_type == "markdown" and (own or edited):
+    """A written answer left blank is not, where a text may be it: a person reads it.
+
+    That is one beside it or at the notebook's end; any at all where its cell is gone.
+    """
+    cell, last = released.cells[place], len(released.cells) - 1
+    gone = not matched.get(place)
+    near = [place - 2, place - 1, place] if place - 1 not in matched else [place - 1, place]
+    if cell.cell_type == "markdown" and (
+        any(_is_text(c) for p in (extra if gone else near) for c in extra.get(p, []))
+        or any(c.cell_type != "code" for c in extra[last])
+        or any(_is_edited(p, released, matched) for p in range(last + 1) if gone or p == place - 1)
+    ):
         result.blank.discard(role_of(cell)["grade_id"])
+
+
+def _is_edited(place: int, released: NotebookNode, matched: Cells) -> bool:
+    """Whether a given text says something else now."""
+    cell = released.cells[place]
+    given = cell.cell_type == "markdown" and not is_answer(cell)
+    return given and any(not same(c, cell) for c in matched.get(place, []))
+
+
+def _is_text(cell: NotebookNode) -> bool:
+    """Whether a cell is for people to read: prose in a code cell, or in its comments, is, too."""
+    if cell.cell_type != "code":
+        return True
+    try:
+        body = ast.parse(cell.source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return not cell.source.lstrip().startswith(("%", "!"))
+    return all(isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in body)
 
 
 def _locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from autograder.runner import UNSAFE
 from autograder.sandbox import Died, Nursery
 
 MAX_CELLS = 5_000
+MAX_PICTURES = 100  # pasted into one cell
+VERSION = ("nbformat", "nbformat_minor")
+TEXT = ("source", "input")
+CELL = ("cell_type", "id", "level", "language", *TEXT)
 
 
 class Unreadable(Exception):
@@ -37,10 +42,8 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
             raw = json.loads(Path(path).read_bytes())  # UTF-8, -16 or -32
             if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
                 raise Unreadable("it is JSON, but no notebook")
-            notebook = nbformat.convert(nbformat.from_dict(raw), 4)
+            notebook = nbformat.convert(nbformat.from_dict(_pruned(raw)), 4)
             cells = notebook.cells
-            if isinstance(cells, list) and len(cells) > MAX_CELLS:
-                raise Unreadable(f"it has {len(cells)} cells, more than {MAX_CELLS}")
             whole = isinstance(cells, list) and all(_is_cell(cell) for cell in cells)
     except Unreadable:
         raise
@@ -52,14 +55,45 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
     return notebook
 
 
+def _pruned(raw: dict[str, Any]) -> dict[str, Any]:
+    """What grading reads of a notebook: the rest may take two hundred times its size, once read."""
+    kept = {key: raw[key] for key in VERSION if isinstance(raw.get(key), int | float)}
+    kept["metadata"] = {}
+    if isinstance(sheets := raw.get("worksheets"), list):  # of format 3
+        kept["worksheets"] = [{"cells": _cells(s["cells"]), "metadata": {}} for s in sheets[:50]]
+    return kept | {"cells": _cells(raw["cells"])} if "cells" in raw else kept
+
+
+def _cells(cells: Any) -> Any:
+    if not isinstance(cells, list):
+        raise Unreadable("its cells are no list")
+    if len(cells) > MAX_CELLS:
+        raise Unreadable(f"it has {len(cells)} cells, more than {MAX_CELLS}")
+    return [_pruned_cell(cell) if isinstance(cell, dict) else None for cell in cells]
+
+
+def _pruned_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: cell[key] for key in CELL if isinstance(cell.get(key), str | int)}
+    for key in TEXT:
+        if isinstance(cell.get(key), list):
+            kept[key] = "".join(map(str, cell[key]))
+    role = cell["metadata"].get("nbgrader") if isinstance(cell.get("metadata"), dict) else None
+    role = {k: v for k, v in role.items() if _is_plain(v)} if isinstance(role, dict) else {}
+    kept["metadata"] = {"nbgrader": role} if role else {}
+    if isinstance(found := cell.get("attachments"), dict):
+        kept["attachments"] = dict(islice(found.items(), MAX_PICTURES))
+    return kept | {"outputs": []} if cell.get("cell_type") == "code" else kept
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, dict | list)
+
+
 def _is_cell(cell: Any) -> bool:
     """Whether this is a cell; its text is made one that any file can hold."""
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         return False
-    source = cell.get("source")
-    if isinstance(source, list):
-        source = "".join(str(line) for line in source)
-    if not isinstance(source, str):
+    if not isinstance(source := cell.get("source"), str):
         return False
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     cell["source"] = source.encode("utf-8", "replace").decode()

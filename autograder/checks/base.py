@@ -85,16 +85,17 @@ class Check:
     def _judge(self, student: Any, seed: int) -> list[Verdict]:
         verdicts, stopped = [], None
         for title, points, method in self.behaviours():
-            start, hint = time.perf_counter(), ""
+            start, passed, hint = time.perf_counter(), False, ""
             try:
                 if stopped:
                     raise stopped
                 getattr(self, method)(student, Draw(seed))
+                passed = True
             except Wrong as wrong:
-                hint = str(wrong)
+                hint = str(wrong).strip() or "its code says nothing about what is wrong"
                 stopped = wrong if isinstance(wrong, Interrupted) else None
             seconds = time.perf_counter() - start
-            verdicts.append(Verdict(title, points, not hint, hint, seconds))
+            verdicts.append(Verdict(title, points, passed, hint, seconds))
         return verdicts
 
 

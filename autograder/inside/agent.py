@@ -33,10 +33,15 @@ SHOWN = ("text/plain", "text/markdown", "image/png")  # no HTML, no JavaScript
 
 
 class Printed(io.TextIOBase):
-    """A stream that keeps the first MAX_TEXT characters."""
+    """A stream that keeps the first MAX_TEXT characters; as a notebook's own, it names a file."""
 
-    def __init__(self) -> None:
-        self.parts, self.room = [], MAX_TEXT
+    encoding = "UTF-8"
+
+    def __init__(self, number: int) -> None:
+        self.parts, self.room, self.number = [], MAX_TEXT, number
+
+    def fileno(self) -> int:
+        return self.number
 
     def writable(self) -> bool:
         return True
@@ -150,7 +155,7 @@ class Agent:
     def do_cell(self, source: str, limit: float) -> dict[str, Any]:
         """Run a cell as Jupyter would; what it showed, and whether it raised."""
         self.shell.outputs.clear()
-        out, err, start = Printed(), Printed(), time.perf_counter()
+        out, err, start = Printed(1), Printed(2), time.perf_counter()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 with deadline(limit):

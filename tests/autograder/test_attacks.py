@@ -344,6 +344,10 @@ def _deep_metadata(notebook: NotebookNode) -> None:
     dict.__setitem__(notebook.metadata, "deep", deep)  # NotebookNode would look through it
 
 
+def _surrogates(notebook: NotebookNode) -> None:
+    cell_of(notebook, "explain_ddim").attachments = {"\ud800": {"image/png": "iVBORw0KGgo="}}
+
+
 def _kernel(notebook: NotebookNode) -> None:
     notebook.metadata.kernelspec = {"name": "evil", "language": "bash", "display_name": "x"}
 
@@ -393,11 +397,11 @@ METADATA = [
     Attack("41-swapped-names", _swapped),
     Attack("42-homoglyphs", _homoglyphs),
     Attack("43-odd-metadata", _odd_metadata),
-    Attack("44-deep-metadata", _deep_metadata, expected="rejected"),
+    Attack("44-deep-metadata", _deep_metadata),
     Attack("45-stub-and-spaces", answer="  \n{stub}\n\n   \n"),
     Attack("46-many-cells", _many_cells, expected="rejected"),
     Attack("47-long-source", answer=WRONG + "# " + "x" * 10_000_000),
-    Attack("48-surrogates", answer=WRONG + 'print("\ud800")  # \udfff'),
+    Attack("48-surrogates", _surrogates, answer=WRONG + 'print("\ud800")  # \udfff'),
 ]
 
 HARM = [
@@ -510,11 +514,25 @@ AGAINST_US = [
 ]
 AGAINST_US += [
     Attack(
+        f"60-wrong-for-no-reason-{kind}",
+        answer="import sys\n" + body(f"raise sys.modules['inside.carriers'].{kind}('')"),
+    )
+    for kind in ("Wrong", "Interrupted")
+]
+AGAINST_US += [
+    Attack(
         "61-carrier",
         between(f"{AGENT}carriers.InKernel.call = lambda self, target, *args: args[0]"),
     ),
     Attack("61-encode", between(f'{AGENT}wire.encode = lambda value, tensors: {{"~": "x"}}')),
     Attack("61-plain", between(f"{AGENT}carriers.plain = lambda value, depth=0: 8.0")),
+    Attack(
+        "61-wrong-without-a-word",
+        between(
+            f"{AGENT}def bad(*a, **k): raise carriers.Wrong('')\n"
+            "agent.do_call = agent.do_call_and_look = agent.do_grad = bad"
+        ),
+    ),
     Attack(
         "62-spoilt-leave",
         between(f"{AGENT}def bad(*a, **k): raise carriers.Wrong('x')\nagent.do_leave = bad"),

@@ -169,6 +169,22 @@ def test_an_executed_notebook_that_is_not_there(course):
     assert copies(course) == {}, "it was of another submission"
 
 
+def test_damaged_notebooks_stop_no_one_and_are_not_shown(course):
+    first = {name: graded(course, name) for name in ("ada", "bob")}
+    enter(course, **first)
+    by_hand(course, WRITTEN, 3.5)
+    before, shown = copies(course), course / "autograded" / "ada" / ASSIGNMENT
+    (shown / f"{NOTEBOOK}.ipynb").write_text('{"cells": [')
+    again = {name: {NOTEBOOK: r[NOTEBOOK] | {"time": 2.0}} for name, r in first.items()}
+    assert enter(course, **again) == ["ada", "bob"]
+    assert row(course, WRITTEN) == (None, 3.5, 0)
+    assert copies(course) == before
+    (course / ".autograder" / "notebooks" / "ada.ipynb").write_bytes(b"")
+    again = {name: {NOTEBOOK: r[NOTEBOOK] | {"time": 3.0}} for name, r in first.items()}
+    assert enter(course, **again) == ["ada", "bob"]
+    assert copies(course) == before
+
+
 def late(course: Course, records: commit.Records, received: str | None) -> None:
     enter(course, ada={name: r | {"received": received} for name, r in records.items()})
 

@@ -111,7 +111,7 @@ def test_a_number_too_long_to_be_written_out_is_compared():
     assert "Constant" not in alike.tokens(f"x = 0x{'f' * 9000}")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@x", "\t=1", " =1", "\r\n@x"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@x", "\t=1", " =1", "\r\n@x", "＝1"])
 def test_no_field_is_a_formula(text):
     assert safe(text).startswith("'")
 

@@ -275,6 +275,14 @@ VARIANTS: dict[str, Edit] = {
         at_the_end(f"{SIGMA}\n\n\n{STEP}"),
     ),
     "answer-deleted-own-at-top": both(drop("ddim_step"), add("cell-000", UNTYPED)),
+    "answer-deleted-own-by-another-way": both(
+        drop("ddim_sigma", "ddim_step"),
+        add("visible_ddim_sigma", f"if True:\n{textwrap.indent(SIGMA, '    ')}"),
+        add("visible_ddim_step", f"{STEP.replace('def ddim_', 'def my_')}\nddim_step = my_step"),
+    ),
+    "metadata-lost-lambda": both(
+        put("ddim_step", f"{STEP.replace('def ddim_', 'def my_')}\nddim_step = my_step"), stripped
+    ),
     "outputs": executed,
     "white-space": lambda nb: [c.update(source=c.source + "   \n\n") for c in nb.cells],
     "windows": windows,
@@ -302,6 +310,18 @@ VARIANTS: dict[str, Edit] = {
     "display": add("cell-026", "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"),
     "threads": add("cell-026", "torch.set_num_threads(2)"),
     "input": add("cell-026", 'name = input("who? ")'),
+    "streams": both(
+        add(
+            "cell-026",
+            """
+            import faulthandler, subprocess, sys
+            faulthandler.enable()
+            subprocess.run(["true"], stdout=sys.stdout, stderr=sys.stderr)
+            ONE = float(sys.stdout.encoding.lower() == "utf-8")
+            """,
+        ),
+        put("ddim_step", STEP.replace("eta)", "eta * ONE)")),
+    ),
     "own-profile": add("cell-026", 'profile = "report"'),
     "decorated": put(
         "ddim_step", "import functools\n\n\n@functools.lru_cache(maxsize=None)\n" + STEP
@@ -376,14 +396,47 @@ def test_a_split_text_is_shown_whole(tmp_path):
     assert "explain_ddim" not in built.blank
 
 
-def test_a_text_beside_the_blank_cell_is_for_a_person():
+ESSAY = "Eta decides how much chance there is in a step. " * 30
+BLANK = put("explain_ddim", "YOUR ANSWER HERE")
+QUESTION = change("cell-065", "## Exercise", ESSAY + "\n\n## Exercise")
+TEXTS: dict[str, tuple[Edit, bool]] = {  # and whether a person must look
+    "blank": (BLANK, False),
+    "gone": (drop("explain_ddim"), False),
+    "gone-own-code": (both(drop("explain_ddim"), add("cell-067", "x = 1")), False),
+    "own-code-beside": (both(BLANK, add("cell-067", "x = 1"), add("cell-067", "%pip list")), False),
+    "a-name-at-the-top": (
+        both(BLANK, lambda notebook: notebook.cells.insert(0, new_markdown_cell("Ann"))),
+        False,
+    ),
+    "beside": (both(BLANK, lambda notebook: _own_text(notebook, "explain_ddim")), True),
+    "at-the-end": (both(BLANK, lambda nb: nb.cells.append(new_markdown_cell(ESSAY))), True),
+    "prose-in-code": (both(BLANK, add("cell-067", ESSAY)), True),
+    "comment-in-code": (both(BLANK, add("cell-067", f"# {ESSAY}")), True),
+    "in-the-question": (both(BLANK, QUESTION), True),
+    "in-the-question-and-metadata-lost": (both(BLANK, QUESTION, stripped), True),
+    "merged-with-the-question": (both(drop("explain_ddim"), QUESTION), True),
+    "merged-and-metadata-lost": (both(drop("explain_ddim"), QUESTION, stripped), True),
+    "gone-own-elsewhere": (
+        both(drop("explain_ddim"), lambda notebook: _own_text(notebook, "cell-031")),
+        True,
+    ),
+}
+
+
+def _own_text(notebook: NotebookNode, before: str) -> None:
+    place = notebook.cells.index(cell_of(notebook, before))
+    notebook.cells.insert(place, new_markdown_cell(ESSAY))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_blank_answer_is_for_a_person_where_a_text_may_be_it(name):
     from autograder.rebuild import rebuild
 
-    notebook = filled(explain_ddim=cell_of(released(), "explain_ddim").source)
-    assert "explain_ddim" in rebuild(released(), notebook).blank
-    place = notebook.cells.index(cell_of(notebook, "explain_ddim"))
-    notebook.cells.insert(place, new_markdown_cell("my answer"))
-    assert "explain_ddim" not in rebuild(released(), notebook).blank
+    (edit, person), notebook = TEXTS[name], filled("03_ddpm_ddim")
+    edit(notebook)
+    built = rebuild(released("03_ddpm_ddim"), notebook)
+    assert ("explain_ddim" not in built.blank) == person
+    assert not person or any(ESSAY.strip() in cell.source for cell in built.notebook.cells)
 
 
 def test_the_checks_and_the_judge_start_alike_for_everyone(school):

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -170,6 +171,14 @@ def test_a_job_has_the_copy_and_the_digest_of_what_was_handed_in(school):
     assert the_job(school).key == job.key
     path.write_text("{}")
     assert the_job(school).key != job.key
+
+
+def test_a_damaged_copy_is_made_again(school):
+    school.hand_in("ann", filled())
+    copy = Path(the_job(school).spooled)
+    whole = copy.read_bytes()
+    copy.write_bytes(whole[:1000])
+    assert Path(the_job(school).spooled).read_bytes() == whole
 
 
 def test_nothing_handed_in_is_missing_and_not_refused(school):
@@ -337,3 +346,23 @@ def test_what_is_no_cell_is_refused_in_words(tmp_path, cells):
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
     with pytest.raises(Unreadable):
         read_notebook(write(tmp_path / "x.ipynb", notebook))
+
+
+@pytest.mark.parametrize("place", ["notebook", "metadata", "outputs", "cell", "role"])
+def test_what_grading_does_not_read_takes_no_memory(tmp_path, monkeypatch, place):
+    """Small objects take two hundred times their size once nbformat has read them."""
+    notebook = json.loads(json.dumps(filled()))
+    cell = notebook["cells"][4]
+    places = {"notebook": notebook, "metadata": notebook["metadata"], "cell": cell["metadata"]}
+    places |= {"outputs": cell, "role": cell["metadata"]["nbgrader"]}
+    places[place]["outputs" if place == "outputs" else "more"] = [{}] * 100_000
+    read, sizes = nbformat.from_dict, []
+
+    def measure(given: dict) -> nbformat.NotebookNode:
+        sizes.append(len(json.dumps(given)))
+        return read(given)
+
+    monkeypatch.setattr(nbformat, "from_dict", measure)
+    found = read_notebook(write(tmp_path / "x.ipynb", notebook)).cells
+    assert [c.source for c in found] == [c.source for c in filled().cells]
+    assert sizes[0] < 50_000

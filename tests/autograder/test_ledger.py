@@ -15,7 +15,8 @@ from autograder.ledger import Ledger
 
 
 def record(key: str, state: str = "graded", time: float = 1.0, **more: object) -> dict:
-    return {"key": key, "state": state, "time": time} | more
+    verdict = {"verdict": {}} if state == "graded" else {}
+    return {"key": key, "state": state, "time": time} | verdict | more
 
 
 def write(course: Path, *records: dict, name: str = "main") -> Path:
@@ -52,10 +53,12 @@ def test_a_torn_last_line_costs_that_line_only(tmp_path, cut):
 def test_lines_that_are_no_records_are_passed_over(tmp_path):
     path = write(tmp_path, record("a"))
     rubbish = [b"\xff\xfe\x00", b"[]", b'{"state": "graded"}', b"null", b'{"key": 1, "time": 2}']
+    rubbish += [b'{"key": "a", "state": "graded", "time": 9}']
     rubbish += [b'{"key": "x", "state": "graded", "time": "now"}', b"", b"[" * 100_000]
     path.write_bytes(path.read_bytes() + b"\n".join(rubbish))
     write(tmp_path, record("b"))
-    assert set(ledger.read(tmp_path)) == {"a", "b"}
+    found = ledger.read(tmp_path)
+    assert {key: record["time"] for key, record in found.items()} == {"a": 1.0, "b": 1.0}
 
 
 def test_a_second_writer_is_refused_in_words(tmp_path):
