@@ -114,7 +114,8 @@ class _Runner:
         if denoise == 0:
             return (latent_image,)
         pipeline, n = model.pipeline, len(latent_image)
-        timesteps = _timesteps(scheduler, steps, denoise)
+        total = pipeline.schedule.num_train_timesteps
+        timesteps = _timesteps(scheduler, steps, denoise, total)
         # ComfyUI draws all noise at once, from torch's CPU generator
         noise = torch.randn(latent_image.shape, generator=torch.Generator().manual_seed(seed))
         abar = pipeline.schedule.alphas_cumprod
