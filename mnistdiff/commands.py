@@ -85,9 +85,11 @@ def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
 def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
     """Train the judge or the second classifier."""
     from mnistdiff.judge import train_classifier
-    from mnistdiff.weights import PACKAGED
+    from mnistdiff.weights import PACKAGED, check_writable
 
-    return {"weights": str(train_classifier(options.version, options.out or PACKAGED))}
+    folder = options.out or PACKAGED
+    check_writable(folder / f"{options.version}.safetensors")
+    return {"weights": str(train_classifier(options.version, folder))}
 
 
 def eval_judge(options: argparse.Namespace) -> dict[str, Any]:

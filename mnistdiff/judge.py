@@ -24,7 +24,7 @@ from mnistdiff.metrics import (
     wilson_interval,
 )
 from mnistdiff.training import TrainConfig, fit_or_load, seed_everything
-from mnistdiff.weights import PACKAGED, check_writable, save_weights
+from mnistdiff.weights import PACKAGED, save_weights
 
 LABEL_SMOOTHING = 0.05  # keeps a digit's features together: FD then sees a missing class
 MAX_SHIFT = 2  # pixels; digits never touch the border, so rolling is shifting
@@ -65,8 +65,6 @@ def random_shift(
 def train_classifier(name: str, folder: Path = PACKAGED) -> Path:
     """Train "judge-v1" or "second-v1" on full MNIST and write weights (and statistics)."""
     config, n_train, seed = RECIPES[name]
-    path = folder / f"{name}.safetensors"
-    check_writable(path)
     train = load_mnist("train", "full")
     seed_everything(seed)
     model = DigitClassifier(config)
@@ -87,6 +85,7 @@ def train_classifier(name: str, folder: Path = PACKAGED) -> Path:
         "temperature": temperature,
         "seconds": fit.seconds,
     }
+    path = folder / f"{name}.safetensors"
     save_weights(path, tensors, {"config": vars(config), "version": name, "recipe": recipe})
     return path
 

@@ -81,7 +81,10 @@ class TextToImagePipeline:
         file = shipped if path == NAME else own
         tensors, meta = read_weights(file)
         if missing := {*PARTS, "scaling_factor"} - meta.keys():
-            raise MnistdiffError(f"{file} is no {NAME}: it does not tell {', '.join(missing)}.")
+            raise MnistdiffError(
+                f"{file} is no {NAME}: it does not tell {', '.join(sorted(missing))}. Name a "
+                "folder that `save_pretrained` or `mnistdiff train tiny-sd --out` wrote."
+            )
         parts = {}
         for name, (network, config) in PARTS.items():
             parts[name] = network(configured(config, meta[name], file))
