@@ -17,9 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.save_json:
-            from mnistdiff.weights import check_writable
-
-            check_writable(options.save_json)
+            _check_result_file(options)
         result = options.run(options)
         print(json.dumps(_finite(result)) if options.json else options.show(result))
         if options.save_json:
@@ -194,6 +192,20 @@ def _command(group: Any, name: str, run: Any) -> argparse.ArgumentParser:
     again = "the same command goes on from where it was" if resumes else "nothing was kept"
     parser.set_defaults(run=run, again=again, show=_readable)
     return parser
+
+
+def _check_result_file(options: argparse.Namespace) -> None:
+    """A result may replace an older result, never what the command itself reads or writes."""
+    from mnistdiff.weights import check_writable
+
+    check_writable(options.save_json)
+    for name in ("output", "save", "out", "workflow", "notebook"):
+        value = getattr(options, name, None)
+        if value and Path(value).resolve() == options.save_json.resolve():
+            raise MnistdiffError(
+                f"--save-json is {options.save_json}, which is this command's {name} already; "
+                "choose another file."
+            )
 
 
 def _finite(value: Any) -> Any:

@@ -85,9 +85,11 @@ def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
 def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
     """Train the judge or the second classifier."""
     from mnistdiff.judge import train_classifier
-    from mnistdiff.weights import PACKAGED
+    from mnistdiff.weights import PACKAGED, check_writable
 
-    return {"weights": str(train_classifier(options.version, options.out or PACKAGED))}
+    folder = options.out or PACKAGED
+    check_writable(folder / f"{options.version}.safetensors")
+    return {"weights": str(train_classifier(options.version, folder))}
 
 
 def eval_judge(options: argparse.Namespace) -> dict[str, Any]:
@@ -163,16 +165,20 @@ def train_clip(options: argparse.Namespace) -> dict[str, Any]:
 def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Train CLIP, VAE and the conditioned noise predictor; measure the digits that they draw."""
     from mnistdiff.experiments import get_profile
+    from mnistdiff.pipeline import NAME
     from mnistdiff.text_evaluation import evaluate_tiny_sd
     from mnistdiff.text_to_image import fit_tiny_sd, story
+    from mnistdiff.weights import check_writable
 
     profile = get_profile(options.profile)
+    if options.out is not None:
+        check_writable(options.out / f"{NAME}.safetensors")
     run = fit_tiny_sd(profile, options.seed)
     told = story(run, profile)
     if options.out is not None:
         run.pipeline.save_pretrained(options.out, told)
     measured = evaluate_tiny_sd(
-        run.pipeline, n=profile.samples // 10 * 10, seeds=(0,), frontier=False, data=profile.source
+        run.pipeline, n=profile.samples // 10 * 10, seeds=(0,), frontier=False
     )
     return {
         **run.fit.history[-1],
@@ -220,7 +226,8 @@ def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     from mnistdiff.pipeline import TextToImagePipeline
     from mnistdiff.text_evaluation import evaluate_clip
 
-    return evaluate_clip(TextToImagePipeline.from_pretrained(options.model).clip)
+    pipeline = TextToImagePipeline.from_pretrained(options.model)
+    return evaluate_clip(pipeline.clip, pipeline.data)
 
 
 def sample(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ NAME = "tiny-mnist-sd"
 LORAS = PACKAGED / "loras"  # a folder of their own, which ComfyUI lists
 GUIDANCE_SCALE = 1.4  # chosen with the second classifier
 CHUNK = 250  # images sampled together: larger batches leave the processor's cache
+BETAS = "schedule.betas"  # in a file; one without them has the shipped model's schedule
 PARTS = {
     "clip": (CLIP, CLIPConfig),
     "eps_mlp": (EpsMLPCond, EpsMLPCondConfig),
@@ -65,7 +66,8 @@ class TextToImagePipeline:
                 "`compute_scaling_factor` gives."
             )
         self.clip, self.eps_mlp, self.vae = clip.eval(), eps_mlp.eval(), vae.eval()
-        self.scaling_factor = scaling_factor
+        self.scaling_factor = float(scaling_factor)  # NumPy's would not go into a file's header
+        self.data = "not told"  # which digits it learned from
         self.schedule = schedule or NoiseSchedule(cosine_beta_schedule(1000))
         self.model = as_eps(eps_mlp, self.schedule)  # the network predicts v
 
@@ -79,12 +81,18 @@ class TextToImagePipeline:
         file = shipped if path == NAME else own
         tensors, meta = read_weights(file)
         if missing := {*PARTS, "scaling_factor"} - meta.keys():
-            raise MnistdiffError(f"{file} is no {NAME}: it does not tell {', '.join(missing)}.")
+            raise MnistdiffError(
+                f"{file} is no {NAME}: it does not tell {', '.join(sorted(missing))}. Name a "
+                "folder that `save_pretrained` or `mnistdiff train tiny-sd --out` wrote."
+            )
         parts = {}
         for name, (network, config) in PARTS.items():
             parts[name] = network(configured(config, meta[name], file))
             load_into(parts[name], under(f"{name}.", tensors), file)
-        return cls(**parts, scaling_factor=meta["scaling_factor"])
+        schedule = NoiseSchedule(tensors[BETAS]) if BETAS in tensors else None
+        pipeline = cls(**parts, scaling_factor=meta["scaling_factor"], schedule=schedule)
+        pipeline.data = "mnist" if file == shipped else meta.get("data", pipeline.data)
+        return pipeline
 
     def save_pretrained(self, folder: str | Path, story: dict[str, Any] | None = None) -> Path:
         """Write one safetensors file, half precision, with the configurations in its header.
@@ -104,8 +112,10 @@ class TextToImagePipeline:
             for name, part in parts.items()
             for key, value in part.state_dict().items()
         }
+        tensors[BETAS] = self.schedule.betas  # whole: the last timesteps hang on every digit
         configs = {name: asdict(part.config) for name, part in parts.items()}
-        return tensors, (story or {}) | configs | {"scaling_factor": self.scaling_factor}
+        told = {"data": self.data} | (story or {})
+        return tensors, told | configs | {"scaling_factor": self.scaling_factor}
 
     def load_lora(self, name: str | Path, strength: float = 1.0) -> None:
         """Add a style to the noise predictor: a shipped LoRA by its name, or a file of one.
@@ -166,8 +176,10 @@ class TextToImagePipeline:
         if len(negatives) == 1:
             negatives *= len(prompts)
         _check_counts(prompts, negatives, num_images_per_prompt)
-        cond = self.encode_prompts(prompts).repeat_interleave(num_images_per_prompt, dim=0)
-        uncond = self.encode_prompts(negatives).repeat_interleave(num_images_per_prompt, dim=0)
+        _check_generator(generator)
+        each = int(num_images_per_prompt)
+        cond = self.encode_prompts(prompts).repeat_interleave(each, dim=0)
+        uncond = self.encode_prompts(negatives).repeat_interleave(each, dim=0)
         if image is not None:
             _check_start(image, len(cond))
         return self.denoise(
@@ -196,10 +208,11 @@ class TextToImagePipeline:
 
         Raises as `__call__`, and for frames below 1.
         """
-        if not isinstance(frames, int) or frames < 1:
+        if not isinstance(frames, Integral) or frames < 1:
             raise MnistdiffError(f"frames is {frames!r}; it must be a whole number >= 1.")
+        _check_generator(generator)
         ends = self.encode_prompts([start, end])
-        cond = interpolate_noise(*ends, torch.linspace(0, 1, frames))
+        cond = interpolate_noise(*ends, torch.linspace(0, 1, int(frames)))
         noise = torch.randn(1, self.vae.config.latent_dim, generator=generator)
         return self.denoise(
             cond,
@@ -252,7 +265,8 @@ class TextToImagePipeline:
     @torch.no_grad()
     def encode(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n d"]:
         """Scaled latents: the posterior means of images in [0, 1]."""
-        return self.vae.encode(images)[0] * self.scaling_factor
+        check_images(images)
+        return self.vae.encode(images.float())[0] * self.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n 1 28 28"]:
@@ -308,9 +322,23 @@ def _check_counts(prompts: list[str], negatives: list[str], images: int) -> None
             f"there are {len(negatives)} negative prompts for {len(prompts)} prompts; give one "
             "for all, or as many."
         )
-    if not isinstance(images, int) or images < 1:
+    if not isinstance(images, Integral) or images < 1:
         raise MnistdiffError(
             f"num_images_per_prompt is {images!r}; it must be a whole number >= 1."
+        )
+
+
+def _check_generator(generator: Any) -> None:
+    """One stream of noise for all images: diffusers' list, a generator for each, is not taken."""
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise MnistdiffError(
+            f"generator is {generator!r:.60}; it must be one generator for all images, such as "
+            "`torch.Generator().manual_seed(0)`."
+        )
+    if generator is not None and generator.device.type != "cpu":
+        raise MnistdiffError(
+            f"the generator is on {generator.device}; noise comes from the CPU's, so that a seed "
+            "is one picture everywhere: use `torch.Generator()`."
         )
 
 

@@ -23,11 +23,12 @@ from mnistdiff.styles import STYLES
 from mnistdiff.text_to_image import fit_lora, fit_tiny_sd, story
 from mnistdiff.training import Fit
 from mnistdiff.unet import UNet
-from mnistdiff.weights import save_weights
+from mnistdiff.weights import check_writable, save_weights
 
 
 def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:
     """Train what ships, smallest first, and write each file as soon as it is done."""
+    check_writable(folder / "unet-v1.safetensors")
     written = {}
     for (beta, latent_dim), width in SHIPPED_LATENT.items():
         model, _, fit = fit_latent(profile, beta, latent_dim, width=width)

@@ -10,7 +10,7 @@ predicted from it. Noise comes from torch's CPU generator: one seed is one pictu
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -341,7 +341,7 @@ SAMPLERS = {
 
 def find_sampler(name: str) -> Callable[..., Tensor]:
     """The sampler of that name, of those that sample a noise predictor. Raises MnistdiffError."""
-    if name not in SAMPLERS:
+    if not isinstance(name, str) or name not in SAMPLERS:
         raise MnistdiffError(f"sampler is {name!r}; it must be one of {', '.join(SAMPLERS)}.")
     return SAMPLERS[name]
 
@@ -499,8 +499,8 @@ def _velocity_from_eps(x_t: Tensor, eps: Tensor, abar_t: float) -> Tensor:
 
 
 def _check_eta(eta: float) -> None:
-    if eta is None or not 0 <= eta <= 1:
-        raise MnistdiffError(f"eta is {eta}; it must be in [0, 1]: 0 is DDIM, 1 is DDPM.")
+    if not isinstance(eta, Real | Tensor) or not 0 <= eta <= 1:
+        raise MnistdiffError(f"eta is {eta!r}; it must be in [0, 1]: 0 is DDIM, 1 is DDPM.")
 
 
 def _refuse_eta(eta: float, name: str) -> None:

@@ -47,7 +47,6 @@ def evaluate_tiny_sd(
     num_inference_steps: int = 50,
     guidance_scale: float = GUIDANCE_SCALE,
     frontier: bool = True,
-    data: str = "mnist",
     save: Path | None = None,
 ) -> dict[str, Any]:
     """Every measure on the same samples; with `frontier` also at other guidance scales, one seed.
@@ -70,7 +69,7 @@ def evaluate_tiny_sd(
         **_evaluate_at(pipeline, n, seeds, guidance_scale, options, save),
         "held_out_phrasings": len(HELD_OUT_TEMPLATES) / len((*TEMPLATES, *HELD_OUT_TEMPLATES)),
         "memorised_against": {"source": load_mnist("train", quiet=True).source},
-        "data": data,
+        "data": pipeline.data,
         **provenance(),
     }
     if frontier:

@@ -93,6 +93,7 @@ def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
     data = (latents * factor, train.labels)
     fit = fit_or_load("tiny-sd", network, loss, data, config, settings=settings)
     pipeline = TextToImagePipeline(clip, network.cpu(), vae_run.model, factor)
+    pipeline.data = train.source
     return TinySDRun(pipeline, clip_fit, vae_run.row, fit)
 
 

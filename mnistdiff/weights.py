@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 
 Config = TypeVar("Config")
+LARGEST = 10_000  # of a width or a count of layers: more, from a file, would fill the memory
 PACKAGED = Path(__file__).parent / "weights"
 
 
@@ -147,7 +148,11 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
 def configured(config: type[Config], entries: Any, origin: Path | str) -> Config:
     """A network's configuration from a file's metadata. Raises MnistdiffError where it is none."""
     try:
-        return config(**entries)
+        made = config(**entries)
+        for name, value in entries.items():
+            if isinstance(value, int) and value > LARGEST:
+                raise MnistdiffError(f"{name} is {value}; no network here has more than {LARGEST}")
+        return made
     except (TypeError, MnistdiffError) as error:
         raise MnistdiffError(
             f"{origin} describes no {config.__name__} that this version can build ({error}). It "

@@ -96,7 +96,10 @@ def load_workflow(path: str | Path) -> Graph:
     try:
         graph = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise MnistdiffError(f"{path} holds no workflow ({error}).") from error
+        raise MnistdiffError(
+            f"{path} holds no workflow ({error}). Give an API-format file, or one of ours: "
+            f"{', '.join(sorted(file.stem for file in own.parent.glob('*.json')))}."
+        ) from error
     if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
         raise MnistdiffError(
             f"{path} is a workflow as the page draws it; export it with Workflow > Export (API)."
@@ -176,7 +179,7 @@ def _loose_end(graph: Graph, link: list, field: str, known: dict[str, Node]) -> 
         return
     there = known.get(graph[source]["class_type"])  # another ComfyUI may have other nodes
     if not isinstance(slot, int) or slot < 0 or (there and slot >= len(there.outputs)):
-        yield f"input {field}: {place(graph, source)} has no output {slot}."
+        yield f"input {field}: {place(graph, source)} has no output {slot!r}."
 
 
 def _wrong_inputs(graph: Graph, name: str, known: dict[str, Node]) -> Iterator[str]:

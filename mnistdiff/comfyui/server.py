@@ -102,14 +102,14 @@ def _ask(
 
 def _open(server: str, path: str, data: dict[str, Any] | None = None) -> Any:
     body = None if data is None else json.dumps(data).encode()
-    request = urllib.request.Request(
-        server + path, body, {"Content-Type": "application/json"} if body else {}
-    )
     try:
+        request = urllib.request.Request(
+            server + path, body, {"Content-Type": "application/json"} if body else {}
+        )
         return urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.InvalidURL) as error:
         reason = getattr(error, "reason", error)
         raise MnistdiffError(
             f"no ComfyUI answers at {server} ({reason}). Start it (python main.py --cpu), or leave "

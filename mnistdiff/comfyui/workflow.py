@@ -114,7 +114,8 @@ class _Runner:
         if denoise == 0:
             return (latent_image,)
         pipeline, n = model.pipeline, len(latent_image)
-        timesteps = _timesteps(scheduler, steps, denoise)
+        total = pipeline.schedule.num_train_timesteps
+        timesteps = _timesteps(scheduler, steps, denoise, total)
         # ComfyUI draws all noise at once, from torch's CPU generator
         noise = torch.randn(latent_image.shape, generator=torch.Generator().manual_seed(seed))
         abar = pipeline.schedule.alphas_cumprod
@@ -146,8 +147,10 @@ class _Runner:
     def load_image(self, image: str) -> tuple:
         try:
             grey = read_grey(image)
-        except OSError as error:
-            raise MnistdiffError(f"input image: {error}.") from error
+        except (OSError, ValueError) as error:
+            raise MnistdiffError(
+                f"input image: {error}. Give the path of a picture of 28x28 pixels."
+            ) from error
         return grey, torch.zeros_like(grey)
 
     def save(self, images: Tensor, filename_prefix: str = "") -> tuple:
@@ -157,8 +160,8 @@ class _Runner:
                 raise MnistdiffError(
                     f"input filename_prefix: {filename_prefix!r} leaves the folder."
                 )
-            taken = len(list(self.output.glob(f"{filename_prefix}_*_.png")))
-            for i, image in enumerate(images, start=taken + 1):
+            first = _last_number(self.output / f"{filename_prefix}_") + 1
+            for i, image in enumerate(images, start=first):
                 save_grid(self.output / f"{filename_prefix}_{i:05}_.png", image[None], 1)
         return ()
 
@@ -176,6 +179,13 @@ NODES: dict[str, Callable[..., tuple]] = {
     "SaveImage": _Runner.save,
     "PreviewImage": _Runner.save,
 }
+
+
+def _last_number(prefix: Path) -> int:
+    """The highest number of a picture of this name: one that was deleted frees none after it."""
+    numbered = re.compile(re.escape(prefix.name) + r"(\d+)_\.png")
+    names = (path.name for path in prefix.parent.glob("*"))
+    return max((int(found[1]) for name in names if (found := numbered.fullmatch(name))), default=0)
 
 
 def _unweighted(text: str) -> str:

@@ -62,6 +62,28 @@ def test_unwritable_result_file_is_a_sentence(capsys, tmp_path, monkeypatch):
     assert "cannot be written" in err
 
 
+@pytest.mark.parametrize("arguments", [("sample", "7", "-o"), ("comfyui", "run")])
+def test_a_result_replaces_no_file_of_the_command(capsys, tmp_path, arguments):
+    file = tmp_path / "one.png"
+    file.write_text("mine")
+    code, _, err = run(capsys, *arguments, str(file), "--save-json", str(file))
+    assert code == 2
+    assert "choose another file" in err
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("model", [("tiny-sd", "--profile", "smoke"), ("judge",), ("second",)])
+def test_a_folder_that_takes_no_weights_is_told_before_training(
+    capsys, tmp_path, monkeypatch, model
+):
+    monkeypatch.setenv("MNISTDIFF_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "file").write_text("")
+    code, _, err = run(capsys, "train", *model, "--out", str(tmp_path / "file"))
+    assert code == 2
+    assert "cannot be written" in err
+    assert not (tmp_path / "cache").exists()
+
+
 def test_data_info_says_what_auto_finds(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
     code, out, _ = run(capsys, "data", "info", "--json")

@@ -116,6 +116,18 @@ def test_pictures_stay_in_their_folder(basic, tmp_path):
         run_workflow(changed(basic, "8", filename_prefix="../x"), output=tmp_path / "out")
 
 
+@pytest.mark.parametrize("prefix", ["digit", "a[b]*", "day/"])
+def test_saving_never_replaces_a_picture(basic, tmp_path, prefix):
+    graph = changed(basic, "8", filename_prefix=prefix)
+    graph = changed(graph, "6", steps=1)
+    for _ in range(2):
+        run_workflow(graph, output=tmp_path)
+    (tmp_path / f"{prefix}_00001_.png").unlink()
+    run_workflow(graph, output=tmp_path)
+    names = {path.name[-10:-5] for path in tmp_path.rglob("*.png")}
+    assert names == {"00002", "00003"}
+
+
 @pytest.mark.parametrize(
     ("node", "inputs", "words"),
     [
@@ -157,8 +169,9 @@ def test_missing_parts_are_told(basic):
             run_workflow(no_graph)
     with pytest.raises(MnistdiffError, match="Export"):
         load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "sd15_basic.json")
-    with pytest.raises(MnistdiffError, match="no ComfyUI answers at http"):
-        run_workflow(basic, server="127.0.0.1:9")
+    for server in ("127.0.0.1:9", "a b", "http://[::1"):
+        with pytest.raises(MnistdiffError, match="no ComfyUI answers at http"):
+            run_workflow(basic, server=server)
 
 
 def test_pages_and_api_graphs_are_built_from_one_description():

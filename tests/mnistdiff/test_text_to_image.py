@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ from mnistdiff.prompts import (
     tokenize,
 )
 from mnistdiff.samplers import as_eps, sample_ddim
-from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
+from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.vae import VAE, VAEConfig
 from mnistdiff.weights import save_weights
 
@@ -213,6 +214,26 @@ class TestPipeline:
         draws = [p("a seven", generator=generator()).images for p in (pipeline, again)]
         torch.testing.assert_close(*draws, atol=2e-2, rtol=0)  # half precision on disk
 
+    def test_a_saved_pipeline_keeps_its_schedule_and_data(self, pipeline, tmp_path):
+        own = TextToImagePipeline(
+            pipeline.clip,
+            pipeline.eps_mlp,
+            pipeline.vae,
+            np.float32(pipeline.scaling_factor),
+            NoiseSchedule(linear_beta_schedule(50, 1e-3, 0.2)),
+        )
+        own.data = "bundled"
+        own.save_pretrained(tmp_path)
+        again = TextToImagePipeline.from_pretrained(tmp_path)
+        assert torch.equal(again.schedule.betas, own.schedule.betas)
+        assert again.data == "bundled"
+
+    def test_numbers_may_be_numpys_and_pictures_of_half_precision(self, pipeline):
+        picture = torch.zeros(1, 1, 28, 28).half()
+        options = {"num_images_per_prompt": np.int64(2), "num_inference_steps": np.int64(3)}
+        assert len(pipeline("7", image=picture, **options).images) == 2
+        assert len(pipeline.interpolate("7", "1", np.int64(3)).images) == 3
+
     def test_image_to_image_keeps_more_at_less_strength(self, pipeline):
         image = torch.rand(1, 1, 28, 28)
         start = pipeline.encode(image)
@@ -247,6 +268,10 @@ class TestPipeline:
             ({"prompt": None}, "the prompt is None"),
             ({"prompt": "7", "guidance_scale": "3"}, "guidance_scale is '3'"),
             ({"prompt": "7", "sampler": "ddpm", "eta": 0.5}, "eta is 0.5"),
+            ({"prompt": "7", "eta": "0"}, "eta is '0'"),
+            ({"prompt": "7", "sampler": ["ddim"]}, "sampler is .'ddim'"),
+            ({"prompt": "7", "generator": [torch.Generator()]}, "one generator for all"),
+            ({"prompt": "7", "generator": 5}, "generator is 5"),
             ({"prompt": "7", "image": "7.png"}, "image is str"),
             ({"prompt": "7", "image": torch.zeros(2, 1, 28, 28)}, "2 pictures for 1"),
             ({"prompt": "7", "image": torch.zeros(1, 1, 28, 28) - 1}, "from -1 to -1"),
@@ -280,6 +305,7 @@ class TestPipeline:
         [
             *(("vae", {"foo": 1}), ("vae", None), ("clip", {"channels": [3, 4]})),
             *(("clip", {"text_width": 6}), ("clip", {"vocabulary_size": -1})),
+            *(("clip", {"embed_dim": 10**9}), ("eps_mlp", {"blocks": 10**8})),
             *(("scaling_factor", 0), ("scaling_factor", "x"), ("scaling_factor", None)),
         ],
     )
@@ -400,6 +426,9 @@ def test_train_and_sample_from_the_command_line(tmp_path, capsys):
     assert main(["train", "tiny-sd", "--profile", "smoke", "--out", str(tmp_path), "--json"]) == 0
     row = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert {"accuracy", "per_digit", "fd_ratio", "recall", "coverage"} <= set(row)
+    assert row["data"] == "bundled"
+    assert main(["eval", "clip", "--model", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["data"] == "bundled"
     pictures = []
     for name in ("a.png", "b.png"):
         arguments = ["sample", "7", DIGIT_NAMES[3], "--n", "2", "--seed", "5"]
