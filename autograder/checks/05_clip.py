@@ -1,5 +1,6 @@
 """Checks of notebook 05: the contrastive loss of CLIP, and zero-shot accuracy."""
 
+import functools
 from typing import Any
 
 import torch
@@ -29,8 +30,8 @@ class ZeroShotAccuracy(Check):
     @behaviour("the share of images whose most similar text is that of their label", 2)
     def value(self, student: Any, draw: Draw) -> None:
         """With texts of length 1, fewer than images or as many."""
-        for n, k in ((30, 4), (40, 13), (16, 16)):
-            images, texts, labels, wrong = self._case(draw, n, k)
+        for n, k, how in ((30, 4, {"rival": 0.3}), (40, 13, {"hub": True}), (16, 16, {})):
+            images, texts, labels, wrong = self._case(draw, n, k, **how)
             got = self._accuracy(student, images, texts, labels)
             if not close(got, 1 - wrong / n):
                 raise Wrong(diagnose(got, self._mistakes(images, texts, labels), RULE))
@@ -73,15 +74,27 @@ class ZeroShotAccuracy(Check):
         wrong: int | None = None,
         rival: float = 0.0,
         unlike: float = 1.2,
+        hub: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor, int]:
-        """Images (n, D), texts (k, D) of length 1, labels (n,), and how many of them are wrong."""
+        """Images (n, D), texts (k, D) of length 1, labels (n,), and how many of them are wrong.
+
+        A hub is a text that all images are near to: a softmax over images takes it from its own.
+        """
         wrong = n // 5 if wrong is None else wrong
-        texts = torch.linalg.qr(draw.signed(16, 16))[0][:k]  # at right angles to each other
-        labels = (torch.arange(n) % k)[draw.order(n)]
+        # At right angles to each other, and of one length by every norm: +-1/4 (Hadamard).
+        signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+        axes = functools.reduce(torch.kron, 4 * [signs])[draw.order(16)] / 4
+        axes = axes * draw.signed(16, low=1.0, high=1.0)
+        texts = axes[:k]
+        labels = (torch.arange(n) % (k - hub))[draw.order(n)]
         labels[0] = 0
         # Nearest to the own text, near to the next but one, most unlike the next.
         images = texts[labels] + rival * texts[(labels + 2) % k] + 0.03 * draw.signed(n, 16)
         images = images - unlike * texts[(labels + 1) % k]
+        if hub:  # it is text 0; its own images are near to the last, which has none
+            images = images + 0.45 * texts[torch.where(labels == 0, k - 1, 0)]
+            images = images + draw.signed(n, 1, low=1.4, high=1.4) * axes[-1]
+            images[0] += 2 * axes[-2]
         images = draw.uniform(n, 1, low=0.5, high=2.0) * images
         labels[n - wrong :] = (labels[n - wrong :] + 2) % k
         return images, texts, labels, wrong

@@ -154,10 +154,10 @@ def as_number(value: object, what: str = "the result") -> float:
     return float(value)
 
 
-def require_repeatable(student: Any, name: str, *arguments: object) -> None:
-    """Refuse a function whose finite float results differ between two equal calls."""
-    first, second = (student.call(name, *arguments) for _ in range(2))
-    if not close(first, second):
+def require_repeatable(student: Any, name: str, *arguments: object, calls: int = 2) -> None:
+    """Refuse a function whose finite float results differ between equal calls."""
+    first, *others = (student.call(name, *arguments) for _ in range(calls))
+    if not all(close(other, first) for other in others):
         raise Wrong(
             "two calls on the same arguments differ: draw nothing inside, use what is given"
         )

@@ -59,11 +59,14 @@ class EditSampler(Check):
             require_unchanged(after[0], graph)
 
     def _cases(self, draw: Draw) -> Iterator[tuple]:
-        """Three encoders, one of them not used by the sampler, in three orders."""
-        for loader, order, negative in (
-            ("MnistdiffLoader", "positive negative spare", "bad"),
-            ("CheckpointLoaderSimple", "negative positive spare", ""),
-            ("MnistdiffLoader", "spare negative positive", "bad"),
+        """Three encoders, one of them not used by the sampler, in three orders.
+
+        They come before the sampler, after it, or on both sides: one pass must not be enough.
+        """
+        for loader, order, negative, before in (
+            ("MnistdiffLoader", "positive negative spare", "bad", 3),
+            ("CheckpointLoaderSimple", "negative positive spare", "", 0),
+            ("MnistdiffLoader", "spare negative positive", "bad", 2),
         ):
             made = Builder(draw, loader)
             names = sorted(made.ids.pop() for _ in range(3))
@@ -74,7 +77,8 @@ class EditSampler(Check):
             made.output(drawn)
             texts = made.words.pop(), negative and made.words.pop()
             sampler = ("ddim", "euler", "dpmpp_2m")[made.whole(0, 2)]
-            yield made.build(names), *texts, sampler, made.whole(5, 50), made.number(1, 9)
+            graph = made.build([*names[:before], drawn, *names[before:]])
+            yield graph, *texts, sampler, made.whole(5, 50), made.number(1, 9)
 
     def _edit(self, student: Any, *arguments: object) -> Graph:
         return as_graph(student.call(self.name, *arguments))

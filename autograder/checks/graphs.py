@@ -163,9 +163,13 @@ class Builder:
             name = str(len(self.nodes) + count)
             self.add(class_type, name, images=[image, 0], **fields)
 
-    def build(self, in_order: Sequence[str] = ()) -> Graph:
-        """The graph: nodes in a random order, those named in this one among themselves."""
-        order = [self.nodes[i] for i in self.draw.order(len(self.nodes)).tolist()]
-        named = dict(node for node in order if node[0] in in_order)
-        wanted = iter([(name, named[name]) for name in in_order])
-        return dict(next(wanted) if node[0] in in_order else node for node in order)
+    def build(self, first: Sequence[str]) -> Graph:
+        """The graph: these nodes first, in this order, then the others; the last one stays last.
+
+        Where the order decides what an answer finds, it must not be drawn; and one more than the
+        last node's id is taken.
+        """
+        *made, last = self.nodes
+        rest = [made[i] for i in self.draw.order(len(made)).tolist() if made[i][0] not in first]
+        named = dict(made)
+        return {name: named[name] for name in first} | dict(rest) | dict([last])

@@ -57,27 +57,34 @@ class InsertLora(Check):
             require_unchanged(after[0], graph)
 
     def _cases(self, draw: Draw) -> Iterator[tuple[Graph, str, float]]:
-        """Both kinds of loader, a second sampler, a LoRA that is there already."""
+        """Both kinds of loader, a second sampler, a LoRA that is there already, before or after."""
         for loader, samplers, taken in (
             ("MnistdiffLoader", 1, False),
             ("CheckpointLoaderSimple", 2, False),
             ("MnistdiffLoader", 2, True),
+            ("CheckpointLoaderSimple", 1, True),
         ):
-            made = Builder(draw, loader)
+            made, old = Builder(draw, loader), []
             # The last id as a text, though 10 is there already; and a loader before the loader.
             own, vae = made.loader, made.add("VAELoader", "9", vae_name=made.words.pop())
             model, clip, latent = [own, 0], [own, 1], made.latent()
             if taken:
                 used = {"lora_name": made.words.pop(), "strength_model": 0.5, "strength_clip": 0.5}
-                old = made.add(LORA, model=model, clip=clip, **used)
-                model, clip = [old, 0], [old, 1]
-            drawn = made.sampler(model, *made.encoders(clip), latent)
+                old = [made.add(LORA, model=model, clip=clip, **used)]
+                model, clip = [old[0], 0], [old[0], 1]
+            encoders = made.encoders(clip)
+            drawn = made.sampler(model, *encoders, latent)
+            users = [*encoders, drawn]
             if samplers == 2:  # straight from the loader, LoRA or not
-                drawn = made.sampler([own, 0], *made.encoders([own, 1]), drawn)
+                encoders = made.encoders([own, 1])
+                drawn = made.sampler([own, 0], *encoders, drawn)
+                users += [*encoders, drawn]
             made.add("VAEDecode", samples=[drawn, 0], vae=[vae, 0])
             made.output(drawn)
             strength = made.number(0, 0) * (-1 if samplers == 2 else 1)
-            yield made.build((vae, own)), f"{made.words.pop()}.safetensors", strength
+            # Users before the loader: whoever looks for it on the way comes too late.
+            first = [vae, own, *old] if samplers == 1 and taken else [vae, *old, *users, own]
+            yield made.build(first), f"{made.words.pop()}.safetensors", strength
 
     def _insert(self, student: Any, *arguments: object) -> Graph:
         return as_graph(student.call(self.name, *arguments))

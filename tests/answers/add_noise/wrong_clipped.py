@@ -1,0 +1,4 @@
+# points: 2 | hint: do not clip x_t
+def add_noise(x0, t, noise, abar):
+    a = abar[t].view(-1, *[1] * (x0.ndim - 1))
+    return (a.sqrt() * x0 + (1 - a).sqrt() * noise).clamp(-1, 1)
