@@ -62,6 +62,10 @@ class ScalingFactor(Check):
                 (1 / per_row.mean(), f"you averaged over the rows: {over_all}"),
                 (1 / per_dim.square().mean().sqrt(), f"not per dimension: {over_all}"),
                 (1 / wide.square().mean().sqrt(), "the mean must be taken away before squaring"),
+                (
+                    1 / (wide - wide.median()).square().mean().sqrt(),
+                    "around the mean, not the median",
+                ),
                 (1 / (wide - wide.mean()).abs().mean(), "a mean size is no standard deviation"),
                 (1 / wide.abs().mean(), "a mean size is no standard deviation"),
                 (1 / wide.abs().max(), "the largest entry is no standard deviation"),
@@ -73,8 +77,12 @@ class ScalingFactor(Check):
                 raise Wrong(diagnose(got, mistakes, f"the factor is 1 / std: {over_all}"))
 
     def _latents(self, draw: Draw) -> Tensor:
-        """(40, 5), each dimension with a mean and a spread of its own."""
-        return draw.signed(1, 5) * 0.6 + draw.uniform(1, 5, low=0.3, high=1.5) * draw.signed(40, 5)
+        """(40, 5), each dimension with its own mean and spread; mean and median differ."""
+        latents = draw.signed(1, 5) * 0.6 + draw.uniform(1, 5, low=0.3, high=1.5) * draw.signed(
+            40, 5
+        )
+        latents[:8] += 4.0
+        return latents
 
     def _factor(self, student: Any, latents: Tensor) -> float:
         result = student.call(self.name, latents)
