@@ -78,9 +78,8 @@ class ScalingFactor(Check):
 
     def _latents(self, draw: Draw) -> Tensor:
         """(40, 5), each dimension with its own mean and spread; mean and median differ."""
-        latents = draw.signed(1, 5) * 0.6 + draw.uniform(1, 5, low=0.3, high=1.5) * draw.signed(
-            40, 5
-        )
+        means, spreads = 2.0 + 0.6 * draw.signed(1, 5), draw.uniform(1, 5, low=0.3, high=1.5)
+        latents = means + spreads * draw.signed(40, 5)
         latents[:8] += 4.0
         return latents
 
