@@ -73,6 +73,7 @@ results: setup ## the committed results at report scale (full MNIST; resumes)
 	$(BIN)/mnistdiff eval tiny-sd --save-json book/results/tiny_sd.json
 	$(BIN)/mnistdiff eval tiny-sd --sampler dpmpp_2m --steps 20 --no-frontier --save-json book/results/tiny_sd_20_steps.json
 	$(BIN)/mnistdiff eval lora --save-json book/results/loras.json
+	$(BIN)/mnistdiff eval ladder --profile ship --save-json book/results/ladder.json
 	$(BIN)/mnistdiff eval curve --space latent --out book/results/latent_curve.json
 	$(BIN)/mnistdiff eval curve --space pixel --out book/results/pixel_curve.json
 

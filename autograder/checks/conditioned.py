@@ -102,7 +102,7 @@ class EpsMLPCond(Check):
         parts = "cond", "time", "blocks", "head"
         found = student.grad(model, inputs, (*parts, 0, 2))
         through = found.pop()  # to each entry of cond itself: by layers of the student's own
-        if found[0] is None and through is not None and all(map(any, through.T.tolist())):
+        if found[0] is None and through is not None and bool(through.any(0).all()):
             found[0] = through
         require_gradients(found, *(f"self.{name}" for name in parts), "x_t")
 

@@ -35,6 +35,7 @@ FILES = {  # prefix of tables and figures: file
     "tiny-sd": "tiny_sd",
     "clip": "clip",
     "lora": "loras",
+    "ladder": "ladder",
     "comfyui": "comfyui",
 }
 TABLES = (

@@ -3,7 +3,7 @@
 from typing import Any
 
 from results_diffusion import MEASURES, SHARES, quality
-from results_tables import markdown, threads
+from results_tables import markdown, seconds_in_words, threads
 
 from mnistdiff.report import TEXT_WORST
 
@@ -76,6 +76,38 @@ def loras(run: Results) -> str:
     return markdown(["style", "measure", "strength", "mean", "drawn as asked"], rows, "llrrr")
 
 
+def ladder(run: Results) -> str:
+    """Per rung the means over training seeds, with their intervals."""
+    form = {"accuracy": ".1%", "fd_ratio": ".1f", "coverage": ".2f", "recall": ".2f"}
+    rows = []
+    for number, rung in enumerate(run["rungs"]):
+        shown = [
+            "{:{form}} ({:{form}} to {:{form}})".format(
+                rung[name], *rung[f"{name}_interval"], form=form[name]
+            )
+            for name in ("accuracy", "fd_ratio")
+        ]
+        shown += [format(rung[name], form[name]) for name in ("coverage", "recall")]
+        rows.append([("+ " if number else "") + rung["name"], *shown])
+    head = ["rung", "label accuracy", "FD ratio", "coverage", "recall"]
+    return markdown(head, rows, "lrrrr")
+
+
+def ladder_run(run: Results) -> str:
+    """Name the run behind the ladder."""
+    facts = {
+        "training": f"{run['train_size']:,} digits, {run['epochs']} epochs per network",
+        "training seeds per rung": len(run["seeds"]),
+        "digits per seed": f"{run['n']:,}",
+        "judge": run["judge"],
+        "data": run["data"],
+        "time": seconds_in_words(run["seconds"]),
+        "hardware": threads(run["hardware"]),
+        "commit": f"`{run['commit'][:12]}`",
+    }
+    return markdown(["the run", ""], [[k, str(v)] for k, v in facts.items()], "ll")
+
+
 TABLES = {
     "tiny-sd-quality": tiny_sd_quality,
     "tiny-sd-digits": tiny_sd_digits,
@@ -84,4 +116,6 @@ TABLES = {
     "tiny-sd-fast-quality": tiny_sd_quality,
     "tiny-sd-fast-run": tiny_sd_run,
     "lora-styles": loras,
+    "ladder": ladder,
+    "ladder-run": ladder_run,
 }
