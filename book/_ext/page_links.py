@@ -1,15 +1,17 @@
-"""Header buttons that lead to the student notebook, and the page for a missing address."""
+"""Links of a section page to its notebook and the results, and the page for a missing address."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from docutils.nodes import document
+from docutils.nodes import Text, document, inline, reference
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 SECTIONS = "book/sections/"
+RESULTS = "results page"
 
 
 def notebook_of(app: Sphinx, pagename: str) -> Path | None:
@@ -70,6 +72,26 @@ def add_buttons(
         context["header_buttons"].insert(0, download_group(context, notebook.name))
 
 
+def link_results(app: Sphinx, doctree: document) -> None:
+    """Make a link of each mention of the results page: a notebook, read alone, cannot have one."""
+    docname = app.env.docname
+    mentions = [text for text in doctree.findall(Text) if RESULTS in text]
+    for text in mentions if docname.startswith(SECTIONS) else ():
+        if isinstance(text.parent, reference):
+            continue
+        before, _, after = text.partition(RESULTS)
+        link = pending_xref(
+            "",
+            inline("", RESULTS),
+            refdoc=docname,
+            refdomain="std",
+            reftype="doc",
+            reftarget="/book/results",
+            refexplicit=True,
+        )
+        text.parent.replace(text, [Text(before), link, Text(after)])
+
+
 def copy_notebooks(app: Sphinx) -> None:
     """Put the student notebooks of the built sections beside the pages."""
     target = Path(app.outdir) / "notebooks"
@@ -97,6 +119,7 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register after the theme's own buttons (priority 501 and 502)."""
+    app.connect("doctree-read", link_results)
     app.connect("html-page-context", add_buttons, priority=900)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

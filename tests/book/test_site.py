@@ -173,6 +173,13 @@ def test_buttons_lead_to_the_student_notebook(browser, site):
     assert all(Path(link.removeprefix("file://")).is_file() for link in downloads)
 
 
+def test_a_mention_of_the_results_page_leads_there(browser, site):
+    tab, _, _ = visit(browser, site, "book/sections/06_tiny_sd")
+    link = tab.get_by_role("link", name="results page").first
+    assert link.get_attribute("href") == "../results.html"
+    tab.close()
+
+
 def test_equations_are_drawn(browser, site):
     tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
     tab.wait_for_selector("article mjx-container")  # the first of all is in the contents, for print
