@@ -125,6 +125,8 @@ def visit(browser, site, page, width=1280, scheme="light"):
     tab.on("request", lambda r: None if local(r.url) else foreign.append(r.url))
     tab.goto((site / f"{page}.html").as_uri(), wait_until="load")
     tab.wait_for_function("!window.MathJax?.startup?.promise || window.MathJax.startup.promise")
+    # buttons fade into the dark scheme's colours: in between, the contrast is neither's
+    tab.wait_for_function("document.getAnimations().length === 0")
     return tab, errors, foreign
 
 
