@@ -308,6 +308,10 @@ VARIANTS: dict[str, Edit] = {
     "future": put("ddim_step", "from __future__ import annotations\n" + STEP),
     "async": add("cell-026", "import asyncio\nawait asyncio.sleep(0)"),
     "display": add("cell-026", "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"),
+    "seeds-assigned": add(
+        "cell-026",
+        "import random\nimport numpy\nrandom.seed = numpy.random.seed = torch.manual_seed = 0",
+    ),
     "threads": add("cell-026", "torch.set_num_threads(2)"),
     "input": add("cell-026", 'name = input("who? ")'),
     "streams": both(
