@@ -107,7 +107,8 @@ class Gradebook:
             submission.timestamp = parse_utc(received) if received else None
             for notebook in submission.notebooks:
                 record = records[notebook.name]
-                self._enter(notebook, record, self._rewritten(student, notebook, record))
+                again = keys.get(notebook.name, record["key"]) == record["key"]
+                self._enter(notebook, record, self._rewritten(student, notebook, record, again))
                 self._penalise(submission, notebook)
         self._copy_notebooks(student, records, keys)
         path = self._folder(student) / "timestamp.txt"
@@ -130,11 +131,18 @@ class Gradebook:
         for comment in notebook.comments:
             comment.auto_comment = "No response." if comment.name in blank else None
 
-    def _rewritten(self, student: str, notebook: Any, record: dict[str, Any]) -> set[str]:
-        """Cells with another text than the one that a person has marked."""
+    def _rewritten(
+        self, student: str, notebook: Any, record: dict[str, Any], again: bool
+    ) -> set[str]:
+        """Cells whose text is, or may be, another than the one that a person has marked.
+
+        `again`: the submission is the one that was entered before.
+        """
         if all(grade.manual_score is None for grade in notebook.grades):
             return set()
         before = _sources(self._folder(student) / f"{notebook.name}.ipynb")
+        if not before and not again:  # what was marked is gone, or damaged
+            return {grade.name for grade in notebook.grades}
         after = _sources(self._executed(record))
         return {name for name, text in before.items() if after.get(name) != text}
 

@@ -132,22 +132,25 @@ def _look_around(
 
     That is one beside it or at the notebook's end; any at all where its cell is gone.
     """
-    cell, last = released.cells[place], len(released.cells) - 1
-    gone = not matched.get(place)
-    near = [place - 2, place - 1, place] if place - 1 not in matched else [place - 1, place]
-    if cell.cell_type == "markdown" and (
-        any(_is_text(c) for p in (extra if gone else near) for c in extra.get(p, []))
-        or any(c.cell_type != "code" for c in extra[last])
-        or any(_is_edited(p, released, matched) for p in range(last + 1) if gone or p == place - 1)
+    if released.cells[place].cell_type != "markdown":
+        return
+    gone = place not in matched
+    before, end = max((p for p in matched if p < place), default=-1), max(matched, default=-1)
+    beside = extra if gone else (before, place)  # other cells may be gone, too
+    given = range(len(released.cells)) if gone else (place - 1, place + 1)
+    if (
+        any(_is_text(c) for p in beside for c in extra[p])
+        or any(c.cell_type != "code" for c in extra[end])
+        or any(_is_edited(p, released, matched) for p in given)
     ):
-        result.blank.discard(role_of(cell)["grade_id"])
+        result.blank.discard(role_of(released.cells[place])["grade_id"])
 
 
 def _is_edited(place: int, released: NotebookNode, matched: Cells) -> bool:
     """Whether a given text says something else now."""
-    cell = released.cells[place]
-    given = cell.cell_type == "markdown" and not is_answer(cell)
-    return given and any(not same(c, cell) for c in matched.get(place, []))
+    if all(same(c, released.cells[place]) for c in matched.get(place, [])):
+        return False
+    return released.cells[place].cell_type == "markdown" and not is_answer(released.cells[place])
 
 
 def _is_text(cell: NotebookNode) -> bool:

@@ -24,9 +24,9 @@ from autograder.runner import UNSAFE
 from autograder.sandbox import Died, Nursery
 
 MAX_CELLS = 5_000
-MAX_PICTURES = 100  # pasted into one cell
+MAX_NAMED = 100  # pictures pasted into one cell, say
 VERSION = ("nbformat", "nbformat_minor")
-TEXT = ("source", "input")
+TEXT = ("source", "input", "code", "text")  # the last two of format 1
 CELL = ("cell_type", "id", "level", "language", *TEXT)
 
 
@@ -59,8 +59,9 @@ def _pruned(raw: dict[str, Any]) -> dict[str, Any]:
     """What grading reads of a notebook: the rest may take two hundred times its size, once read."""
     kept = {key: raw[key] for key in VERSION if isinstance(raw.get(key), int | float)}
     kept["metadata"] = {}
-    if isinstance(sheets := raw.get("worksheets"), list):  # of format 3
-        kept["worksheets"] = [{"cells": _cells(s["cells"]), "metadata": {}} for s in sheets[:50]]
+    if isinstance(sheets := raw.get("worksheets"), list):  # of format 3: one notebook in the end
+        cells = [cell for sheet in sheets for cell in sheet["cells"]]
+        kept["worksheets"] = [{"cells": _cells(cells), "metadata": {}}]
     return kept | {"cells": _cells(raw["cells"])} if "cells" in raw else kept
 
 
@@ -77,16 +78,19 @@ def _pruned_cell(cell: dict[str, Any]) -> dict[str, Any]:
     for key in TEXT:
         if isinstance(cell.get(key), list):
             kept[key] = "".join(map(str, cell[key]))
-    role = cell["metadata"].get("nbgrader") if isinstance(cell.get("metadata"), dict) else None
-    role = {k: v for k, v in role.items() if _is_plain(v)} if isinstance(role, dict) else {}
+    about = cell["metadata"] if isinstance(cell.get("metadata"), dict) else {}
+    role = _plain(about.get("nbgrader"))
     kept["metadata"] = {"nbgrader": role} if role else {}
     if isinstance(found := cell.get("attachments"), dict):
-        kept["attachments"] = dict(islice(found.items(), MAX_PICTURES))
+        pictures = islice(found.items(), MAX_NAMED)
+        kept["attachments"] = {name: _plain(picture) for name, picture in pictures}
     return kept | {"outputs": []} if cell.get("cell_type") == "code" else kept
 
 
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, dict | list)
+def _plain(found: Any) -> dict[str, Any]:
+    """What is no collection in a dictionary: nothing in what is none."""
+    entries = islice(found.items(), MAX_NAMED) if isinstance(found, dict) else ()
+    return {key: value for key, value in entries if not isinstance(value, dict | list)}
 
 
 def _is_cell(cell: Any) -> bool:

@@ -150,7 +150,8 @@ def configured(config: type[Config], entries: Any, origin: Path | str) -> Config
     try:
         made = config(**entries)
         for name, value in entries.items():
-            if isinstance(value, int) and value > LARGEST:
+            sizes = value if isinstance(value, list) else [value]
+            if any(isinstance(size, int) and size > LARGEST for size in sizes):
                 raise MnistdiffError(f"{name} is {value}; no network here has more than {LARGEST}")
         return made
     except (TypeError, MnistdiffError) as error:

@@ -106,7 +106,9 @@ class ContrastiveLoss(Check):
     @behaviour("gradients reach both embeddings and logit_scale; arguments stay as they are", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
         """Without them one of the encoders, or the scale, cannot learn."""
-        arguments = draw.signed(5, 6), draw.signed(5, 6), torch.tensor(3.0)
+        images = draw.signed(5, 6)
+        texts = draw.signed(5, 6) - images  # unlike: a larger scale is worse, never just as good
+        arguments = images, texts, torch.tensor(3.0)
         self._loss(student, *arguments)
         names = "image_emb", "text_emb", "logit_scale"
         require_untouched(student, self.name, arguments, names)

@@ -145,16 +145,15 @@ class DDIMStep(Check):
     @behaviour("no noise on the last step, at any eta", 1)
     def last(self, student: Any, draw: Draw) -> None:
         """At abar_prev = 1 eta and noise change nothing; before it they do."""
-        seen = []  # of all cases: one alone may be clipped to the same
         for x_t, eps, (a, p), noise in self._cases(draw):
+            x_t, eps, noise = 0.1 * x_t, 0.1 * eps, 0.1 * noise  # else all may be clipped to +-1
             for eta in (1.0, float(draw.uniform(1, low=0.3, high=0.8))):
                 got = self._step(student, x_t, eps, (a, self.ONE), eta, noise)
                 plain = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
                 if not close(got, plain):
                     raise Wrong("noise is added on the last step: at abar_prev = 1, sigma is 0")
-                seen.append(close(self._step(student, x_t, eps, (a, p), eta, noise), got))
-        if all(seen):
-            raise Wrong("the step before the last gives the same: abar_prev is not used")
+                if close(self._step(student, x_t, eps, (a, p), eta, noise), got):
+                    raise Wrong("the step before the last gives the same: abar_prev is not used")
 
     @behaviour("whole runs: exact samples at eta 0, DDPM's steps at eta 1", 1)
     def runs(self, student: Any, draw: Draw) -> None:

@@ -185,6 +185,16 @@ def test_damaged_notebooks_stop_no_one_and_are_not_shown(course):
     assert copies(course) == before
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_mark_by_hand_is_looked_at_again_where_its_text_cannot_be_read(course, damaged):
+    enter(course, ada=graded(course))
+    by_hand(course, WRITTEN, 3.5)
+    shown = course / "autograded" / "ada" / ASSIGNMENT / f"{NOTEBOOK}.ipynb"
+    shown.write_bytes(b"") if damaged else shown.unlink()
+    enter(course, ada=graded(course, "k2", text="It is otherwise."))
+    assert row(course, WRITTEN) == (None, 3.5, 1)
+
+
 def late(course: Course, records: commit.Records, received: str | None) -> None:
     enter(course, ada={name: r | {"received": received} for name, r in records.items()})
 

@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn"""
 SOAK = "MNISTDIFF_SOAK" in os.environ
-SEEDS = {"right": range(1000 if SOAK else 20), "wrong": range(100 if SOAK else 5)}
+# Also those that a mark once hung on: slopes of nearly 0, and all of a result clipped.
+SEEDS = {"right": [*range(1000 if SOAK else 20), 5059], "wrong": [*range(100 if SOAK else 5), 138]}
 
 
 def read(path: Path) -> tuple[float, str]:

@@ -308,6 +308,10 @@ VARIANTS: dict[str, Edit] = {
     "future": put("ddim_step", "from __future__ import annotations\n" + STEP),
     "async": add("cell-026", "import asyncio\nawait asyncio.sleep(0)"),
     "display": add("cell-026", "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"),
+    "seeds-assigned": add(
+        "cell-026",
+        "import random\nimport numpy\nrandom.seed = numpy.random.seed = torch.manual_seed = 0",
+    ),
     "threads": add("cell-026", "torch.set_num_threads(2)"),
     "input": add("cell-026", 'name = input("who? ")'),
     "streams": both(
@@ -409,10 +413,21 @@ TEXTS: dict[str, tuple[Edit, bool]] = {  # and whether a person must look
         False,
     ),
     "beside": (both(BLANK, lambda notebook: _own_text(notebook, "explain_ddim")), True),
-    "at-the-end": (both(BLANK, lambda nb: nb.cells.append(new_markdown_cell(ESSAY))), True),
+    "beside-and-cells-before-it-deleted": (
+        both(
+            BLANK,
+            lambda notebook: _own_text(notebook, "explain_ddim"),
+            drop("cell-063", "cell-064", "cell-065"),
+        ),
+        True,
+    ),
     "prose-in-code": (both(BLANK, add("cell-067", ESSAY)), True),
     "comment-in-code": (both(BLANK, add("cell-067", f"# {ESSAY}")), True),
     "in-the-question": (both(BLANK, QUESTION), True),
+    "in-the-text-below": (
+        both(BLANK, change("cell-067", "## Where", ESSAY + "\n\n## Where")),
+        True,
+    ),
     "in-the-question-and-metadata-lost": (both(BLANK, QUESTION, stripped), True),
     "merged-with-the-question": (both(drop("explain_ddim"), QUESTION), True),
     "merged-and-metadata-lost": (both(drop("explain_ddim"), QUESTION, stripped), True),

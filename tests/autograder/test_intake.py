@@ -322,9 +322,19 @@ def write(path: Path, notebook: object) -> str:
 def test_old_notebooks_are_read(tmp_path):
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}}
     cell = {"cell_type": "code", "input": ["a = 1\n", "b"], "outputs": [], "language": "python"}
-    old["worksheets"] = [{"cells": [cell | {"metadata": {}}], "metadata": {}}]
-    (found,) = read_notebook(write(tmp_path / "x.ipynb", old)).cells
-    assert found.source == "a = 1\nb"
+    old["worksheets"] = [{"cells": [cell | {"metadata": {}}], "metadata": {}}] * 2
+    found = read_notebook(write(tmp_path / "x.ipynb", old)).cells
+    assert [cell.source for cell in found] == 2 * ["a = 1\nb"]
+    oldest = {"nbformat": 1, "cells": [{"cell_type": "code", "code": "a = 1"}]}
+    (found,) = read_notebook(write(tmp_path / "x.ipynb", oldest)).cells
+    assert found.source == "a = 1"
+
+
+def test_sheets_of_an_old_notebook_hold_no_more_cells_than_a_notebook(tmp_path):
+    cells = [{"cell_type": "code", "input": "", "outputs": []}] * 3_000
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": 2 * [{"cells": cells}]}
+    with pytest.raises(Unreadable, match="6000 cells"):
+        read_notebook(write(tmp_path / "x.ipynb", old))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
@@ -348,13 +358,14 @@ def test_what_is_no_cell_is_refused_in_words(tmp_path, cells):
         read_notebook(write(tmp_path / "x.ipynb", notebook))
 
 
-@pytest.mark.parametrize("place", ["notebook", "metadata", "outputs", "cell", "role"])
+@pytest.mark.parametrize("place", ["notebook", "metadata", "outputs", "cell", "role", "picture"])
 def test_what_grading_does_not_read_takes_no_memory(tmp_path, monkeypatch, place):
     """Small objects take two hundred times their size once nbformat has read them."""
     notebook = json.loads(json.dumps(filled()))
     cell = notebook["cells"][4]
     places = {"notebook": notebook, "metadata": notebook["metadata"], "cell": cell["metadata"]}
     places |= {"outputs": cell, "role": cell["metadata"]["nbgrader"]}
+    places |= {"picture": cell.setdefault("attachments", {}).setdefault("a.png", {})}
     places[place]["outputs" if place == "outputs" else "more"] = [{}] * 100_000
     read, sizes = nbformat.from_dict, []
 

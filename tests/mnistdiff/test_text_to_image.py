@@ -306,6 +306,7 @@ class TestPipeline:
             *(("vae", {"foo": 1}), ("vae", None), ("clip", {"channels": [3, 4]})),
             *(("clip", {"text_width": 6}), ("clip", {"vocabulary_size": -1})),
             *(("clip", {"embed_dim": 10**9}), ("eps_mlp", {"blocks": 10**8})),
+            ("clip", {"channels": [10**6, 10**6, 64]}),
             *(("scaling_factor", 0), ("scaling_factor", "x"), ("scaling_factor", None)),
         ],
     )
