@@ -226,7 +226,7 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
 
 def _write(path: Path, text: str) -> None:
     from mnistdiff.errors import MnistdiffError
-    from mnistdiff.weights import check_writable, write_atomically
+    from mnistdiff.storage import check_writable, write_atomically
 
     try:
         check_writable(path)

@@ -19,7 +19,7 @@ from typing import Any
 from autograder.errors import AutograderError
 from autograder.explain import cell_text, clean, explain, seconds_of
 from autograder.marks import ByHand, Column, Marks, Row, tabulate
-from mnistdiff.weights import write_atomically
+from mnistdiff.storage import write_atomically
 
 KINDS = ("csv", "canvas", "moodle", "gradescope")
 CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]

@@ -196,7 +196,7 @@ def _command(group: Any, name: str, run: Any) -> argparse.ArgumentParser:
 
 def _check_result_file(options: argparse.Namespace) -> None:
     """A result may replace an older result, never what the command itself reads or writes."""
-    from mnistdiff.weights import check_writable
+    from mnistdiff.storage import check_writable
 
     check_writable(options.save_json)
     for name in ("output", "save", "out", "workflow", "notebook"):

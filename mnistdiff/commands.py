@@ -72,7 +72,7 @@ def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
     """Train what the package carries."""
     from mnistdiff.experiments import get_profile
     from mnistdiff.release import train_shipped
-    from mnistdiff.weights import PACKAGED
+    from mnistdiff.storage import PACKAGED
 
     if options.profile != "ship" and options.out is None:
         raise MnistdiffError(
@@ -85,7 +85,7 @@ def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
 def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
     """Train the judge or the second classifier."""
     from mnistdiff.judge import train_classifier
-    from mnistdiff.weights import PACKAGED, check_writable
+    from mnistdiff.storage import PACKAGED, check_writable
 
     folder = options.out or PACKAGED
     check_writable(folder / f"{options.version}.safetensors")
@@ -166,9 +166,9 @@ def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Train CLIP, VAE and the conditioned noise predictor; measure the digits that they draw."""
     from mnistdiff.experiments import get_profile
     from mnistdiff.pipeline import NAME
+    from mnistdiff.storage import check_writable
     from mnistdiff.text_evaluation import evaluate_tiny_sd
     from mnistdiff.text_to_image import fit_tiny_sd, story
-    from mnistdiff.weights import check_writable
 
     profile = get_profile(options.profile)
     if options.out is not None:
@@ -236,7 +236,7 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
 
     from mnistdiff.pictures import check_grid, save_grid
     from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
-    from mnistdiff.weights import check_writable
+    from mnistdiff.storage import check_writable
 
     check_grid(options.output, len(options.prompt) * options.n, options.scale)
     check_writable(options.output)
@@ -268,7 +268,7 @@ def comfyui_run(options: argparse.Namespace) -> dict[str, Any]:
     """Run an API-format workflow, here or on a ComfyUI server, and write its images."""
     from mnistdiff.comfyui.workflow import run_workflow
     from mnistdiff.pictures import check_grid, save_grid
-    from mnistdiff.weights import check_writable
+    from mnistdiff.storage import check_writable
 
     check_grid(options.output, 1)
     check_writable(options.output)

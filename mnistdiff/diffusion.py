@@ -16,10 +16,11 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.experiments import Profile, VAERun, fit_vae, load_digits
 from mnistdiff.guidance import Autoguided
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor
-from mnistdiff.memory import reuse_memory
 from mnistdiff.objectives import DiffusionLoss
+from mnistdiff.runtime import reuse_memory
 from mnistdiff.samplers import as_eps, find_sampler
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
+from mnistdiff.storage import PACKAGED, load_into, read_weights, under
 from mnistdiff.training import (
     Fit,
     TrainConfig,
@@ -31,7 +32,6 @@ from mnistdiff.training import (
 )
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import PACKAGED, load_into, read_weights, under
 
 BEST_VAE = (0.01, 50)  # beta and latent dimension; chosen with the second classifier
 # width of the noise predictor that ships, by beta and latent dimension of its VAE

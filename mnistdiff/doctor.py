@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mnistdiff.data import cache_folder, load_mnist
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.notebooks import EXERCISES, course_notebooks, problems, read_notebook
-from mnistdiff.weights import PACKAGED, check_writable
+from mnistdiff.storage import PACKAGED, check_writable
 
 PYTHON = (3, 11)
 ROOM = 1 << 30  # bytes for trained models, and for full MNIST

@@ -37,8 +37,8 @@ from mnistdiff.metrics import (
     to_8_bits,
     wilson_interval,
 )
+from mnistdiff.storage import check_writable, write_atomically
 from mnistdiff.vae import VAE
-from mnistdiff.weights import check_writable, write_atomically
 
 # Sampler, eta and steps of the quality-against-steps curve
 CURVE = (  # the quick points first: a curve that is interrupted shows most samplers

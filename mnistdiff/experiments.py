@@ -25,9 +25,9 @@ from mnistdiff.metrics import (
     wilson_interval,
 )
 from mnistdiff.objectives import VAELoss
+from mnistdiff.storage import write_atomically
 from mnistdiff.training import TrainConfig, default_device, fit_or_load, seed_everything
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import write_atomically
 
 BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0)
 LATENT_DIMS = (2, 10, 50, 100, 500)

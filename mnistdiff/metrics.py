@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import check_images
-from mnistdiff.weights import PACKAGED, load_into, read_weights
+from mnistdiff.storage import PACKAGED, load_into, read_weights
 
 CONFIDENT = 0.9  # softmax maximum above which a digit counts as confidently read
 SCORE_BATCH = 500

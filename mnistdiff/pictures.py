@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.weights import write_atomically
+from mnistdiff.storage import write_atomically
 
 FORMATS = (".png", ".gif", ".bmp", ".webp")  # without loss: a seed is one picture
 OPTIONS = {"lossless": True}  # what Pillow must be told of .webp; the others ignore it

@@ -15,8 +15,8 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig
 from mnistdiff.layers import check_images
 from mnistdiff.lora import merge_lora
-from mnistdiff.memory import reuse_memory
 from mnistdiff.prompts import digit_in
+from mnistdiff.runtime import reuse_memory
 from mnistdiff.samplers import (
     as_eps,
     find_sampler,
@@ -24,8 +24,8 @@ from mnistdiff.samplers import (
     interpolate_noise,
 )
 from mnistdiff.schedules import NoiseSchedule, add_noise, cosine_beta_schedule
+from mnistdiff.storage import PACKAGED, configured, load_into, read_weights, save_weights, under
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import PACKAGED, configured, load_into, read_weights, save_weights, under
 
 NAME = "tiny-mnist-sd"
 LORAS = PACKAGED / "loras"  # a folder of their own, which ComfyUI lists

@@ -19,11 +19,11 @@ from mnistdiff.diffusion import (
 )
 from mnistdiff.experiments import Profile, provenance
 from mnistdiff.pipeline import NAME
+from mnistdiff.storage import check_writable, save_weights
 from mnistdiff.styles import STYLES
 from mnistdiff.text_to_image import fit_lora, fit_tiny_sd, story
 from mnistdiff.training import Fit
 from mnistdiff.unet import UNet
-from mnistdiff.weights import check_writable, save_weights
 
 
 def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:

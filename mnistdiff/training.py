@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from mnistdiff.data import batches, cache_folder
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import append_dims
-from mnistdiff.memory import reuse_memory
 from mnistdiff.muon import Muon, split_parameters
+from mnistdiff.runtime import reuse_memory
 from mnistdiff.schedules import NoiseSchedule
-from mnistdiff.weights import alone, load_into, read_weights, save_weights, under
+from mnistdiff.storage import alone, load_into, read_weights, save_weights, under
 
 # (model, *batch, generator) -> losses by name; "total" is the one that is minimised.
 LossFunction = Callable[..., dict[str, Tensor]]

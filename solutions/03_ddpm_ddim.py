@@ -73,7 +73,7 @@ from mnistdiff.metrics import CONFIDENT, read_digits, wilson_interval
 from mnistdiff.objectives import DiffusionLoss
 from mnistdiff.report import PIXEL_SETTINGS
 from mnistdiff.unet import UNet
-from mnistdiff.weights import PACKAGED, read_weights
+from mnistdiff.storage import PACKAGED, read_weights
 
 settings = get_profile(profile)
 train, test = load_digits(settings)

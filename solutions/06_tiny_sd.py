@@ -75,7 +75,7 @@ from mnistdiff.schedules import add_noise, velocity
 from mnistdiff.styles import MEASURES, STYLES
 from mnistdiff.text_evaluation import GUIDANCE_SCALES, draw, prompts_and_labels
 from mnistdiff.text_to_image import LEARNING_RATE, prompt_bank
-from mnistdiff.weights import PACKAGED, read_weights
+from mnistdiff.storage import PACKAGED, read_weights
 
 settings = get_profile(profile)
 train, test = load_digits(settings)

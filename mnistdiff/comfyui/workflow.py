@@ -17,7 +17,7 @@ from mnistdiff.lora import merge_lora
 from mnistdiff.pictures import read_grey, save_grid
 from mnistdiff.pipeline import LORAS, TextToImagePipeline
 from mnistdiff.samplers import as_eps, sample_ddim, sample_dpmpp_2m
-from mnistdiff.weights import read_weights
+from mnistdiff.storage import read_weights
 
 __all__ = ["Model", "load_workflow", "run_workflow"]
 SIDE = 16  # pixels of the empty latent: (16, 2, 2) is our 64 numbers

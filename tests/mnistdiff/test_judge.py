@@ -14,7 +14,7 @@ from mnistdiff.metrics import (
     load_second_classifier,
     read_digits,
 )
-from mnistdiff.weights import PACKAGED, read_weights, save_weights
+from mnistdiff.storage import PACKAGED, read_weights, save_weights
 
 
 def test_judge_meets_its_gates_on_full_mnist(full_mnist):

@@ -12,7 +12,7 @@ PAGES = 4096  # of a tensor of 16 MiB, where a page has 4 KiB
 SCRIPT = """
     import platform, resource, sys
     import torch
-    from mnistdiff.memory import reuse_memory
+    from mnistdiff.runtime import reuse_memory
 
     if platform.libc_ver()[0] != "glibc":
         sys.exit(77)

@@ -29,8 +29,8 @@ from mnistdiff.prompts import (
 )
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
+from mnistdiff.storage import save_weights
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import save_weights
 
 SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))
 

@@ -19,9 +19,9 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.objectives import DiffusionLoss, VAELoss
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
+from mnistdiff.storage import read_weights, save_weights
 from mnistdiff.training import EMA, TrainConfig, fit_or_load, seed_everything, train
 from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.weights import read_weights, save_weights
 
 IMAGES = torch.rand(96, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 

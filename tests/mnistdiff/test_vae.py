@@ -11,14 +11,14 @@ from torch.distributions import kl_divergence as torch_kl
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.experiments import VAELoss
-from mnistdiff.vae import VAE, VAEConfig, kl_divergence, vae_loss
-from mnistdiff.weights import (
+from mnistdiff.storage import (
     check_writable,
     load_into,
     read_weights,
     save_weights,
     write_atomically,
 )
+from mnistdiff.vae import VAE, VAEConfig, kl_divergence, vae_loss
 
 
 @pytest.fixture
