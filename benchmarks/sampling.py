@@ -24,9 +24,9 @@ from mnistdiff.data import to_unit
 from mnistdiff.diffusion import LatentModel, PixelModel, load_latent_model, load_pixel_model
 from mnistdiff.evaluation import measure
 from mnistdiff.pipeline import CHUNK, TextToImagePipeline
+from mnistdiff.runtime import autocast
 from mnistdiff.samplers import inference_timesteps, sample_ddim
 from mnistdiff.text_evaluation import prompts_and_labels
-from mnistdiff.training import autocast
 
 STEPS = 50
 FD_IMAGES = 2_000

@@ -25,7 +25,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
 from mnistdiff.data import FILES, batches, load_mnist, raw_folder
-from mnistdiff.training import TrainConfig, default_device, train
+from mnistdiff.runtime import default_device
+from mnistdiff.training import TrainConfig, train
 from mnistdiff.vae import VAE, vae_loss
 
 BATCH = 128

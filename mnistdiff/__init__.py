@@ -20,7 +20,7 @@ from mnistdiff.metrics import (
     read_digits,
     wilson_interval,
 )
-from mnistdiff.objectives import DiffusionLoss, FlowLoss
+from mnistdiff.runtime import seed_everything
 from mnistdiff.samplers import (
     as_eps,
     ddim_sigma,
@@ -42,7 +42,8 @@ from mnistdiff.schedules import (
     linear_beta_schedule,
     predict_x0,
 )
-from mnistdiff.training import EMA, TrainConfig, TrainStep, fit_or_load, seed_everything, train
+from mnistdiff.training import EMA, TrainConfig, TrainStep, fit_or_load, train
+from mnistdiff.training.objectives import DiffusionLoss, FlowLoss
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig, kl_divergence, vae_loss
 

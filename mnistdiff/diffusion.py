@@ -16,20 +16,12 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.experiments import Profile, VAERun, fit_vae, load_digits
 from mnistdiff.guidance import Autoguided
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor
-from mnistdiff.objectives import DiffusionLoss
-from mnistdiff.runtime import reuse_memory
+from mnistdiff.runtime import autocast, check_seed, default_device, reuse_memory, seed_everything
 from mnistdiff.samplers import as_eps, find_sampler
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
 from mnistdiff.storage import PACKAGED, load_into, read_weights, under
-from mnistdiff.training import (
-    Fit,
-    TrainConfig,
-    autocast,
-    check_seed,
-    default_device,
-    fit_or_load,
-    seed_everything,
-)
+from mnistdiff.training import Fit, TrainConfig, fit_or_load
+from mnistdiff.training.objectives import DiffusionLoss
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig
 

@@ -24,9 +24,10 @@ from mnistdiff.metrics import (
     read_digits,
     wilson_interval,
 )
-from mnistdiff.objectives import VAELoss
+from mnistdiff.runtime import default_device, seed_everything
 from mnistdiff.storage import write_atomically
-from mnistdiff.training import TrainConfig, default_device, fit_or_load, seed_everything
+from mnistdiff.training import TrainConfig, fit_or_load
+from mnistdiff.training.objectives import VAELoss
 from mnistdiff.vae import VAE, VAEConfig
 
 BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0)

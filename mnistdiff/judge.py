@@ -23,8 +23,9 @@ from mnistdiff.metrics import (
     read_digits,
     wilson_interval,
 )
+from mnistdiff.runtime import seed_everything
 from mnistdiff.storage import PACKAGED, save_weights
-from mnistdiff.training import TrainConfig, fit_or_load, seed_everything
+from mnistdiff.training import TrainConfig, fit_or_load
 
 LABEL_SMOOTHING = 0.05  # keeps a digit's features together: FD then sees a missing class
 MAX_SHIFT = 2  # pixels; digits never touch the border, so rolling is shifting

@@ -15,11 +15,12 @@ from mnistdiff.diffusion import PREDICTION_TYPE, default_schedule, encode_means
 from mnistdiff.experiments import Profile, fit_vae, load_digits
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor
 from mnistdiff.lora import inject_lora, lora_state_dict
-from mnistdiff.objectives import ContrastiveLoss, TextToImageLoss
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, prompts_for, random_prompt
+from mnistdiff.runtime import default_device, seed_everything
 from mnistdiff.styles import apply_style
-from mnistdiff.training import Fit, TrainConfig, default_device, fit_or_load, seed_everything
+from mnistdiff.training import Fit, TrainConfig, fit_or_load
+from mnistdiff.training.objectives import ContrastiveLoss, TextToImageLoss
 
 LEARNING_RATE = 2e-3  # of the noise predictor and the LoRAs, falling to 0
 TINY_SD_VAE = (0.01, 64)  # beta and latent dimension: (16, 2, 2) for ComfyUI

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
-from mnistdiff.muon import Muon, orthogonalise, split_parameters
+from mnistdiff.training.muon import Muon, orthogonalise, split_parameters
 from mnistdiff.unet import UNet
 
 

@@ -14,7 +14,6 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.experiments import get_profile
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, drop_condition
 from mnistdiff.lora import inject_lora, lora_state_dict, merge_lora
-from mnistdiff.objectives import ContrastiveLoss, TextToImageLoss
 from mnistdiff.pictures import FORMATS, read_grey, save_grid
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import (
@@ -30,6 +29,7 @@ from mnistdiff.prompts import (
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.storage import save_weights
+from mnistdiff.training.objectives import ContrastiveLoss, TextToImageLoss
 from mnistdiff.vae import VAE, VAEConfig
 
 SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))

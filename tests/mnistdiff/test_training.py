@@ -14,13 +14,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mnistdiff import training
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
-from mnistdiff.objectives import DiffusionLoss, VAELoss
+from mnistdiff.runtime import seed_everything
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.storage import read_weights, save_weights
-from mnistdiff.training import EMA, TrainConfig, fit_or_load, seed_everything, train
+from mnistdiff.training import EMA, TrainConfig, cache, fit_or_load, train
+from mnistdiff.training.objectives import DiffusionLoss, VAELoss
 from mnistdiff.vae import VAE, VAEConfig
 
 IMAGES = torch.rand(96, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -88,8 +88,9 @@ def test_resumes_bit_identically_from_any_step(tmp_path, options):
 KILLED = textwrap.dedent("""
     import torch
     torch.set_num_threads(1)
-    from mnistdiff.objectives import VAELoss
-    from mnistdiff.training import TrainConfig, fit_or_load, seed_everything
+    from mnistdiff.training.objectives import VAELoss
+    from mnistdiff.training import TrainConfig, fit_or_load
+    from mnistdiff.runtime import seed_everything
     from mnistdiff.vae import VAE, VAEConfig
 
     images = torch.rand(256, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -117,7 +118,7 @@ def test_sigkill_at_any_moment_changes_no_bit(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.communicate()
     resumed = start(cache).communicate(timeout=120)[0].split()[1]
-    ours, theirs = (training.read_weights(path)[0] for path in (resumed, whole))
+    ours, theirs = (read_weights(path)[0] for path in (resumed, whole))
     assert same(ours, theirs)
 
 
@@ -133,7 +134,7 @@ def test_second_call_loads_and_any_change_trains_anew():
 
 
 def test_history_is_whole_after_an_interruption(monkeypatch):
-    real = training.train
+    real = train
 
     def interrupted(*args, **kwargs):
         for step in real(*args, **kwargs):
@@ -141,10 +142,10 @@ def test_history_is_whole_after_an_interruption(monkeypatch):
             if step.step == 4:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "train", interrupted)
+    monkeypatch.setattr(cache, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(epochs=3)
-    monkeypatch.setattr(training, "train", real)
+    monkeypatch.setattr(cache, "train", real)
     _, done = fit(epochs=3)
     assert [entry["epoch"] for entry in done.history] == [1, 2, 3]
 
@@ -291,7 +292,7 @@ def test_a_second_process_waits_for_the_first_and_trains_nothing(tmp_path, monke
     real = fcntl.flock
     calls = iter([real, finish])
     monkeypatch.setattr(fcntl, "flock", lambda file, operation: next(calls)(file, operation))
-    monkeypatch.setattr(training, "_fit", None)
+    monkeypatch.setattr(cache, "_fit", None)
     second, loaded = fit()
     assert same(weights(first), weights(second))
     assert loaded.history == done.history
