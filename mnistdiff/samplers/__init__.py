@@ -1,0 +1,42 @@
+"""From noise to a digit: DDPM, DDIM, DPM-Solver++, Heun and flow matching, by one loop.
+
+A sampler takes any `model(x_t, t, cond=None) -> eps` with t of shape (B,); `as_eps` wraps a
+network that predicts v. With a `guidance_scale` other than 1 the prediction given `cond` is
+pushed away from that given `uncond`, or given nothing. Every sampler has the same signature and
+returns x_0 of `shape`; `callback(step, t, x_t, x0_hat)` sees each step's input and the digit
+predicted from it. Noise comes from torch's CPU generator: one seed is one picture on every machine.
+"""
+
+from mnistdiff.samplers.ddim import interpolate_noise, invert_ddim, sample_ddim, sample_ddpm
+from mnistdiff.samplers.loop import Callback, Model, as_eps
+from mnistdiff.samplers.registry import SAMPLERS, find_sampler
+from mnistdiff.samplers.solvers import sample_dpmpp_2m, sample_flow, sample_heun
+from mnistdiff.samplers.steps import (
+    SPACINGS,
+    ddim_sigma,
+    ddim_step,
+    ddpm_step,
+    eps_from_v,
+    inference_timesteps,
+)
+
+__all__ = [
+    "SAMPLERS",
+    "SPACINGS",
+    "Callback",
+    "Model",
+    "as_eps",
+    "ddim_sigma",
+    "ddim_step",
+    "ddpm_step",
+    "eps_from_v",
+    "find_sampler",
+    "inference_timesteps",
+    "interpolate_noise",
+    "invert_ddim",
+    "sample_ddim",
+    "sample_ddpm",
+    "sample_dpmpp_2m",
+    "sample_flow",
+    "sample_heun",
+]

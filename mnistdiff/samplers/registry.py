@@ -1,0 +1,23 @@
+"""The samplers of a noise predictor, by name."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.samplers.ddim import sample_ddim, sample_ddpm
+from mnistdiff.samplers.solvers import sample_dpmpp_2m, sample_heun
+
+SAMPLERS = {
+    "ddim": sample_ddim,
+    "ddpm": sample_ddpm,
+    "dpmpp_2m": sample_dpmpp_2m,
+    "heun": sample_heun,
+}
+
+
+def find_sampler(name: str) -> Callable[..., Tensor]:
+    """The sampler of that name, of those that sample a noise predictor. Raises MnistdiffError."""
+    if not isinstance(name, str) or name not in SAMPLERS:
+        raise MnistdiffError(f"sampler is {name!r}; it must be one of {', '.join(SAMPLERS)}.")
+    return SAMPLERS[name]

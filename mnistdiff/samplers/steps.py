@@ -1,0 +1,132 @@
+"""One step from x_t towards the digit: the timesteps that a run keeps, DDPM's step and DDIM's."""
+
+from numbers import Integral, Real
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.schedules import predict_x0
+
+SPACINGS = ("leading", "trailing", "linspace")
+
+
+def inference_timesteps(
+    num_train_timesteps: int, num_inference_steps: int, spacing: str = "trailing"
+) -> list[int]:
+    """The timesteps that a shorter run keeps, descending.
+
+    Spacings as Lin et al., 2024, table 2 ("Common Diffusion Noise Schedules ... Are Flawed"):
+    "trailing" starts at T - 1, "leading" ends at 0, "linspace" does both. Exact halves are rounded
+    to even; diffusers, which adds up floats, puts some of them one timestep off, and now and then
+    keeps one too many. Raises MnistdiffError for more steps than T.
+    """
+    total, steps = num_train_timesteps, num_inference_steps
+    if not isinstance(steps, Integral) or not 1 <= steps <= total:
+        raise MnistdiffError(
+            f"num_inference_steps is {steps!r}; it must be a whole number from 1 to the "
+            f"{total} timesteps of training."
+        )
+    if spacing == "trailing":
+        return [round(total - i * total / steps) - 1 for i in range(steps)]
+    if spacing == "leading":
+        return [i * (total // steps) for i in reversed(range(steps))]
+    if spacing == "linspace":
+        return [round(i * (total - 1) / max(steps - 1, 1)) for i in reversed(range(steps))]
+    raise MnistdiffError(f"spacing is {spacing!r}; it must be one of {', '.join(SPACINGS)}.")
+
+
+def ddpm_step(
+    x_t: Float[Tensor, "b ..."],
+    eps: Float[Tensor, "b ..."],
+    t: int,
+    betas: Float[Tensor, " T"],
+    abar: Float[Tensor, " T"],
+    noise: Float[Tensor, "b ..."],
+    t_prev: int | None = None,
+) -> Float[Tensor, "b ..."]:
+    """Draw x_{t-1} from the posterior given x_t and the predicted x0 (Ho et al., 2020, eq. 6-7).
+
+    The variance is the posterior's, beta_t (1 - abar_{t-1}) / (1 - abar_t); at t = 0 no noise is
+    added. In a sub-sequence `t_prev` is the previous kept timestep, and beta_t the share of
+    noise between the two; -1 stands for the clean image. Raises MnistdiffError for other t.
+    """
+    t_prev = t - 1 if t_prev is None else t_prev
+    if not -1 <= t_prev < t < len(abar):
+        raise MnistdiffError(
+            f"t is {t} and t_prev {t_prev}; expected -1 <= t_prev < t <= {len(abar) - 1}."
+        )
+    x0_hat = predict_x0(x_t, eps, abar[t])
+    if t_prev < 0:
+        return x0_hat  # the posterior given abar_prev = 1 is a point
+    # alpha from abar, not from betas: the two weights of the mean must share abar's rounding
+    alpha = abar[t] / abar[t_prev]
+    mean = abar[t_prev].sqrt() * (1 - alpha) / (1 - abar[t]) * x0_hat
+    mean = mean + alpha.sqrt() * (1 - abar[t_prev]) / (1 - abar[t]) * x_t
+    beta = betas[t] if t_prev == t - 1 else 1 - alpha
+    return mean + (beta * (1 - abar[t_prev]) / (1 - abar[t])).sqrt() * noise
+
+
+def ddim_sigma(
+    abar_t: Float[Tensor, ""] | float, abar_prev: Float[Tensor, ""] | float, eta: float
+) -> Float[Tensor, ""] | float:
+    """sigma_t = eta sqrt((1 - abar_prev) / (1 - abar_t) (1 - abar_t / abar_prev)).
+
+    Song et al., 2021, eq. 16. eta 0 is deterministic, eta 1 DDPM's noise.
+    """
+    return eta * ((1 - abar_prev) / (1 - abar_t) * (1 - abar_t / abar_prev)) ** 0.5
+
+
+def ddim_step(
+    x_t: Float[Tensor, "b ..."],
+    eps: Float[Tensor, "b ..."],
+    abar_t: Float[Tensor, ""] | float,
+    abar_prev: Float[Tensor, ""] | float,
+    eta: float = 0.0,
+    noise: Float[Tensor, "b ..."] | None = None,
+) -> Float[Tensor, "b ..."]:
+    """One step to the previous kept timestep (Song et al., 2021, eq. 12).
+
+    sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev - sigma^2) eps + sigma noise; the last step has
+    abar_prev = 1. Raises MnistdiffError for eta outside [0, 1], an eta above 0 without noise, an
+    abar outside (0, 1], or an abar_prev below abar_t.
+    """
+    check_eta(eta)
+    if abar_prev < abar_t:
+        raise MnistdiffError(
+            f"abar_prev is {float(abar_prev):g} and abar_t {float(abar_t):g}; the previous "
+            "timestep is less noisy, so its abar must be the larger one."
+        )
+    if not 0 < abar_t <= abar_prev <= 1:
+        raise MnistdiffError(
+            f"abar_t is {float(abar_t):g} and abar_prev {float(abar_prev):g}; both are shares of "
+            "the variance, above 0 and at most 1."
+        )
+    sigma = ddim_sigma(abar_t, abar_prev, eta)
+    x0_hat = predict_x0(x_t, eps, abar_t)
+    # eta 1 makes the direction's share tiny on the last step: rounding must not turn it negative
+    direction = torch.as_tensor(1 - abar_prev - sigma**2).clamp(min=0).sqrt()
+    x_prev = abar_prev**0.5 * x0_hat + direction * eps
+    if eta == 0:
+        return x_prev
+    if noise is None:
+        raise MnistdiffError(f"eta is {eta}: a step with eta above 0 needs noise.")
+    return x_prev + sigma * noise
+
+
+def eps_from_v(
+    x_t: Float[Tensor, "b ..."], v: Float[Tensor, "b ..."], abar_t: Float[Tensor, "..."] | float
+) -> Float[Tensor, "b ..."]:
+    """eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t (Salimans & Ho, 2022, appendix D)."""
+    return abar_t**0.5 * v + (1 - abar_t) ** 0.5 * x_t
+
+
+def v_from_eps(x_t: Tensor, eps: Tensor, abar_t: float) -> Tensor:
+    """v = (eps - sqrt(1 - abar_t) x_t) / sqrt(abar_t): `eps_from_v` solved for v."""
+    return (eps - (1 - abar_t) ** 0.5 * x_t) / abar_t**0.5
+
+
+def check_eta(eta: float) -> None:
+    if not isinstance(eta, Real | Tensor) or not 0 <= eta <= 1:
+        raise MnistdiffError(f"eta is {eta!r}; it must be in [0, 1]: 0 is DDIM, 1 is DDPM.")
