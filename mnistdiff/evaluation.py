@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from mnistdiff.metrics import (
     prdc,
     read_digits,
     shuffled_test_features,
+    student_interval,
     to_8_bits,
     wilson_interval,
 )
@@ -50,10 +51,12 @@ CURVE = (  # the quick points first: a curve that is interrupted shows most samp
     *(("ddim", 1.0, steps) for steps in (10, 50, 200)),
     ("ddpm", None, 1000),
 )
+
+
 NEIGHBOURS = 5_000  # images on each side of precision, recall, density and coverage
+
+
 SHARES = {"precision", "recall", "coverage", "memorised_share"}
-# Student's t at 97.5 % for 1, 2, 3, ... degrees of freedom
-STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 def measure(images: Float[Tensor, "n 1 28 28"], memorised: bool = True) -> dict[str, Any]:
@@ -233,22 +236,6 @@ def summarise(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
             top = 1.0 if name in SHARES else math.inf
             summary[f"{name}_interval"] = (max(low, 0.0), min(high, top))
     return summary
-
-
-def student_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % interval of the mean of a few runs (Student, 1908)."""
-    degrees = len(values) - 1
-    half = student_t(degrees) * stdev(values) / math.sqrt(len(values))
-    return mean(values) - half, mean(values) + half
-
-
-def student_t(degrees: int) -> float:
-    """97.5 % quantile of Student's t; beyond the table Fisher's series about the normal's z."""
-    if degrees <= len(STUDENT_T):
-        return STUDENT_T[degrees - 1]
-    z = 1.959964
-    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / degrees + second / degrees**2
 
 
 def check_images_file(path: Path) -> None:

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from mnistdiff.clip import CLIP
 from mnistdiff.diffusion import encode_means
-from mnistdiff.evaluation import measure, student_interval
+from mnistdiff.evaluation import measure
 from mnistdiff.experiments import Profile, fit_vae, load_digits, provenance
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor, drop_condition
 from mnistdiff.layers import timestep_embedding
-from mnistdiff.metrics import label_accuracy, load_judge, read_digits
+from mnistdiff.metrics import label_accuracy, load_judge, read_digits, student_interval
 from mnistdiff.runtime import default_device, seed_everything
 from mnistdiff.samplers import sample_ddim
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule

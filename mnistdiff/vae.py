@@ -116,3 +116,16 @@ def check_loss(beta: float, loss_type: str) -> None:
         raise MnistdiffError(f"beta is {beta}; it must be a number >= 0.")
     if loss_type not in LOSS_TYPES:
         raise MnistdiffError(f"loss_type is {loss_type!r}; it must be 'mse' or 'bce'.")
+
+
+def kl_per_dimension(mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"]) -> Float[Tensor, " d"]:
+    """KL(q(z_d given x) || N(0, 1)) of each latent dimension, averaged over the batch, in nats."""
+    return (0.5 * (mu.square() + logvar.exp() - 1 - logvar)).mean(dim=0)
+
+
+def active_units(mu: Float[Tensor, "b d"], threshold: float = 0.01) -> int:
+    """Latent dimensions whose posterior mean varies (variance over the data) above threshold.
+
+    Burda et al., 2016, section 5.2.
+    """
+    return int((mu.var(dim=0, unbiased=False) > threshold).sum())

@@ -16,15 +16,15 @@ from mnistdiff.diffusion import (
     load_pixel_model,
 )
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.evaluation import (
-    measure,
-    real_against_real,
+from mnistdiff.evaluation import measure, real_against_real, summarise
+from mnistdiff.experiments import PROFILES, load_digits
+from mnistdiff.metrics import (
+    distance_floor,
+    distance_to_train,
+    load_judge,
     student_interval,
     student_t,
-    summarise,
 )
-from mnistdiff.experiments import PROFILES, load_digits
-from mnistdiff.metrics import distance_floor, distance_to_train, load_judge
 
 
 def test_real_digits_are_near_perfect_and_a_constant_image_fails_everything():

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from mnistdiff import metrics
 from mnistdiff.data import load_mnist
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.judge import calibration_error, evaluate_judge, random_shift
 from mnistdiff.metrics import (
+    classifier,
     distance_floor,
     distance_to_train,
     load_judge,
@@ -53,7 +53,7 @@ def test_a_classifier_without_an_entry_is_told_in_words(tmp_path, monkeypatch, k
     tensors, meta = read_weights(PACKAGED / "second-v1.safetensors")
     del meta[key]
     save_weights(tmp_path / "second-v1.safetensors", tensors, meta)
-    monkeypatch.setattr(metrics, "PACKAGED", tmp_path)
+    monkeypatch.setattr(classifier, "PACKAGED", tmp_path)
     with pytest.raises(MnistdiffError, match=rf"second-v1\.safetensors does not tell '{key}'"):
         load_second_classifier.__wrapped__()
 
