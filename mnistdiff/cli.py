@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = options.run(options)
         print(json.dumps(_finite(result)) if options.json else options.show(result))
         if options.save_json:
-            from mnistdiff.experiments import save_result
+            from mnistdiff.results import save_result
 
             save_result(options.save_json, _finite(result))
     except (MnistdiffError, OSError) as error:

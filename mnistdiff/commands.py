@@ -51,8 +51,7 @@ def train_vae(options: argparse.Namespace) -> dict[str, Any]:
 
 def train_pixel(options: argparse.Namespace) -> dict[str, Any]:
     """Train a U-Net."""
-    from mnistdiff.diffusion import fit_unet
-    from mnistdiff.experiments import get_profile
+    from mnistdiff.experiments import fit_unet, get_profile
 
     _, fit = fit_unet(get_profile(options.profile), options.seed)
     return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
@@ -60,8 +59,7 @@ def train_pixel(options: argparse.Namespace) -> dict[str, Any]:
 
 def train_latent(options: argparse.Namespace) -> dict[str, Any]:
     """Train a VAE and the noise predictor on its latents."""
-    from mnistdiff.diffusion import fit_latent
-    from mnistdiff.experiments import get_profile
+    from mnistdiff.experiments import fit_latent, get_profile
 
     profile = get_profile(options.profile)
     fit = fit_latent(profile, options.beta, options.latent_dim, seed=options.seed)[2]
@@ -71,7 +69,7 @@ def train_latent(options: argparse.Namespace) -> dict[str, Any]:
 def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
     """Train what the package carries."""
     from mnistdiff.experiments import get_profile
-    from mnistdiff.release import train_shipped
+    from mnistdiff.experiments.shipping import train_shipped
     from mnistdiff.storage import PACKAGED
 
     if options.profile != "ship" and options.out is None:
@@ -84,7 +82,7 @@ def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
 
 def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
     """Train the judge or the second classifier."""
-    from mnistdiff.judge import train_classifier
+    from mnistdiff.experiments.judge import train_classifier
     from mnistdiff.storage import PACKAGED, check_writable
 
     folder = options.out or PACKAGED
@@ -94,7 +92,7 @@ def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_judge(options: argparse.Namespace) -> dict[str, Any]:
     """The judge's accuracy, floor and sensitivity."""
-    from mnistdiff.judge import evaluate_judge
+    from mnistdiff.experiments.judge import evaluate_judge
 
     return evaluate_judge()
 
@@ -108,8 +106,8 @@ def eval_pixel(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_latent(options: argparse.Namespace) -> dict[str, Any]:
     """Quality of a latent model: shipped, or trained in a profile."""
-    from mnistdiff.diffusion import BEST_VAE, fit_latent, load_latent_model
-    from mnistdiff.experiments import get_profile
+    from mnistdiff.diffusion import BEST_VAE, load_latent_model
+    from mnistdiff.experiments import fit_latent, get_profile
 
     beta = BEST_VAE[0] if options.beta is None else options.beta
     latent_dim = BEST_VAE[1] if options.latent_dim is None else options.latent_dim
@@ -155,8 +153,7 @@ def _evaluate_model(model: Any, options: argparse.Namespace, data: str = "mnist"
 
 def train_clip(options: argparse.Namespace) -> dict[str, Any]:
     """Train CLIP and read test digits with prompts that it was not trained on."""
-    from mnistdiff.experiments import get_profile
-    from mnistdiff.text_to_image import fit_clip
+    from mnistdiff.experiments import fit_clip, get_profile
 
     _, fit = fit_clip(get_profile(options.profile), options.seed)
     return {**fit.history[-1], "seconds": fit.seconds, "weights": str(fit.path)}
@@ -164,17 +161,16 @@ def train_clip(options: argparse.Namespace) -> dict[str, Any]:
 
 def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Train CLIP, VAE and the conditioned noise predictor; measure the digits that they draw."""
-    from mnistdiff.experiments import get_profile
+    from mnistdiff.experiments import fit_tiny_sd, get_profile, model_card
     from mnistdiff.pipeline import NAME
     from mnistdiff.storage import check_writable
     from mnistdiff.text_evaluation import evaluate_tiny_sd
-    from mnistdiff.text_to_image import fit_tiny_sd, story
 
     profile = get_profile(options.profile)
     if options.out is not None:
         check_writable(options.out / f"{NAME}.safetensors")
     run = fit_tiny_sd(profile, options.seed)
-    told = story(run, profile)
+    told = model_card(run, profile)
     if options.out is not None:
         run.pipeline.save_pretrained(options.out, told)
     measured = evaluate_tiny_sd(

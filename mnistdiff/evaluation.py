@@ -24,7 +24,7 @@ from mnistdiff.diffusion import (
     load_pixel_model,
 )
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.experiments import provenance, reconstruct, save_result
+from mnistdiff.experiments import reconstruct
 from mnistdiff.metrics import (
     CONFIDENT,
     distance_floor,
@@ -38,6 +38,7 @@ from mnistdiff.metrics import (
     to_8_bits,
     wilson_interval,
 )
+from mnistdiff.results import provenance, save_result
 from mnistdiff.storage import check_writable, write_atomically
 from mnistdiff.vae import VAE
 
@@ -54,8 +55,6 @@ CURVE = (  # the quick points first: a curve that is interrupted shows most samp
 
 
 NEIGHBOURS = 5_000  # images on each side of precision, recall, density and coverage
-
-
 SHARES = {"precision", "recall", "coverage", "memorised_share"}
 
 

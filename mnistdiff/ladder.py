@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from mnistdiff.clip import CLIP
 from mnistdiff.diffusion import encode_means
 from mnistdiff.evaluation import measure
-from mnistdiff.experiments import Profile, fit_vae, load_digits, provenance
+from mnistdiff.experiments import Profile, fit_vae, load_digits, prompt_bank
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor, drop_condition
 from mnistdiff.layers import timestep_embedding
 from mnistdiff.metrics import label_accuracy, load_judge, read_digits, student_interval
+from mnistdiff.results import provenance
 from mnistdiff.runtime import default_device, seed_everything
 from mnistdiff.samplers import sample_ddim
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule
-from mnistdiff.text_to_image import prompt_bank
 from mnistdiff.training import TrainConfig, fit_or_load
 from mnistdiff.vae import VAE
 

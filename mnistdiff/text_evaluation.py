@@ -14,12 +14,12 @@ from mnistdiff.clip import CLIP
 from mnistdiff.data import load_mnist
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import check_images_file, measure, save_images, summarise
-from mnistdiff.experiments import provenance
+from mnistdiff.experiments import zero_shot
+from mnistdiff.experiments.styles import MEASURES
 from mnistdiff.metrics import load_judge, read_digits, to_8_bits, wilson_interval
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 from mnistdiff.prompts import DIGIT_NAMES, HELD_OUT_TEMPLATES, TEMPLATES
-from mnistdiff.styles import MEASURES
-from mnistdiff.text_to_image import zero_shot
+from mnistdiff.results import provenance
 
 GUIDANCE_SCALES = (1.0, 1.5, 2.0, 3.0, 5.0)
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a LoRA

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from mnistdiff.comfyui import load_workflow, run_workflow
 from mnistdiff.comfyui.graph import Graph, with_inputs
-from mnistdiff.experiments import save_result
+from mnistdiff.experiments.styles import stroke_width
 from mnistdiff.metrics import load_judge, read_digits, wilson_interval
 from mnistdiff.prompts import DIGIT_NAMES
-from mnistdiff.styles import stroke_width
+from mnistdiff.results import save_result
 
 RESULT = Path(__file__).parents[1] / "book" / "results" / "comfyui.json"
 PER_DIGIT, STYLED = 100, 50  # images

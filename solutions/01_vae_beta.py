@@ -70,7 +70,12 @@ from mnistdiff.metrics import (
     label_accuracy,
     read_digits,
 )
-from mnistdiff.report import BETA_SWEEP, EPOCHS_40_TOTAL, EPOCHS_200_TOTAL, VAE_SETTINGS
+from mnistdiff.experiments.student_report import (
+    BETA_SWEEP,
+    EPOCHS_40_TOTAL,
+    EPOCHS_200_TOTAL,
+    VAE_SETTINGS,
+)
 from mnistdiff.vae import VAE, VAEConfig
 from mnistdiff.vae import kl_divergence as library_kl_divergence
 from mnistdiff.vae import vae_loss as library_vae_loss

@@ -60,7 +60,7 @@ from mnistdiff.experiments import (
     load_digits,
     measured_table,
 )
-from mnistdiff.report import LATENT_SWEEP, VAE_SETTINGS
+from mnistdiff.experiments.student_report import LATENT_SWEEP, VAE_SETTINGS
 
 settings = get_profile(profile)
 train, test = load_digits(settings)

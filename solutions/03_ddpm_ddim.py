@@ -58,12 +58,11 @@ from mnistdiff.diffusion import (
     PREDICTION_TYPE,
     autoguided,
     default_schedule,
-    fit_unet,
     generate,
     load_pixel_model,
     pixel_model,
-    pixel_training,
 )
+from mnistdiff.experiments import fit_unet, pixel_training
 from mnistdiff.diffusion_plots import Film, Point
 from mnistdiff.evaluation import evaluations, measure
 from mnistdiff.expect import expect, on_copies
@@ -71,7 +70,7 @@ from mnistdiff.experiments import get_profile, load_digits, markdown_table, perc
 from mnistdiff.guidance import AUTOGUIDANCE
 from mnistdiff.metrics import CONFIDENT, read_digits, wilson_interval
 from mnistdiff.training.objectives import DiffusionLoss
-from mnistdiff.report import PIXEL_SETTINGS
+from mnistdiff.experiments.student_report import PIXEL_SETTINGS
 from mnistdiff.unet import UNet
 from mnistdiff.storage import PACKAGED, read_weights
 

@@ -53,14 +53,8 @@ from IPython.display import Markdown, display
 from torch import Tensor, nn
 
 from mnistdiff import diffusion_plots, training
-from mnistdiff.diffusion import (
-    encode_means,
-    fit_eps_mlp,
-    fit_latent,
-    generate,
-    load_latent_model,
-    load_pixel_model,
-)
+from mnistdiff.diffusion import encode_means, generate, load_latent_model, load_pixel_model
+from mnistdiff.experiments import fit_eps_mlp, fit_latent
 from mnistdiff.evaluation import measure
 from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import (

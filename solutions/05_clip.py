@@ -70,7 +70,7 @@ from mnistdiff.prompts import (
     random_prompt,
     tokenize,
 )
-from mnistdiff.text_to_image import class_embeddings, fit_clip
+from mnistdiff.experiments import class_embeddings, fit_clip
 
 settings = get_profile(profile)
 train, test = load_digits(settings)

@@ -69,12 +69,12 @@ from mnistdiff.training.objectives import draw_timesteps
 from mnistdiff.pictures import save_grid
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, TEMPLATES
-from mnistdiff.report import TEXT_OF, TEXT_SETTINGS, TEXT_SHARE, TEXT_WORST
+from mnistdiff.experiments.student_report import TEXT_OF, TEXT_SETTINGS, TEXT_SHARE, TEXT_WORST
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import add_noise, velocity
-from mnistdiff.styles import MEASURES, STYLES
+from mnistdiff.experiments.styles import MEASURES, STYLES
 from mnistdiff.text_evaluation import GUIDANCE_SCALES, draw, prompts_and_labels
-from mnistdiff.text_to_image import LEARNING_RATE, prompt_bank
+from mnistdiff.experiments import LEARNING_RATE, prompt_bank
 from mnistdiff.storage import PACKAGED, read_weights
 
 settings = get_profile(profile)

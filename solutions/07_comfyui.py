@@ -66,7 +66,7 @@ from mnistdiff.metrics import read_digits, wilson_interval
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 from mnistdiff.prompts import DIGIT_NAMES
 from mnistdiff.samplers import sample_ddim
-from mnistdiff.styles import slant, stroke_width
+from mnistdiff.experiments.styles import slant, stroke_width
 
 settings = get_profile(profile)
 pipeline = TextToImagePipeline.from_pretrained()  # CLIP, VAE and noise predictor, as shipped

@@ -7,7 +7,7 @@ from typing import Any
 
 from results_tables import LOSSES, SENSITIVITY
 
-from mnistdiff.report import BETA_SWEEP
+from mnistdiff.experiments.student_report import BETA_SWEEP
 
 Results = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from mnistdiff.report import BETA_SWEEP, VAE_SETTINGS
+from mnistdiff.experiments.student_report import BETA_SWEEP, VAE_SETTINGS
 
 Results = dict[str, Any]
 

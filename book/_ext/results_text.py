@@ -5,7 +5,7 @@ from typing import Any
 from results_diffusion import MEASURES, SHARES, quality
 from results_tables import markdown, seconds_in_words, threads
 
-from mnistdiff.report import TEXT_WORST
+from mnistdiff.experiments.student_report import TEXT_WORST
 
 Results = dict[str, Any]
 

@@ -14,8 +14,6 @@ from mnistdiff.layers import check_images
 from mnistdiff.storage import PACKAGED, load_into, read_weights
 
 CONFIDENT = 0.9  # softmax maximum above which a digit counts as confidently read
-
-
 SCORE_BATCH = 500
 
 

@@ -10,8 +10,6 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.metrics.classifier import Judge, load_judge, to_8_bits
 
 NEAR = 4  # training images that are looked at closely, per generated one
-
-
 EXACT = "donot_use_mm_for_euclid_dist"  # a matrix product makes equal points 0.005 apart
 
 

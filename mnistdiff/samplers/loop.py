@@ -15,11 +15,7 @@ from mnistdiff.samplers.steps import inference_timesteps
 from mnistdiff.schedules import NoiseSchedule, predict_x0
 
 Model = Callable[..., Tensor]
-
-
 Callback = Callable[[int, int, Tensor, Tensor], Any]
-
-
 Step = Callable[[int, Tensor, Tensor], Tensor]  # (step, x_t, eps) -> x_prev
 
 

@@ -19,10 +19,10 @@ from mnistdiff.comfyui.graph import lora_names
 from mnistdiff.comfyui.install import install
 from mnistdiff.comfyui.workflow import _timesteps
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.experiments.styles import stroke_width
 from mnistdiff.metrics import label_accuracy, read_digits
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.samplers import sample_ddim
-from mnistdiff.styles import stroke_width
 
 ROOT = Path(__file__).parents[2]
 STEP = 1.0 / 255  # ComfyUI cuts, we round: a saved picture may differ by one grey level

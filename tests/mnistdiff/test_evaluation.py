@@ -8,16 +8,10 @@ import torch
 
 from mnistdiff import evaluation
 from mnistdiff.cli import main
-from mnistdiff.diffusion import (
-    autoguided,
-    fit_latent,
-    generate,
-    load_latent_model,
-    load_pixel_model,
-)
+from mnistdiff.diffusion import autoguided, generate, load_latent_model, load_pixel_model
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import measure, real_against_real, summarise
-from mnistdiff.experiments import PROFILES, load_digits
+from mnistdiff.experiments import PROFILES, fit_latent, load_digits
 from mnistdiff.metrics import (
     distance_floor,
     distance_to_train,

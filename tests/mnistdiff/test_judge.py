@@ -5,7 +5,7 @@ import torch
 
 from mnistdiff.data import load_mnist
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.judge import calibration_error, evaluate_judge, random_shift
+from mnistdiff.experiments.judge import calibration_error, evaluate_judge, random_shift
 from mnistdiff.metrics import (
     classifier,
     distance_floor,

@@ -6,22 +6,14 @@ from typing import Any
 
 from torch import nn
 
-from mnistdiff.diffusion import (
-    BEST_VAE,
-    PREDICTION_TYPE,
-    SHIPPED_LATENT,
-    LatentModel,
-    add_weak_copy,
-    fit_latent,
-    fit_unet,
-    fit_weak_unet,
-    latent_name,
-)
-from mnistdiff.experiments import Profile, provenance
+from mnistdiff.diffusion import BEST_VAE, PREDICTION_TYPE, SHIPPED_LATENT, LatentModel, latent_name
+from mnistdiff.experiments.diffusion import add_weak_copy, fit_latent, fit_unet, fit_weak_unet
+from mnistdiff.experiments.profiles import Profile
+from mnistdiff.experiments.styles import STYLES
+from mnistdiff.experiments.text_to_image import fit_lora, fit_tiny_sd, model_card
 from mnistdiff.pipeline import NAME
+from mnistdiff.results import provenance
 from mnistdiff.storage import check_writable, save_weights
-from mnistdiff.styles import STYLES
-from mnistdiff.text_to_image import fit_lora, fit_tiny_sd, story
 from mnistdiff.training import Fit
 from mnistdiff.unet import UNet
 
@@ -49,13 +41,13 @@ def train_tiny_sd(profile: Profile, folder: Path) -> dict[str, str]:
     """Train and pack the text-to-image pipeline and a LoRA per style."""
     run = fit_tiny_sd(profile)
     path = folder / f"{NAME}-v1.safetensors"
-    save_weights(path, *run.pipeline.packed(story(run, profile) | provenance()))
+    save_weights(path, *run.pipeline.packed(model_card(run, profile) | provenance()))
     written = {path.stem: str(path)}
     for style in STYLES:
         adapters, fit = fit_lora(profile, run.pipeline, style)
         path = folder / "loras" / f"{style}-v1.safetensors"
         tensors = {name: value.half() for name, value in adapters.items()}
-        save_weights(path, tensors, {"style": style} | _story(fit, profile))
+        save_weights(path, tensors, {"style": style} | _model_card(fit, profile))
         written[f"lora-{style}"] = str(path)
     return written
 
@@ -69,7 +61,9 @@ def pack_latent(path: Path, model: LatentModel, fit: Fit, profile: Profile) -> N
         tensors |= _half(model.weak.network, "weak.")
         configs["weak"] = asdict(model.weak.network.config)
     save_weights(
-        path, tensors, configs | {"scaling_factor": model.scaling_factor} | _story(fit, profile)
+        path,
+        tensors,
+        configs | {"scaling_factor": model.scaling_factor} | _model_card(fit, profile),
     )
 
 
@@ -77,14 +71,14 @@ def pack_unet(path: Path, network: UNet, weak: UNet, fit: Fit, profile: Profile)
     """Write a U-Net and its weak copy in half precision, with their configurations."""
     tensors = _half(network, "unet.") | _half(weak, "weak.")
     configs = {"config": asdict(network.config), "weak": asdict(weak.config)}
-    save_weights(path, tensors, configs | _story(fit, profile))
+    save_weights(path, tensors, configs | _model_card(fit, profile))
 
 
 def _half(network: nn.Module, prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}{name}": value.half() for name, value in network.state_dict().items()}
 
 
-def _story(fit: Fit, profile: Profile) -> dict[str, Any]:
+def _model_card(fit: Fit, profile: Profile) -> dict[str, Any]:
     """What a model card says: how the weights came about."""
     return {
         "prediction_type": PREDICTION_TYPE,

@@ -12,13 +12,14 @@ from torch import Tensor
 from mnistdiff.clip import CLIP, CLIPConfig, zero_shot_accuracy
 from mnistdiff.data import Digits
 from mnistdiff.diffusion import PREDICTION_TYPE, default_schedule, encode_means
-from mnistdiff.experiments import Profile, fit_vae, load_digits
+from mnistdiff.experiments.profiles import Profile, load_digits
+from mnistdiff.experiments.styles import apply_style
+from mnistdiff.experiments.vae import fit_vae
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor
 from mnistdiff.lora import inject_lora, lora_state_dict
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, prompts_for, random_prompt
 from mnistdiff.runtime import default_device, seed_everything
-from mnistdiff.styles import apply_style
 from mnistdiff.training import Fit, TrainConfig, fit_or_load
 from mnistdiff.training.objectives import ContrastiveLoss, TextToImageLoss
 
@@ -98,7 +99,7 @@ def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
     return TinySDRun(pipeline, clip_fit, vae_run.row, fit)
 
 
-def story(run: TinySDRun, profile: Profile) -> dict[str, Any]:
+def model_card(run: TinySDRun, profile: Profile) -> dict[str, Any]:
     """How the weights came about, for the file's header."""
     return {
         "profile": asdict(profile),

@@ -1,0 +1,32 @@
+"""Result files: numbers with the commit and hardware that they came from."""
+
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mnistdiff.runtime import default_device
+from mnistdiff.storage import write_atomically
+
+
+def save_result(path: Path, result: dict[str, Any]) -> None:
+    """Write a result with the commit and hardware it came from, for the book's tables."""
+    text = json.dumps(result | provenance(), indent=1, sort_keys=True) + "\n"
+    write_atomically(path, text.encode())
+
+
+def provenance() -> dict[str, str]:
+    """Commit (if the package runs from a checkout), hardware and torch version."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = "not a checkout"
+    device = default_device()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
+    hardware = f"{device.type} {name}, {torch.get_num_threads()} threads"
+    return {"commit": commit, "hardware": hardware, "torch": torch.__version__}
