@@ -23,10 +23,10 @@ from torch import Tensor
 from mnistdiff.data import to_unit
 from mnistdiff.diffusion import LatentModel, PixelModel, load_latent_model, load_pixel_model
 from mnistdiff.evaluation import measure
+from mnistdiff.evaluation.text import prompts_and_labels
 from mnistdiff.pipeline import CHUNK, TextToImagePipeline
 from mnistdiff.runtime import autocast
 from mnistdiff.samplers import inference_timesteps, sample_ddim
-from mnistdiff.text_evaluation import prompts_and_labels
 
 STEPS = 50
 FD_IMAGES = 2_000

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from mnistdiff.data import batches, load_mnist
+from mnistdiff.evaluation.text import prompts_and_labels
 from mnistdiff.experiments import fit_tiny_sd, get_profile
 from mnistdiff.metrics import label_accuracy, read_digits, wilson_interval
 from mnistdiff.pipeline import TextToImagePipeline
-from mnistdiff.text_evaluation import prompts_and_labels
 
 DIGITS = torch.arange(10).repeat(10)  # the peer's own order: 0 ... 9, again and again
 

@@ -161,10 +161,10 @@ def train_clip(options: argparse.Namespace) -> dict[str, Any]:
 
 def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Train CLIP, VAE and the conditioned noise predictor; measure the digits that they draw."""
+    from mnistdiff.evaluation.text import evaluate_tiny_sd
     from mnistdiff.experiments import fit_tiny_sd, get_profile, model_card
     from mnistdiff.pipeline import NAME
     from mnistdiff.storage import check_writable
-    from mnistdiff.text_evaluation import evaluate_tiny_sd
 
     profile = get_profile(options.profile)
     if options.out is not None:
@@ -186,8 +186,8 @@ def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Accuracy, quality and diversity of the shipped text-to-image model."""
+    from mnistdiff.evaluation.text import evaluate_tiny_sd
     from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
-    from mnistdiff.text_evaluation import evaluate_tiny_sd
 
     return evaluate_tiny_sd(
         TextToImagePipeline.from_pretrained(options.model),
@@ -203,15 +203,15 @@ def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_lora(options: argparse.Namespace) -> dict[str, Any]:
     """What each shipped LoRA does to its style's measure, by strength."""
-    from mnistdiff.text_evaluation import evaluate_loras
+    from mnistdiff.evaluation.text import evaluate_loras
 
     return evaluate_loras(n=options.n)
 
 
 def eval_ladder(options: argparse.Namespace) -> dict[str, Any]:
     """The ladder from the report's text-to-image recipe to ours, one change per rung."""
+    from mnistdiff.evaluation.ladder import evaluate_ladder
     from mnistdiff.experiments import get_profile
-    from mnistdiff.ladder import evaluate_ladder
     from mnistdiff.pipeline import TextToImagePipeline
 
     return evaluate_ladder(get_profile(options.profile), TextToImagePipeline.from_pretrained().clip)
@@ -219,8 +219,8 @@ def eval_ladder(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     """Zero-shot accuracy of the shipped CLIP on test digits."""
+    from mnistdiff.evaluation.text import evaluate_clip
     from mnistdiff.pipeline import TextToImagePipeline
-    from mnistdiff.text_evaluation import evaluate_clip
 
     pipeline = TextToImagePipeline.from_pretrained(options.model)
     return evaluate_clip(pipeline.clip, pipeline.data)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mnistdiff.ladder import Climbed
+    from mnistdiff.evaluation.ladder import Climbed
 
 Interval = tuple[float, float]
 

@@ -62,7 +62,7 @@ from mnistdiff.diffusion import default_schedule, encode_means
 from mnistdiff.evaluation import measure
 from mnistdiff.expect import expect
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
-from mnistdiff.ladder import run_ladder
+from mnistdiff.evaluation.ladder import run_ladder
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig
 from mnistdiff.metrics import read_digits, wilson_interval
 from mnistdiff.training.objectives import draw_timesteps
@@ -73,7 +73,7 @@ from mnistdiff.experiments.student_report import TEXT_OF, TEXT_SETTINGS, TEXT_SH
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import add_noise, velocity
 from mnistdiff.experiments.styles import MEASURES, STYLES
-from mnistdiff.text_evaluation import GUIDANCE_SCALES, draw, prompts_and_labels
+from mnistdiff.evaluation.text import GUIDANCE_SCALES, draw, prompts_and_labels
 from mnistdiff.experiments import LEARNING_RATE, prompt_bank
 from mnistdiff.storage import PACKAGED, read_weights
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from mnistdiff import evaluation
 from mnistdiff.cli import main
 from mnistdiff.diffusion import autoguided, generate, load_latent_model, load_pixel_model
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.evaluation import measure, real_against_real, summarise
+from mnistdiff.evaluation import curve, measure, real_against_real, summarise
 from mnistdiff.experiments import PROFILES, fit_latent, load_digits
 from mnistdiff.metrics import (
     distance_floor,
@@ -107,17 +106,17 @@ def test_the_floor_is_that_of_random_test_digits():
 def test_a_curve_goes_on_and_is_never_mixed_with_another(tmp_path, monkeypatch):
     points = (("ddim", 0.0, 2), ("heun", None, 2))
     file = tmp_path / "curve.json"
-    monkeypatch.setattr(evaluation, "CURVE", points[:1])
-    first = evaluation.quality_curve("latent", 12, 0, file)["points"]
-    monkeypatch.setattr(evaluation, "CURVE", points)
-    both = evaluation.quality_curve("latent", 12, 0, file)["points"]
+    monkeypatch.setattr(curve, "CURVE", points[:1])
+    first = curve.quality_curve("latent", 12, 0, file)["points"]
+    monkeypatch.setattr(curve, "CURVE", points)
+    both = curve.quality_curve("latent", 12, 0, file)["points"]
     assert both[0] == json.loads(json.dumps(first[0])), "drawn again"
     assert [row["evaluations"] for row in both] == [2, 3]
     with pytest.raises(MnistdiffError, match="another curve"):
-        evaluation.quality_curve("latent", 13, 0, file)
+        curve.quality_curve("latent", 13, 0, file)
     file.write_text("[]")
     with pytest.raises(MnistdiffError, match="no quality curve"):
-        evaluation.quality_curve("latent", 12, 0, file)
+        curve.quality_curve("latent", 12, 0, file)
 
 
 def test_unknown_names_are_told_in_words():

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mnistdiff import ladder
 from mnistdiff.cli import main
 from mnistdiff.clip import CLIP, CLIPConfig, contrastive_loss, zero_shot_accuracy
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.evaluation import ladder
 from mnistdiff.experiments import get_profile
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, drop_condition
 from mnistdiff.lora import inject_lora, lora_state_dict, merge_lora

@@ -13,7 +13,8 @@ from torch import Tensor
 from mnistdiff.clip import CLIP
 from mnistdiff.data import load_mnist
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.evaluation import check_images_file, measure, save_images, summarise
+from mnistdiff.evaluation.measure import measure
+from mnistdiff.evaluation.protocol import check_images_file, save_images, summarise
 from mnistdiff.experiments import zero_shot
 from mnistdiff.experiments.styles import MEASURES
 from mnistdiff.metrics import load_judge, read_digits, to_8_bits, wilson_interval

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mnistdiff.clip import CLIP
 from mnistdiff.diffusion import encode_means
-from mnistdiff.evaluation import measure
+from mnistdiff.evaluation.measure import measure
 from mnistdiff.experiments import Profile, fit_vae, load_digits, prompt_bank
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, compute_scaling_factor, drop_condition
 from mnistdiff.layers import timestep_embedding

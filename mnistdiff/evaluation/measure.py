@@ -1,0 +1,55 @@
+"""Every measure of one set of generated digits."""
+
+from functools import cache
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mnistdiff.data import load_mnist
+from mnistdiff.metrics import (
+    CONFIDENT,
+    distance_floor,
+    distance_to_train,
+    load_judge,
+    memorisation,
+    prdc,
+    read_digits,
+    shuffled_test_features,
+)
+
+NEIGHBOURS = 5_000  # images on each side of precision, recall, density and coverage
+
+
+def measure(images: Float[Tensor, "n 1 28 28"], memorised: bool = True) -> dict[str, Any]:
+    """FD and its ratio to the floor, PRDC, confident share and memorisation of one set of images.
+
+    The floor is that of as many real test images. Precision, recall, density and coverage
+    compare up to 5,000 images with as many test images; `coverage_real` is that of other test
+    images. Memorisation looks among the training digits that `auto` finds.
+    """
+    judge = load_judge()
+    reading = read_digits(images)
+    floor = distance_floor(len(images))
+    fd = distance_to_train(reading.features, judge)
+    size = min(len(images), NEIGHBOURS)
+    row = {
+        "n": len(images),
+        "fd": fd,
+        "fd_floor": floor,
+        "fd_ratio": fd / floor,
+        **prdc(shuffled_test_features()[:size], reading.features[:size]),
+        "coverage_real": real_against_real(size)["coverage"],
+        "confident": int((reading.confidence > CONFIDENT).sum()),
+    }
+    if memorised:
+        copies = memorisation(images, load_mnist("train", quiet=True).images)
+        row["memorised_share"] = copies["memorised_share"]
+    return row
+
+
+@cache
+def real_against_real(size: int = NEIGHBOURS) -> dict[str, float]:
+    """PRDC of real test images against other real test images: what "perfect" looks like."""
+    features = shuffled_test_features()
+    return prdc(features[:size], features[-size:])
