@@ -52,7 +52,8 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 
-from mnistdiff import diffusion_plots, samplers, schedules
+from mnistdiff import samplers, schedules
+from mnistdiff import plotting
 from mnistdiff.data import to_signed, to_unit
 from mnistdiff.diffusion import (
     PREDICTION_TYPE,
@@ -63,7 +64,7 @@ from mnistdiff.diffusion import (
     pixel_model,
 )
 from mnistdiff.experiments import fit_unet, pixel_training
-from mnistdiff.diffusion_plots import Film, Point
+from mnistdiff.plotting import Film, Point
 from mnistdiff.evaluation import evaluations, measure
 from mnistdiff.expect import expect, on_copies
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
@@ -204,11 +205,11 @@ for digit in to_signed(test.images[[0, 7]]):
     noise = torch.randn(1, 1, 28, 28, generator=generator).expand(len(shown), -1, -1, -1)
     x0 = digit.expand(len(shown), -1, -1, -1)
     rows.append(schedules.add_noise(x0, torch.tensor(shown), noise, schedule.alphas_cumprod))
-diffusion_plots.plot_columns(rows, [f"t = {shown[0]}", *map(str, shown[1:])], ["", ""])
+plotting.plot_columns(rows, [f"t = {shown[0]}", *map(str, shown[1:])], ["", ""])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two falling curves for the digit's scale, the linear schedule below the cosine one in the middle, and two rising curves for the noise's scale."}, "figure": {"caption": "The two scales of the forward process under the linear and the cosine schedule.", "name": "fig-03-schedules"}}
 linear = schedules.NoiseSchedule(schedules.linear_beta_schedule())
-diffusion_plots.plot_schedules(
+plotting.plot_schedules(
     {"cosine (ours)": schedule.alphas_cumprod, "linear (DDPM)": linear.alphas_cumprod}
 )
 
@@ -362,7 +363,7 @@ samplers.sample_ddpm(
     generator=torch.Generator().manual_seed(3),
     callback=film,
 )
-diffusion_plots.plot_film(film.frames)
+plotting.plot_film(film.frames)
 
 # %% [markdown]
 # ## Exercise 3: which timesteps to keep
@@ -451,7 +452,7 @@ check("ddim_timesteps", globals())
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of ten dots between t = 0 and 999. Trailing starts at 999 and ends at 99; leading starts at 900 and ends at 0; linspace has both ends."}, "figure": {"caption": "Three ways to keep 10 of 1000 timesteps.", "name": "fig-03-timesteps"}}
 spacings = "trailing", "leading", "linspace"
 kept = {name: samplers.inference_timesteps(1000, 10, name) for name in spacings}
-diffusion_plots.plot_timesteps(kept)
+plotting.plot_timesteps(kept)
 
 # %% tags=["hide-input"]
 left = {name: float(schedule.alphas_cumprod[steps[0]]) for name, steps in kept.items()}
@@ -563,7 +564,7 @@ def noise_added(count: int) -> dict[str, tuple[list[int], Tensor]]:
 abar, betas, points = schedule.alphas_cumprod, schedule.betas, list(range(40, 1000, 80))
 posterior = (betas[1:] * (1 - abar[:-1]) / (1 - abar[1:])).sqrt()[[t - 1 for t in points]]
 panels = {"all 1000 timesteps": noise_added(1000), "50 kept timesteps": noise_added(50)}
-figure = diffusion_plots.plot_noise_added(panels)
+figure = plotting.plot_noise_added(panels)
 figure.axes[0].plot(points, posterior, "kx", ms=5, label="DDPM's posterior")
 figure.axes[0].legend(frameon=False)
 figure
@@ -709,7 +710,7 @@ samplers.sample_ddim(
     generator=torch.Generator().manual_seed(3),
     callback=film,
 )
-diffusion_plots.plot_film(film.frames)
+plotting.plot_film(film.frames)
 
 # %% [markdown]
 # And now **yours**: the shipped U-Net, your `ddim_step`, ten steps, sixteen digits.
@@ -735,7 +736,7 @@ try:
     sure = int((read_digits(to_unit(mine)).confidence > CONFIDENT).sum())
     print(f"the judge reads {sure} of your 16 digits with confidence;")
     print(f"largest difference from the library's pixels: {(mine - reference).abs().max():.1e}")
-    display(diffusion_plots.plot_grids({"your ddim_step": to_unit(mine)}, ["10 steps, η = 0"]))
+    display(plotting.plot_grids({"your ddim_step": to_unit(mine)}, ["10 steps, η = 0"]))
 except Exception as error:  # an unfinished cell must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
     print("Finish exercises 4 and 5, then run this cell again.")
@@ -796,7 +797,7 @@ grids = {
     f"shipped, {shipped_epochs} epochs of 60,000 digits": shipped,
 }
 drawn = {name: generate(model, 16, "ddim", few).images for name, model in grids.items()}
-diffusion_plots.plot_grids(drawn, [f"DDIM, {few} steps"] * 2)
+plotting.plot_grids(drawn, [f"DDIM, {few} steps"] * 2)
 
 # %% [markdown]
 # A minute on two cores is not enough for a good diffusion model. **Everything below is drawn with
@@ -824,7 +825,7 @@ for samples in (ddpm, ddim):
         f"read confidently: {share} %\n{samples.seconds:.1f} s for {settings.gallery} digits"
     )
 names = f"DDPM, {settings.ddpm_steps} steps", f"DDIM, {few} steps, η = 0"
-diffusion_plots.plot_grids(dict(zip(names, (ddpm.images, ddim.images), strict=True)), notes)
+plotting.plot_grids(dict(zip(names, (ddpm.images, ddim.images), strict=True)), notes)
 
 # %% tags=["hide-input"]
 display(Markdown(run_label))
@@ -869,7 +870,7 @@ row, seconds = measure(ddpm.images, memorised=False), ddpm.seconds / settings.ga
 points.append(Point("DDIM, η = 1 (DDPM)", settings.ddpm_steps, seconds, row))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "FD ratio against network evaluations and against seconds per digit on logarithmic axes, one line per sampler. All fall and flatten; Heun starts far above the others; the point of DDPM with 1000 evaluations lies far to the right."}, "figure": {"caption": "Quality against cost, quick version: few digits per point. Lower is better.", "name": "fig-03-quality"}}
-diffusion_plots.plot_quality(points)
+plotting.plot_quality(points)
 
 # %% tags=["hide-input"]
 rows = [
@@ -926,7 +927,7 @@ drawn = {
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of sixteen digits from the same noise; nearly all are the same digits, and those on the right have fewer broken strokes."}, "figure": {"caption": "The same noise without and with a bad network as a guide. The results page has both, measured on 10,000 digits and three seeds.", "name": "fig-03-autoguidance"}}
 notes = [f"{1000 * samples.seconds / 16:.0f} ms per digit" for samples in drawn.values()]
-diffusion_plots.plot_grids({name: samples.images for name, samples in drawn.items()}, notes)
+plotting.plot_grids({name: samples.images for name, samples in drawn.items()}, notes)
 
 # %% [markdown]
 # ## What determinism buys: walking between digits
@@ -950,7 +951,7 @@ drawn = samplers.sample_ddim(
     shipped.model, schedule, noise.shape, num_inference_steps=few, noise=noise
 )
 headings = [f"{weight:g}" for weight in weights]
-diffusion_plots.plot_columns(drawn.split(9), headings, ["sphere", "line"] * 2)
+plotting.plot_columns(drawn.split(9), headings, ["sphere", "line"] * 2)
 
 # %% tags=["hide-input"]
 Markdown(
@@ -977,7 +978,7 @@ for steps in settings.curve_evaluations:
     )
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Eight columns. Top: real digits. Below: the noise each is encoded to. Then the decoded digits for a growing number of steps, ever closer to the real ones."}, "figure": {"caption": "Real digits, encoded to noise by DDIM run backwards, and decoded again.", "name": "fig-03-inversion"}}
-diffusion_plots.plot_inversion(digits, encoded, decoded)
+plotting.plot_inversion(digits, encoded, decoded)
 
 # %% tags=["hide-input"]
 rows = []

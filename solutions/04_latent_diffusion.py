@@ -52,7 +52,8 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 
-from mnistdiff import diffusion_plots, training
+from mnistdiff import training
+from mnistdiff import plotting
 from mnistdiff.diffusion import encode_means, generate, load_latent_model, load_pixel_model
 from mnistdiff.experiments import fit_eps_mlp, fit_latent
 from mnistdiff.evaluation import measure
@@ -285,7 +286,7 @@ def train_with(scaling_factor, latent_loss, epochs: int) -> tuple[list[float], T
 try:
     means, images = train_with(scaling_factor, latent_loss, settings.latent_epochs)
     print(f"mean loss: {means[0]:.3f} in the first epoch, {means[-1]:.3f} in the last")
-    display(diffusion_plots.plot_columns(list(images.mul(2).sub(1).split(10)), [""] * 10, []))
+    display(plotting.plot_columns(list(images.mul(2).sub(1).split(10)), [""] * 10, []))
 except Exception as error:  # an unfinished cell must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
     print("Finish the two cells above, then run this one again.")
@@ -318,7 +319,7 @@ def judged(model, sampler: str, kept: int) -> tuple[Tensor, dict, float]:
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of generated digits, DDPM left and DDIM right; most are readable and a little blurred."}, "figure": {"caption": "Figure 4 of the report, ours: latent diffusion on a VAE with beta 1 and 50 dimensions.", "name": "fig-04-ddpm-ddim"}}
 ancestral, ancestral_row, ancestral_seconds = judged(shipped, "ddpm", ddpm_steps)
 implicit, implicit_row, implicit_seconds = judged(shipped, "ddim", steps)
-diffusion_plots.plot_grids(
+plotting.plot_grids(
     {f"DDPM, {ddpm_steps} steps": ancestral[:49], f"DDIM, {steps} steps": implicit[:49]},
     [f"read confidently: {confident(row)} %" for row in (ancestral_row, implicit_row)],
 )
@@ -358,7 +359,7 @@ Markdown(
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Grids of generated digits, one column per beta, DDIM above and DDPM below. Small betas give sharp strokes, beta 1 smoother digits, beta 10 the same blur everywhere."}, "figure": {"caption": "Figure 5 of the report, ours: latent diffusion on VAEs of growing beta.", "name": "fig-04-beta"}}
 beta_ddim = {beta: judged(entry[0], "ddim", steps) for beta, entry in by_beta.items()}
 beta_ddpm = {beta: judged(entry[0], "ddpm", ddpm_steps) for beta, entry in by_beta.items()}
-diffusion_plots.plot_matrix(
+plotting.plot_matrix(
     {
         "DDIM": [images for images, _, _ in beta_ddim.values()],
         "DDPM": [images for images, _, _ in beta_ddpm.values()],
@@ -414,7 +415,7 @@ for beta in tested:
         ablation[beta, name] = judged(model, "ddim", steps)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two rows of three grids of samples: from raw latents, from scaled latents, and from scaled latents with averaged weights, at a small beta and at beta 1."}, "figure": {"caption": "The ablation: three noise predictors for each of two VAEs.", "name": "fig-04-ablation"}}
-diffusion_plots.plot_matrix(
+plotting.plot_matrix(
     {f"beta {beta:g}": [ablation[beta, name][0] for name in variants] for beta in tested},
     list(variants),
     side=5,
@@ -476,7 +477,7 @@ Markdown(run_label)
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Grids of generated digits, one column per latent dimension from 2 to 500, DDIM above and DDPM below."}, "figure": {"caption": "Figure 6 of the report, ours: latent diffusion on VAEs of growing latent dimension.", "name": "fig-04-dim"}}
 dim_ddim = {dim: judged(entry[0], "ddim", steps) for dim, entry in by_dim.items()}
 dim_ddpm = {dim: judged(entry[0], "ddpm", ddpm_steps) for dim, entry in by_dim.items()}
-diffusion_plots.plot_matrix(
+plotting.plot_matrix(
     {
         "DDIM": [images for images, _, _ in dim_ddim.values()],
         "DDPM": [images for images, _, _ in dim_ddpm.values()],

@@ -52,7 +52,8 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 
-from mnistdiff import clip_plots, training
+from mnistdiff import training
+from mnistdiff import plotting
 from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.clip import contrastive_loss as library_contrastive_loss
 from mnistdiff.clip import zero_shot_accuracy as library_zero_shot_accuracy
@@ -310,7 +311,7 @@ try:
 except Exception as error:  # an unfinished cell must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
     print("Finish the cell above, then run this one again.")
-clip_plots.plot_similarity(tables, DIGIT_NAMES, (-1.0, 1.0))
+plotting.plot_similarity(tables, DIGIT_NAMES, (-1.0, 1.0))
 
 # %% [markdown]
 # ## False negatives: the same digit twice
@@ -421,7 +422,7 @@ Markdown(run_label)
 
 # %% mystnb={"image": {"alt": "A table of ten names by ten digits, coloured by cosine, with a bright diagonal."}, "figure": {"caption": "Cosines between the prompts of each digit, in phrasings that training never used, and the mean image of each digit.", "name": "fig-05-similarity"}}
 matrix = similarity(clip, held_out)
-clip_plots.plot_similarity({"held-out phrasings": matrix}, DIGIT_NAMES, (-1.0, 1.0))
+plotting.plot_similarity({"held-out phrasings": matrix}, DIGIT_NAMES, (-1.0, 1.0))
 
 # %% tags=["hide-input"]
 off = matrix.masked_fill(torch.eye(10, dtype=torch.bool), -2)
@@ -575,7 +576,7 @@ surest_of, picked = {}, []  # one image per digit on the sure side, else all wou
 for index in reversed(ranked):
     surest_of.setdefault(int(test.labels[index]), index)
 picked = list(surest_of.values())[:4] + ranked[:4]
-clip_plots.plot_prompts_of_images(test.images[picked], [caption(index) for index in picked])
+plotting.plot_prompts_of_images(test.images[picked], [caption(index) for index in picked])
 
 # %% [markdown]
 # **From a prompt**, which of the test digits are nearest?
@@ -586,7 +587,7 @@ queries = [template.format(DIGIT_NAMES[digit]) for digit, template in enumerate(
 with torch.no_grad():
     asked_for = F.normalize(clip.encode_text(queries), dim=1)
 nearest = (asked_for @ seen.T).topk(12, dim=1).indices
-clip_plots.plot_images_of_prompts(queries, test.images[nearest])
+plotting.plot_images_of_prompts(queries, test.images[nearest])
 
 # %% tags=["hide-input"]
 hits = int((named[best] == test.labels).sum())
@@ -605,7 +606,7 @@ Markdown(
 # are all far from each other do not fit in two dimensions, so here are four.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two scatter plots of small points, one colour and shape per digit, with larger outlined markers near the groups."}, "figure": {"caption": "Images (small) and prompts (large, outlined), one colour and marker per digit, on four principal components.", "name": "fig-05-map"}}
-clip_plots.plot_map((seen, test.labels), (said, named))
+plotting.plot_map((seen, test.labels), (said, named))
 
 # %% tags=["hide-input"]
 gap = float((seen.mean(dim=0) - said.mean(dim=0)).norm())
@@ -668,7 +669,7 @@ display(Markdown(table.replace("---:", ":---")))
 Markdown(run_label)
 
 # %% mystnb={"image": {"alt": "A table of ten names by ten digits, coloured by cosine: one bright cell in each row, but not on the diagonal."}, "figure": {"caption": "The colleague's model: cosines of prompts with the mean image of each digit.", "name": "fig-05-broken"}}
-clip_plots.plot_similarity({"the colleague's model": their_matrix}, DIGIT_NAMES, (-1.0, 1.0))
+plotting.plot_similarity({"the colleague's model": their_matrix}, DIGIT_NAMES, (-1.0, 1.0))
 
 # %% [markdown]
 # *Not graded.* For each suspect, name the symptom that clears it; then name the culprit, and say

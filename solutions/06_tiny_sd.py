@@ -55,7 +55,8 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 
-from mnistdiff import clip_plots, diffusion_plots, text_plots, training
+from mnistdiff import training
+from mnistdiff import plotting
 from mnistdiff.cli import main as mnistdiff_command
 from mnistdiff.data import load_mnist, to_signed
 from mnistdiff.diffusion import default_schedule, encode_means
@@ -263,7 +264,7 @@ for _ in range(2):
         eps = pipeline.model(z_t, torch.full((11,), t_shown), asked)
     z0_hat = (z_t - (1 - abar[t_shown]).sqrt() * eps) / abar[t_shown].sqrt()
     rows.append(to_signed(pipeline.decode(z0_hat)))
-diffusion_plots.plot_columns(rows, [f'"{digit}"' for digit in range(10)] + ['""'], [])
+plotting.plot_columns(rows, [f'"{digit}"' for digit in range(10)] + ['""'], [])
 
 # %% [markdown]
 # ## Exercise 2: condition dropout
@@ -375,7 +376,7 @@ unasked = pipeline(
     generator=torch.Generator().manual_seed(0),
 ).images
 counts = torch.bincount(read_digits(unasked).digits, minlength=10)
-display(diffusion_plots.plot_columns(list(to_signed(unasked[:20]).split(10)), [""] * 10, []))
+display(plotting.plot_columns(list(to_signed(unasked[:20]).split(10)), [""] * 10, []))
 Markdown(
     f"Of {len(unasked):,} such digits the judge reads every digit between {int(counts.min())} and "
     f"{int(counts.max())} times (equal shares would be {len(unasked) / 10:g})."
@@ -478,7 +479,7 @@ rows = [
     for scale in scales
 ]
 names = [f"s = {scale:g}" for scale in scales]
-diffusion_plots.plot_columns([to_signed(row) for row in rows], [""] * 10, names)
+plotting.plot_columns([to_signed(row) for row in rows], [""] * 10, names)
 
 # %% [markdown]
 # ## Train it with your three answers
@@ -529,7 +530,7 @@ try:
     print(f"mean loss: {means[0]:.3f} in the first epoch, {means[-1]:.3f} in the last")
     print(f"{right} of 20 digits are read as the one asked for")
     columns = [str(digit) for digit in range(10)]
-    display(diffusion_plots.plot_columns(to_signed(images).split(10), columns, []))
+    display(plotting.plot_columns(to_signed(images).split(10), columns, []))
 except Exception as error:  # an unfinished cell must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
     print("Finish the three cells above, then run this one again.")
@@ -581,14 +582,14 @@ right = reading.digits == labels
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Eight rows of ten digits, one column per prompt from 0 to 9; nearly every digit is the one asked for, in varied handwriting."}, "figure": {"caption": "Figure 7 of the report, ours: eight digits for each prompt.", "name": "fig-06-figure7"}}
 columns = [str(digit) for digit in range(10)]
-diffusion_plots.plot_columns(to_signed(images[:80]).split(10), columns, [])
+plotting.plot_columns(to_signed(images[:80]).split(10), columns, [])
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Share of digits read as asked for each digit with intervals, all of them far above a dashed line at 60 percent."}, "figure": {"caption": "Success per digit, with 95 % intervals. Squares: the digits that fail most in the report.", "name": "fig-06-per-digit"}}
 asked_for = torch.bincount(labels, minlength=10).tolist()
 done = torch.bincount(labels[right], minlength=10).tolist()
 shares = [k / n for k, n in zip(done, asked_for, strict=True)]
 intervals = [wilson_interval(k, n) for k, n in zip(done, asked_for, strict=True)]
-text_plots.plot_per_digit(shares, intervals, TEXT_SHARE, TEXT_WORST)
+plotting.plot_per_digit(shares, intervals, TEXT_SHARE, TEXT_WORST)
 
 
 # %% tags=["hide-input"]
@@ -645,12 +646,12 @@ climbed = run_ladder(settings, pipeline.clip)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Label accuracy, left, and FD ratio, right, for six rungs from the report's recipe to guidance, with three seeds each and intervals."}, "figure": {"caption": "The ladder, one change per rung: three training seeds, their mean and its 95 % interval (Student).", "name": "fig-06-ladder"}}
 names = [climbed[0].rung.name, *(f"+ {step.rung.name}" for step in climbed[1:])]
-text_plots.plot_ladder(climbed, names)
+plotting.plot_ladder(climbed, names)
 
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Six rows of ten digits, one column per prompt from 0 to 9. From row to row more of them are the digit asked for, and clearer."}, "figure": {"caption": "What each rung draws for the prompts 0 to 9 from the same ten noises, first training seed.", "name": "fig-06-rungs"}}
 rows = [to_signed(step.images[:10]) for step in climbed]
-diffusion_plots.plot_columns(rows, columns, names)
+plotting.plot_columns(rows, columns, names)
 
 
 # %% tags=["hide-input"]
@@ -735,7 +736,7 @@ for found in drawn.values():
     frontier.append(
         {"hits": hits, "accuracy": float(hits.double().mean()), **measure(found, False)}
     )
-text_plots.plot_frontier(list(drawn), frontier)
+plotting.plot_frontier(list(drawn), frontier)
 
 # %% tags=["hide-input"]
 rows = [
@@ -771,7 +772,7 @@ recall = {scale: row["recall"] for scale, row in zip(drawn, frontier, strict=Tru
 notes = [f"recall {recall[scale]:.2f}" for scale in chosen]
 order = labels[:100].argsort(stable=True)  # a row per digit
 grids = {f"s = {scale:g}": drawn[scale][:100][order] for scale in chosen}
-diffusion_plots.plot_grids(grids, notes)
+plotting.plot_grids(grids, notes)
 
 # %% [markdown]
 # ## Negative prompts
@@ -795,7 +796,7 @@ whichever = {
 ones = {name: read_digits(found).digits == 1 for name, found in whichever.items()}
 shown = torch.cat([ones["no negative"].nonzero()[:6, 0], torch.arange(6)])
 rows = [to_signed(found[shown]) for found in whichever.values()]
-display(diffusion_plots.plot_columns(rows, [""] * len(shown), list(whichever)))
+display(plotting.plot_columns(rows, [""] * len(shown), list(whichever)))
 Markdown(
     f"Read as a one: {share_of(ones['no negative'])} % without, "
     f"{share_of(ones[next(reversed(ones))])} % with the negative prompt. (The first columns show "
@@ -813,7 +814,7 @@ Markdown(
 library = load_mnist("train", quiet=True)  # all that this machine has
 nearest = torch.cdist(images[:10].flatten(1), library.images.flatten(1)).argmin(dim=1)
 rows = [to_signed(images[:10]), to_signed(library.images[nearest])]
-display(diffusion_plots.plot_columns(rows, columns, ["samples", "nearest"]))
+display(plotting.plot_columns(rows, columns, ["samples", "nearest"]))
 Markdown(
     f"Of {len(images):,} samples {shipped_row['memorised_share']:.2%} are copies in that sense, among "
     f"{len(library.images):,} training digits ({library.source} MNIST)"
@@ -837,7 +838,7 @@ captions = [
     for i in failed[:12]
 ]
 if failed:
-    display(clip_plots.plot_prompts_of_images(images[failed[:12]], captions))
+    display(plotting.plot_prompts_of_images(images[failed[:12]], captions))
 Markdown(
     f"{len(failed)} of {len(images):,} samples are read as another digit"
     + (": there is nothing to show. " if not failed else ", the first 12 of them shown. ")
@@ -879,7 +880,7 @@ for start, end in ends:
     path = pipeline.interpolate(start, end, 9, generator=generator, num_inference_steps=steps)
     rows.append(to_signed(path.images))
 names = [f"{start} to {end}" for start, end in ends]
-diffusion_plots.plot_columns(rows, [f"{weight / 8:.3g}" for weight in range(9)], names)
+plotting.plot_columns(rows, [f"{weight / 8:.3g}" for weight in range(9)], names)
 
 # %% [markdown]
 # ## From a picture
@@ -911,7 +912,7 @@ rows = [
     for row, i in enumerate(sources)
 ]
 names = [f'{digit} to "{prompt}"' for digit, prompt in wanted.items()]
-display(diffusion_plots.plot_columns(rows, ["real", *(f"{s:g}" for s in strengths)], names))
+display(plotting.plot_columns(rows, ["real", *(f"{s:g}" for s in strengths)], names))
 targets = torch.tensor([9, 8, 4, 6]).repeat_interleave(4)
 told = [
     f"{int((read_digits(torch.cat(found)).digits == targets).sum())} of {len(targets)} at {strength:g}"
@@ -946,7 +947,7 @@ grid = {
 }
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of three blocks of digits: bold, thin and slanted, each from no style at strength 0 to the full style at strength 1."}, "figure": {"caption": "Three LoRAs under growing strength; the noise and the prompts are the same in all blocks.", "name": "fig-06-lora"}}
-text_plots.plot_styles(
+plotting.plot_styles(
     {style: [found for found, _ in cells] for style, cells in grid.items()},
     [f"strength {strength:g}" for strength in lora_strengths],
 )
@@ -994,7 +995,7 @@ with tempfile.TemporaryDirectory() as folder, redirect_stdout(None):  # it would
     save_grid(ours, sevens, columns=4)
     same = told.read_bytes() == ours.read_bytes()
 print(f"the two files are {'identical' if same else 'NOT identical'}")
-diffusion_plots.plot_columns([to_signed(sevens)], [""] * 4, ["seed 7"])
+plotting.plot_columns([to_signed(sevens)], [""] * 4, ["seed 7"])
 
 # %% [markdown]
 # In a terminal, that is

@@ -54,7 +54,7 @@ import torch.nn.functional as F
 from IPython.display import Markdown, display
 from torch import Tensor, nn
 
-from mnistdiff import diffusion_plots, text_plots, workflow_plots
+from mnistdiff import plotting
 from mnistdiff.comfyui import load_workflow, run_workflow
 from mnistdiff.comfyui.graph import Graph, with_inputs
 from mnistdiff.data import to_signed
@@ -94,7 +94,7 @@ basic = load_workflow("basic")
 pprint.pp({name: basic[name] for name in ("1", "3", "6")}, width=72)
 
 # %% mystnb={"image": {"alt": "Seven boxes from top to bottom: a loader; two text encoders and an empty latent; a sampler with seed, steps, cfg and sampler name; a VAE decoder; save image. Coloured links join them: MODEL from the loader to the sampler, CLIP to both encoders, VAE to the decoder, CONDITIONING, LATENT and IMAGE between the others."}, "figure": {"caption": "Workflow 1 of the report (its Figure 8) for tiny-mnist-sd, drawn from the JSON.", "name": "fig-07-basic"}}
-workflow_plots.plot_workflow(basic)
+plotting.plot_workflow(basic)
 
 # %% [markdown]
 # The loader has three outputs, `MODEL` (0), `CLIP` (1) and `VAE` (2): section 6's pipeline, taken
@@ -151,7 +151,7 @@ by_pipeline = loaded(
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The same handwritten seven three times: from the graph, from the lines, from the pipeline."}, "figure": {"caption": "One seed, one picture.", "name": "fig-07-same"}}
 ways = {"graph": by_graph, "lines": by_lines, "pipeline": by_pipeline}
-display(diffusion_plots.plot_columns([to_signed(torch.cat(list(ways.values())))], list(ways), []))
+display(plotting.plot_columns([to_signed(torch.cat(list(ways.values())))], list(ways), []))
 gap = max(float((image - by_graph).abs().max()) for image in ways.values())
 Markdown(
     f"Largest difference between any two pixels: {gap:g}. "
@@ -280,11 +280,11 @@ check("edit_sampler", globals())
 four = with_inputs(basic, "3", text="a handwritten four")
 four = with_inputs(four, "4", text="nine")
 four = with_inputs(four, "6", sampler_name="dpmpp_2m", steps=20, cfg=2.0)
-workflow_plots.plot_workflow(four, new=("3", "4", "6"))
+plotting.plot_workflow(four, new=("3", "4", "6"))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "A row of eight handwritten fours."}, "figure": {"caption": "What it draws, as a batch of eight.", "name": "fig-07-fours"}}
 fours = run_workflow(with_inputs(four, "5", batch_size=8), pipeline=pipeline)
-diffusion_plots.plot_columns([to_signed(fours)], [""] * 8, ["expected"])
+plotting.plot_columns([to_signed(fours)], [""] * 8, ["expected"])
 
 # %% mystnb={"image": {"alt": "A row of eight handwritten fours."}, "figure": {"caption": "What your edited graph draws.", "name": "fig-07-your-fours"}}
 try:
@@ -292,7 +292,7 @@ try:
     yours = edit_sampler(eight, "a handwritten four", "nine", "dpmpp_2m", 20, 2.0)
     found = run_workflow(yours, pipeline=pipeline)
     print("your graph draws", "the same" if torch.equal(found, fours) else "something else")
-    display(diffusion_plots.plot_columns([to_signed(found)], [""] * len(found), ["yours"]))
+    display(plotting.plot_columns([to_signed(found)], [""] * len(found), ["yours"]))
 except Exception as error:  # an unfinished cell must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
     print("Finish the cell above, then run this one again.")
@@ -451,7 +451,7 @@ check("insert_lora", globals())
 
 # %% mystnb={"image": {"alt": "The graph of the basic workflow with a framed LoraLoader below the loader: MODEL and CLIP run through it to the sampler and the two encoders, the VAE passes by."}, "figure": {"caption": "Workflow 2 of the report (its Figure 9) for tiny-mnist-sd.", "name": "fig-07-lora"}}
 with_lora = load_workflow("lora")
-workflow_plots.plot_workflow(with_lora, new=("2",))
+plotting.plot_workflow(with_lora, new=("2",))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of the same eight sevens: plain at strength 0, bolder at 0.5, very bold at 1."}, "figure": {"caption": "The LoRA's strength, in the graph.", "name": "fig-07-strengths"}}
 rows = {}
@@ -459,7 +459,7 @@ for strength in (0.0, 0.5, 1.0):
     graph = with_inputs(with_lora, "2", strength_model=strength, strength_clip=strength)
     rows[strength] = run_workflow(with_inputs(graph, "5", batch_size=8), pipeline=pipeline)
 names = [f"strength {strength:g}" for strength in rows]
-display(diffusion_plots.plot_columns([to_signed(row) for row in rows.values()], [""] * 8, names))
+display(plotting.plot_columns([to_signed(row) for row in rows.values()], [""] * 8, names))
 plain = run_workflow(with_inputs(basic, "5", batch_size=8), pipeline=pipeline)
 told = "the same as" if torch.equal(rows[0.0], plain) else "**not** the same as"
 Markdown(f"At strength 0 the eight digits are {told} those of the graph without a LoRA.")
@@ -469,7 +469,7 @@ try:
     eight = with_inputs(basic, "5", batch_size=8)
     found = run_workflow(insert_lora(eight, "bold-v1.safetensors", 1.0), pipeline=pipeline)
     print("your graph draws", "the same" if torch.equal(found, rows[1.0]) else "something else")
-    display(diffusion_plots.plot_columns([to_signed(found)], [""] * len(found), ["yours"]))
+    display(plotting.plot_columns([to_signed(found)], [""] * len(found), ["yours"]))
 except Exception as error:  # an unfinished cell must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
     print("Finish the cell above, then run this one again.")
@@ -535,7 +535,7 @@ def ten_digits(graph: Graph, template: str, negative: str = "", count: int = per
 graph = with_inputs(basic, "6", steps=many)
 columns = ten_digits(graph, "a handwritten {}", count=8).unflatten(0, (10, 8))
 in_rows = [to_signed(row) for row in columns.transpose(0, 1)]
-diffusion_plots.plot_columns(in_rows, [str(digit) for digit in range(10)], [])
+plotting.plot_columns(in_rows, [str(digit) for digit in range(10)], [])
 
 # %% [markdown]
 # ## A simple and a detailed prompt, and a negative one
@@ -612,7 +612,7 @@ turned = {
 }
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of three blocks of the digits 0 to 9. Rows: cfg 1, 3 and 8; columns: 5, 20 and 50 steps. With cfg 1 the four and the nine are hard to read, with cfg 3 all are clear, with cfg 8 strokes are bold and there are grey specks. The number of steps changes little."}, "figure": {"caption": "The digits 0 to 9 from the same noise, by cfg and steps.", "name": "fig-07-cfg-steps"}}
-text_plots.plot_styles(
+plotting.plot_styles(
     {f"cfg {cfg:g}": [turned[cfg, steps][::per_digit] for steps in STEPS] for cfg in CFG},
     [f"{steps} steps" for steps in STEPS],
 )
@@ -700,7 +700,7 @@ for styles in (("bold",), ("thin",), ("slanted",), ("bold", "slanted")):
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Five rows of the digits 0 to 9 from the same noise: plain, bold, thin, slanted to the right, and both bold and slanted."}, "figure": {"caption": "Three LoRAs and a chain of two; the same noise and prompts in every row.", "name": "fig-07-styles"}}
 rows = [to_signed(images[::per_digit]) for images in in_style.values()]
-diffusion_plots.plot_columns(rows, [str(digit) for digit in range(10)], list(in_style))
+plotting.plot_columns(rows, [str(digit) for digit in range(10)], list(in_style))
 
 # %% tags=["hide-input"]
 rows, moved, before = [], {}, in_style["no LoRA"]
@@ -760,7 +760,7 @@ for name, node in basic.items():
             where = f"`{node['class_type']}`, {field}"
             rows.append([where, f"{value!r}", f"{other['inputs'][field]!r}"])
 display(Markdown(markdown_table(["what differs", "tiny-mnist-sd", "Stable Diffusion 1.5"], rows)))
-links = [workflow_plots.links(one) for one in (basic, theirs)]
+links = [plotting.links(one) for one in (basic, theirs)]
 Markdown(
     f"{len(basic)} and {len(theirs)} nodes, {len(links[0])} and {len(links[1])} links: the wiring is "
     + ("the same." if links[0] == links[1] else "**not** the same.")

@@ -7,7 +7,7 @@ import pytest
 from mnistdiff.comfyui.graph import load_workflow, with_inputs
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.expect import expect_graph
-from mnistdiff.workflow_plots import depths, links, plot_workflow
+from mnistdiff.plotting.workflow import depths, links, plot_workflow
 
 NAMES = ("basic", "lora", "sd15_basic", "sd15_lora")
 

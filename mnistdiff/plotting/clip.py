@@ -7,7 +7,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mnistdiff.plotting import DIGIT_COLOURS, DIGIT_MARKERS, GAP, GREY, _figure, _show, tile
+from mnistdiff.plotting.canvas import (
+    DIGIT_COLOURS,
+    DIGIT_MARKERS,
+    GAP,
+    GREY,
+    new_figure,
+    show_picture,
+    tile,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +28,7 @@ def plot_similarity(
     matrices: dict[str, Float[Tensor, "10 10"]], names: Sequence[str], limits: tuple[float, float]
 ) -> "Figure":
     """Cosine of each prompt (a row, named) with the mean image of each digit (a column)."""
-    figure, axes = _figure(1, len(matrices), (3.5 * len(matrices) + 1.2, 3.7))
+    figure, axes = new_figure(1, len(matrices), (3.5 * len(matrices) + 1.2, 3.7))
     for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
         shown = ax.imshow(matrix, cmap="cividis", vmin=limits[0], vmax=limits[1])
         for (row, column), value in _entries(matrix):
@@ -49,11 +57,11 @@ def plot_prompts_of_images(
 ) -> "Figure":
     """Digits with what was found for each written beside it, the captions of several lines."""
     rows = -(-len(images) // columns)
-    figure, axes = _figure(rows, columns, (4.5 * columns, 0.95 * rows))
+    figure, axes = new_figure(rows, columns, (4.5 * columns, 0.95 * rows))
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, image, caption in zip(axes.T.flat, images, captions, strict=False):
-        _show(ax, image[0].numpy())
+        show_picture(ax, image[0].numpy())
         ax.set_anchor("W")
         ax.text(1.1, 0.5, caption, transform=ax.transAxes, va="center", fontsize=9)
     return figure
@@ -62,8 +70,8 @@ def plot_prompts_of_images(
 def plot_images_of_prompts(prompts: Sequence[str], found: Float[Tensor, "p n 1 28 28"]) -> "Figure":
     """One row per prompt: the images nearest to it, the nearest first."""
     count, n = found.shape[:2]
-    figure, axes = _figure(1, 1, (0.5 * n + 3.2, 0.5 * count + 0.2))
-    _show(axes[0, 0], tile(found.flatten(0, 1), n))
+    figure, axes = new_figure(1, 1, (0.5 * n + 3.2, 0.5 * count + 0.2))
+    show_picture(axes[0, 0], tile(found.flatten(0, 1), n))
     for row, prompt in enumerate(prompts):
         axes[0, 0].text(-6, row * CELL + 14, prompt, ha="right", va="center", fontsize=9)
     return figure
@@ -89,7 +97,7 @@ def plot_map(
     from matplotlib.patheffects import withStroke
 
     placed = Map(torch.cat([images[0], texts[0]]))
-    figure, axes = _figure(1, 2, (9.4, 4.3))
+    figure, axes = new_figure(1, 2, (9.4, 4.3))
     for ax, first in zip(axes[0], (0, 2), strict=True):
         _scatter(ax, placed(images[0])[:, first : first + 2], images[1], 11)
         points = placed(texts[0])[:, first : first + 2]

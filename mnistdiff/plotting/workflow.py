@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mnistdiff.comfyui.graph import Graph, is_link, nodes
-from mnistdiff.plotting import BLUE, GREEN, GREY, ORANGE, PURPLE, _figure
+from mnistdiff.plotting.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def plot_workflow(graph: Graph, new: Collection[str] = (), title: str = "") -> "
     lines = {name: _lines(node["inputs"]) for name, node in graph.items()}
     rows = _rows(graph, found)
     at, size = _places(rows, lines)
-    figure, axes = _figure(1, 1, (max(size[0], 4.4), size[1] + 0.75))
+    figure, axes = new_figure(1, 1, (max(size[0], 4.4), size[1] + 0.75))
     ax = axes[0, 0]
     ax.set(xlim=(0, size[0]), ylim=(size[1], -0.05), aspect="equal", title=title)
     ax.set_axis_off()

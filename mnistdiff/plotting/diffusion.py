@@ -8,7 +8,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mnistdiff.data import to_unit
-from mnistdiff.plotting import BLUE, GAP, GREEN, GREY, ORANGE, PURPLE, _figure, _show, tile
+from mnistdiff.plotting.canvas import (
+    BLUE,
+    GAP,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    new_figure,
+    show_picture,
+    tile,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +55,8 @@ def plot_columns(
 ) -> "Figure":
     """Rows of digits in [-1, 1] with a heading over each column and a name before each row."""
     width, height = 0.66 * len(columns) + 1.1, 0.66 * len(rows) + 0.35
-    figure, axes = _figure(1, 1, (width, height))
-    _show(axes[0, 0], tile(to_unit(torch.cat(list(rows))).clamp(0, 1), len(columns)))
+    figure, axes = new_figure(1, 1, (width, height))
+    show_picture(axes[0, 0], tile(to_unit(torch.cat(list(rows))).clamp(0, 1), len(columns)))
     _headings(axes[0, 0], columns)
     for index, name in enumerate(names):
         axes[0, 0].text(-5, index * CELL + 14, name, ha="right", va="center")
@@ -56,10 +66,10 @@ def plot_columns(
 def plot_film(frames: Sequence[tuple[int, Tensor, Tensor]]) -> "Figure":
     """Film strip: what the sampler holds at some timesteps, and the digit it expects there."""
     digits, columns = len(frames[0][1]), len(frames)
-    figure, axes = _figure(2, 1, (0.66 * columns + 1.1, 1.32 * digits + 0.75))
+    figure, axes = new_figure(2, 1, (0.66 * columns + 1.1, 1.32 * digits + 0.75))
     for ax, part, name in zip(axes[:, 0], (1, 2), ("$x_t$", r"$\hat x_0$"), strict=True):
         pictures = torch.stack([frame[part] for frame in frames], dim=1).flatten(0, 1)
-        _show(ax, tile(to_unit(pictures).clamp(0, 1), columns))
+        show_picture(ax, tile(to_unit(pictures).clamp(0, 1), columns))
         ax.text(-5, (digits * CELL - GAP) / 2, name, ha="right", va="center", fontsize=13)
         _headings(ax, [f"t = {t}" if i == 0 else str(t) for i, (t, *_) in enumerate(frames)])
     return figure
@@ -74,9 +84,9 @@ def plot_grids(grids: dict[str, Float[Tensor, "n 1 28 28"]], notes: Sequence[str
     """Grids of digits in [0, 1] side by side, each with its name above and a note below."""
     count = len(next(iter(grids.values())))
     columns = round(count**0.5)
-    figure, axes = _figure(1, len(grids), (3.6 * len(grids), 4.1))
+    figure, axes = new_figure(1, len(grids), (3.6 * len(grids), 4.1))
     for ax, (name, images), note in zip(axes[0], grids.items(), notes, strict=True):
-        _show(ax, tile(images, columns), name)
+        show_picture(ax, tile(images, columns), name)
         ax.text(0.5, -0.03, note, transform=ax.transAxes, ha="center", va="top")
     return figure
 
@@ -86,10 +96,12 @@ def plot_matrix(
 ) -> "Figure":
     """A grid of side x side digits in [0, 1] per row and column."""
     size = 0.34 * side
-    figure, axes = _figure(len(rows), len(columns), (size * len(columns) + 0.9, size * len(rows)))
+    figure, axes = new_figure(
+        len(rows), len(columns), (size * len(columns) + 0.9, size * len(rows))
+    )
     for line, (name, grids) in zip(axes, rows.items(), strict=True):
         for ax, images, heading in zip(line, grids, columns, strict=True):
-            _show(
+            show_picture(
                 ax, tile(images[: side * side], side), heading if name == next(iter(rows)) else ""
             )
         line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
@@ -98,7 +110,7 @@ def plot_matrix(
 
 def plot_schedules(abar: dict[str, Float[Tensor, " T"]]) -> "Figure":
     """How much signal and how much noise x_t holds, one line per schedule."""
-    figure, axes = _figure(1, 2, (8.0, 2.8))
+    figure, axes = new_figure(1, 2, (8.0, 2.8))
     for (name, kept), (colour, line) in zip(abar.items(), LINES, strict=False):
         for ax, scale in zip(axes[0], (kept.sqrt(), (1 - kept).sqrt()), strict=True):
             ax.plot(scale, line[1:], color=colour, label=name)
@@ -110,7 +122,7 @@ def plot_schedules(abar: dict[str, Float[Tensor, " T"]]) -> "Figure":
 
 def plot_timesteps(kept: dict[str, Sequence[int]]) -> "Figure":
     """Which timesteps each spacing keeps."""
-    figure, axes = _figure(1, 1, (7.5, 0.5 * len(kept) + 0.9))
+    figure, axes = new_figure(1, 1, (7.5, 0.5 * len(kept) + 0.9))
     for index, ((name, steps), (colour, line)) in enumerate(zip(kept.items(), LINES, strict=False)):
         axes[0, 0].plot(steps, [index] * len(steps), line[0], color=colour, label=name)
     axes[0, 0].set_yticks(range(len(kept)), list(kept))
@@ -121,7 +133,7 @@ def plot_timesteps(kept: dict[str, Sequence[int]]) -> "Figure":
 
 def plot_noise_added(panels: dict[str, dict[str, tuple[Sequence[int], Tensor]]]) -> "Figure":
     """How much fresh noise each step adds; per panel and name timesteps and standard deviations."""
-    figure, axes = _figure(1, len(panels), (4.2 * len(panels), 3.0))
+    figure, axes = new_figure(1, len(panels), (4.2 * len(panels), 3.0))
     for ax, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for (name, (steps, sigma)), (colour, line) in zip(lines.items(), LINES, strict=False):
             ax.plot(steps, sigma, line[1:], color=colour, label=name)
@@ -133,7 +145,7 @@ def plot_noise_added(panels: dict[str, dict[str, tuple[Sequence[int], Tensor]]])
 
 def plot_quality(points: Sequence[Point]) -> "Figure":
     """FD ratio against network evaluations and against seconds per digit, a line per sampler."""
-    figure, axes = _figure(1, 2, (9.0, 3.7))
+    figure, axes = new_figure(1, 2, (9.0, 3.7))
     names = list(dict.fromkeys(point.name for point in points))
     for name, (colour, line) in zip(names, LINES, strict=False):
         mine = [point for point in points if point.name == name]

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float
 from torch import Tensor
 
-from mnistdiff.plotting import BLUE, GREEN, GREY, ORANGE, _figure, _show, tile
+from mnistdiff.evaluation.ladder import Climbed
+from mnistdiff.plotting.canvas import BLUE, GREEN, GREY, ORANGE, new_figure, show_picture, tile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from mnistdiff.evaluation.ladder import Climbed
 
 Interval = tuple[float, float]
 
@@ -21,7 +20,7 @@ def plot_per_digit(
     shares: Sequence[float], intervals: Sequence[Interval], report: float, worst: Sequence[int]
 ) -> "Figure":
     """How many of each digit came out as asked, the report's share, and the digits it names."""
-    figure, axes = _figure(1, 1, (6.4, 3.0))
+    figure, axes = new_figure(1, 1, (6.4, 3.0))
     ax = axes[0, 0]
     for digit, (share, (low, high)) in enumerate(zip(shares, intervals, strict=True)):
         named = digit in worst
@@ -38,9 +37,9 @@ def plot_per_digit(
     return figure
 
 
-def plot_ladder(climbed: Sequence["Climbed"], labels: Sequence[str]) -> "Figure":
+def plot_ladder(climbed: Sequence[Climbed], labels: Sequence[str]) -> "Figure":
     """Label accuracy and FD ratio per rung: each training seed, the mean and its interval."""
-    figure, axes = _figure(1, 2, (9.0, 0.48 * len(climbed) + 1.2))
+    figure, axes = new_figure(1, 2, (9.0, 0.48 * len(climbed) + 1.2))
     for ax, name, factor in zip(axes[0], ("accuracy", "fd_ratio"), (100, 1), strict=True):
         for row, rung in enumerate(climbed):
             low, high = rung.interval(name)
@@ -65,7 +64,7 @@ def plot_ladder(climbed: Sequence["Climbed"], labels: Sequence[str]) -> "Figure"
 
 def plot_frontier(scales: Sequence[float], rows: Sequence[dict[str, Any]]) -> "Figure":
     """What guidance buys and costs: accuracy against diversity, and the FD ratio by scale."""
-    figure, axes = _figure(1, 2, (9.0, 3.5))
+    figure, axes = new_figure(1, 2, (9.0, 3.5))
     accuracy = [100 * row["accuracy"] for row in rows]
     lines = (("coverage", BLUE, "o-"), ("recall", ORANGE, "s--"))
     for name, colour, line in lines:
@@ -95,9 +94,9 @@ def plot_styles(
     rows: dict[str, Sequence[Float[Tensor, "n 1 28 28"]]], columns: Sequence[str]
 ) -> "Figure":
     """Ten digits, 0 to 9, per style (a row) and strength (a column)."""
-    figure, axes = _figure(len(rows), len(columns), (2.7 * len(columns) + 0.8, 1.15 * len(rows)))
+    figure, axes = new_figure(len(rows), len(columns), (2.7 * len(columns) + 0.8, 1.15 * len(rows)))
     for line, (name, cells) in zip(axes, rows.items(), strict=True):
         for ax, images, heading in zip(line, cells, columns, strict=True):
-            _show(ax, tile(images[:10], 5), heading if name == next(iter(rows)) else None)
+            show_picture(ax, tile(images[:10], 5), heading if name == next(iter(rows)) else None)
         line[0].text(-0.04, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
     return figure

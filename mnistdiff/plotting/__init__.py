@@ -1,0 +1,75 @@
+"""The figures of the notebooks and the book: each function returns a matplotlib Figure."""
+
+from mnistdiff.plotting.canvas import DIGIT_COLOURS, DIGIT_MARKERS, STYLE, plot_digits, tile
+from mnistdiff.plotting.clip import (
+    Map,
+    plot_images_of_prompts,
+    plot_map,
+    plot_prompts_of_images,
+    plot_similarity,
+)
+from mnistdiff.plotting.diffusion import (
+    Film,
+    Point,
+    plot_columns,
+    plot_film,
+    plot_grids,
+    plot_inversion,
+    plot_matrix,
+    plot_noise_added,
+    plot_quality,
+    plot_schedules,
+    plot_timesteps,
+)
+from mnistdiff.plotting.text import plot_frontier, plot_ladder, plot_per_digit, plot_styles
+from mnistdiff.plotting.vae import (
+    plot_history,
+    plot_kl_per_dimension,
+    plot_latent_map,
+    plot_loss_trade_off,
+    plot_points,
+    plot_sample_pair,
+    plot_sweep,
+    plot_traversal,
+)
+from mnistdiff.plotting.workflow import Link, depths, links, plot_workflow
+
+__all__ = [
+    "DIGIT_COLOURS",
+    "DIGIT_MARKERS",
+    "STYLE",
+    "Film",
+    "Link",
+    "Map",
+    "Point",
+    "depths",
+    "links",
+    "plot_columns",
+    "plot_digits",
+    "plot_film",
+    "plot_frontier",
+    "plot_grids",
+    "plot_history",
+    "plot_images_of_prompts",
+    "plot_inversion",
+    "plot_kl_per_dimension",
+    "plot_ladder",
+    "plot_latent_map",
+    "plot_loss_trade_off",
+    "plot_map",
+    "plot_matrix",
+    "plot_noise_added",
+    "plot_per_digit",
+    "plot_points",
+    "plot_prompts_of_images",
+    "plot_quality",
+    "plot_sample_pair",
+    "plot_schedules",
+    "plot_similarity",
+    "plot_styles",
+    "plot_sweep",
+    "plot_timesteps",
+    "plot_traversal",
+    "plot_workflow",
+    "tile",
+]
