@@ -25,7 +25,7 @@ from autograder.needed import needed
 from autograder.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
 from autograder.remote import CHECK_SECONDS, GRACE, Remote, text
 from autograder.sandbox import Died, Nursery, OverLimit, Sandbox
-from mnistdiff import cells as names
+from mnistdiff.course import dependencies as names
 
 CELL_SECONDS = 20.0
 OTHER_SECONDS = 120.0  # of all cells that are no answers, together

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from mnistdiff.cells import names_of
+from mnistdiff.course.dependencies import names_of
 
 DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 LIKE = 0.6  # of a cell to the released one with its id, to be taken for its edited version

@@ -1,9 +1,9 @@
-"""Which given cells a grading run can leave out; see `mnistdiff.cells`."""
+"""Which given cells a grading run can leave out; see `mnistdiff.course.dependencies`."""
 
 from nbformat import NotebookNode
 
 from autograder.rebuild import is_parameters, role_of
-from mnistdiff import cells as names
+from mnistdiff.course import dependencies as names
 
 
 def needed(cells: list[NotebookNode], own: set[int]) -> set[int]:

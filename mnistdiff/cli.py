@@ -218,13 +218,13 @@ def _finite(value: Any) -> Any:
 
 
 def _show_doctor(result: dict[str, Any]) -> str:
-    from mnistdiff.doctor import render
+    from mnistdiff.course.doctor import render
 
     return render(result)
 
 
 def _show_check(result: dict[str, Any]) -> str:
-    from mnistdiff.self_check import render
+    from mnistdiff.course.self_check import render
 
     return render(result)
 

@@ -8,7 +8,7 @@ from mnistdiff.errors import MnistdiffError
 
 def doctor(options: argparse.Namespace) -> dict[str, Any]:
     """Is everything here that the course needs, and are your notebooks whole?"""
-    from mnistdiff.doctor import diagnose
+    from mnistdiff.course.doctor import diagnose
 
     findings = diagnose(options.folder)
     return {"findings": [f._asdict() for f in findings], "ok": all(f.ok for f in findings)}
@@ -16,8 +16,8 @@ def doctor(options: argparse.Namespace) -> dict[str, Any]:
 
 def check(options: argparse.Namespace) -> dict[str, Any]:
     """Run the visible tests of a notebook in a fresh kernel."""
-    from mnistdiff.notebooks import find_notebook
-    from mnistdiff.self_check import check
+    from mnistdiff.course.notebooks import find_notebook
+    from mnistdiff.course.self_check import check
 
     return check(find_notebook(options.notebook, options.folder))
 

@@ -53,7 +53,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from mnistdiff import plotting, training
-from mnistdiff.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies
 from mnistdiff.experiments import (
     BETAS,
     beta_sweep,

@@ -51,7 +51,7 @@ from IPython.display import Markdown, display
 from torch import Tensor, nn
 
 from mnistdiff import metrics, plotting
-from mnistdiff.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies
 from mnistdiff.experiments import (
     LATENT_DIMS,
     compare_table,

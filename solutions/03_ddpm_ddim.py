@@ -66,7 +66,7 @@ from mnistdiff.diffusion import (
 from mnistdiff.experiments import fit_unet, pixel_training
 from mnistdiff.plotting import Film, Point
 from mnistdiff.evaluation import evaluations, measure
-from mnistdiff.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.guidance import AUTOGUIDANCE
 from mnistdiff.metrics import CONFIDENT, read_digits, wilson_interval

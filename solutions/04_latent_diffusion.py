@@ -57,7 +57,7 @@ from mnistdiff import plotting
 from mnistdiff.diffusion import encode_means, generate, load_latent_model, load_pixel_model
 from mnistdiff.experiments import fit_eps_mlp, fit_latent
 from mnistdiff.evaluation import measure
-from mnistdiff.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies
 from mnistdiff.experiments import (
     BETAS,
     LATENT_DIMS,

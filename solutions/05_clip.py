@@ -58,7 +58,7 @@ from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.clip import contrastive_loss as library_contrastive_loss
 from mnistdiff.clip import zero_shot_accuracy as library_zero_shot_accuracy
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.metrics import wilson_interval
 from mnistdiff.prompts import (

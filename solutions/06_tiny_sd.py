@@ -61,7 +61,7 @@ from mnistdiff.cli import main as mnistdiff_command
 from mnistdiff.data import load_mnist, to_signed
 from mnistdiff.diffusion import default_schedule, encode_means
 from mnistdiff.evaluation import measure
-from mnistdiff.expect import expect
+from mnistdiff.course.expect import expect
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.evaluation.ladder import run_ladder
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig

@@ -60,7 +60,7 @@ from mnistdiff.comfyui.graph import Graph, with_inputs
 from mnistdiff.data import to_signed
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import measure
-from mnistdiff.expect import expect_graph
+from mnistdiff.course.expect import expect_graph
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.metrics import read_digits, wilson_interval
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline

@@ -25,7 +25,7 @@ NAME = "03_small"
 ASSIGNMENT = "project3"
 GIVEN = "SCALE = 2.0\n\n\ndef halved(value):\n    return value / SCALE\n"
 IMPORTS = "import torch\nfrom torch import Tensor\n"
-IMPORTS += "\nfrom mnistdiff.expect import expect, on_copies\n"
+IMPORTS += "\nfrom mnistdiff.course.expect import expect, on_copies\n"
 GROUPS = ("ddim_sigma", "ddim_step")
 Edit = Callable[[NotebookNode], None]
 

@@ -556,7 +556,7 @@ AGAINST_US += [
     Attack(
         "64-library",
         first("""
-        import mnistdiff.expect, mnistdiff.samplers
+        import mnistdiff.course.expect, mnistdiff.samplers
         mnistdiff.expect.expect = expect = lambda *a, **k: None
         mnistdiff.samplers.ddim_step = mnistdiff.samplers.ddim_sigma = lambda *a, **k: a[0]
         """),

@@ -15,7 +15,7 @@ from submissions import ROOT, cell_of, filled, insert, released, solutions
 
 from autograder.needed import needed
 from autograder.rebuild import is_answer, rebuild, role_of
-from mnistdiff import cells as names
+from mnistdiff.course import dependencies as names
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 PICTURE = {"image.png": {"image/png": "iVBORw0KGgo="}}

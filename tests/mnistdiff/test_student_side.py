@@ -11,11 +11,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from mnistdiff import cells as slices
-from mnistdiff import doctor, notebooks, self_check
 from mnistdiff.cli import main
+from mnistdiff.course import dependencies as slices
+from mnistdiff.course import doctor, notebooks, self_check
+from mnistdiff.course.notebooks import EXERCISES, Cell, checksum
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.notebooks import EXERCISES, Cell, checksum
 
 ROOT = Path(__file__).parents[2]
 RELEASED = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -256,7 +256,7 @@ def test_doctor_sees_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
 
 def test_check_and_doctor_load_no_nbgrader_and_no_autograder():
     code = (
-        "import sys, mnistdiff.self_check, mnistdiff.doctor; "
+        "import sys, mnistdiff.course.self_check, mnistdiff.course.doctor; "
         "print([m for m in ('nbgrader', 'autograder', 'nbformat', 'jupyter_client') "
         "if m in sys.modules])"
     )

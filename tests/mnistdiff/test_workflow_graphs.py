@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mnistdiff.comfyui.graph import load_workflow, with_inputs
+from mnistdiff.course.expect import expect_graph
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.expect import expect_graph
 from mnistdiff.plotting.workflow import depths, links, plot_workflow
 
 NAMES = ("basic", "lora", "sd15_basic", "sd15_lora")

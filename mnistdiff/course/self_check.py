@@ -12,9 +12,9 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, NamedTuple
 
-from mnistdiff import cells as slices
+from mnistdiff.course import dependencies as slices
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.notebooks import GIVEN, Cell, exercises_of, problems, read_notebook
+from mnistdiff.course.notebooks import GIVEN, Cell, exercises_of, problems, read_notebook
 
 SECONDS = 20.0  # for an answer or its tests, as in grading
 GIVEN_SECONDS = 180.0  # for a given cell: the first import of torch on a slow disk

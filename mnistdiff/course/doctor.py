@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mnistdiff.data import cache_folder, load_mnist
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.notebooks import EXERCISES, course_notebooks, problems, read_notebook
+from mnistdiff.course.notebooks import EXERCISES, course_notebooks, problems, read_notebook
 from mnistdiff.storage import PACKAGED, check_writable
 
 PYTHON = (3, 11)
