@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from mnistdiff import commands
-from mnistdiff.cli import main
+from mnistdiff.cli import commands, main
 
 
 def run(capsys, *arguments):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mnistdiff import commands
+from mnistdiff.cli import commands
 from mnistdiff.errors import MnistdiffError
 
 

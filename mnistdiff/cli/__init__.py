@@ -1,0 +1,5 @@
+"""The `mnistdiff` command."""
+
+from mnistdiff.cli.parser import main
+
+__all__ = ["main"]
