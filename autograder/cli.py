@@ -114,7 +114,7 @@ def run_status(options: argparse.Namespace) -> int:
     """Counts of states, and whatever needs a person."""
     from autograder import ledger
     from autograder.grade import line_of
-    from autograder.intake import passed_over
+    from autograder.submissions.intake import passed_over
 
     current = ledger.current(options.course, options.assignment)
     counts = Counter("waiting" if record is None else record["state"] for _, record in current)
@@ -204,7 +204,7 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
     import nbformat
 
     from autograder import ledger
-    from autograder.rebuild import is_answer, rebuild, role_of
+    from autograder.submissions.rebuild import is_answer, rebuild, role_of
     from autograder.worker import Unreadable, read_notebook
 
     found: dict[str, dict[str, str]] = {}

@@ -14,8 +14,8 @@ from typing import Any
 
 from autograder import commit, ledger, sandbox
 from autograder.errors import STOPPED, AutograderError
-from autograder.intake import passed_over
 from autograder.runner import UNSAFE, DaskPool, LocalPool, shard
+from autograder.submissions.intake import passed_over
 
 
 def grade(options: argparse.Namespace) -> int:

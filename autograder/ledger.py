@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.intake import Job, jobs
+from autograder.submissions.intake import Job, jobs
 
 STATES = ("graded", "rejected", "missing", "failed")
 

@@ -2,7 +2,7 @@
 
 from nbformat import NotebookNode
 
-from autograder.rebuild import is_parameters, role_of
+from autograder.submissions.rebuild import is_parameters, role_of
 from mnistdiff.course import dependencies as names
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.intake import Job, grader_version
+from autograder.submissions.intake import Job, grader_version
 
 TRIES = 3
 START_SECONDS = 300  # until a worker has imported torch, on a slow disk

@@ -19,9 +19,9 @@ from autograder import lean  # noqa: F401  first
 # isort: split
 import nbformat
 
-from autograder.intake import Job
 from autograder.runner import UNSAFE
 from autograder.sandbox import Died, Nursery
+from autograder.submissions.intake import Job
 
 MAX_CELLS = 5_000
 MAX_NAMED = 100  # pictures pasted into one cell, say

@@ -31,7 +31,7 @@ import psutil
 
 from autograder.cli import ASSIGNMENT
 from autograder.made_up_class import School, Student
-from autograder.rebuild import is_test, rebuild, role_of
+from autograder.submissions.rebuild import is_test, rebuild, role_of
 
 ROOT = Path(__file__).parents[1]
 MARKS = """

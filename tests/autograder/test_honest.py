@@ -389,7 +389,7 @@ def test_a_renamed_file_is_found(school, name):
 
 
 def test_a_split_text_is_shown_whole(tmp_path):
-    from autograder.rebuild import rebuild
+    from autograder.submissions.rebuild import rebuild
 
     notebook = filled(explain_ddim="first part")
     place = notebook.cells.index(cell_of(notebook, "explain_ddim"))
@@ -445,7 +445,7 @@ def _own_text(notebook: NotebookNode, before: str) -> None:
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_blank_answer_is_for_a_person_where_a_text_may_be_it(name):
-    from autograder.rebuild import rebuild
+    from autograder.submissions.rebuild import rebuild
 
     (edit, person), notebook = TEXTS[name], filled("03_ddpm_ddim")
     edit(notebook)

@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, Class, filled, released
 
-from autograder import cli, entered, finding, intake, ledger
+from autograder import cli, entered, ledger
 from autograder.errors import AutograderError
+from autograder.submissions import files, intake
 from autograder.worker import Unreadable, read_notebook
 
 RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
@@ -41,7 +42,7 @@ def found_in(folder: Path, files: dict[str, str], name: str = "03_ddpm_ddim") ->
     def is_blank(file: str) -> bool:
         return files[file] == "given"
 
-    return finding.find(finding.list_files(folder, RELEASED), name, RELEASED, is_blank)
+    return files.find(files.list_files(folder, RELEASED), name, RELEASED, is_blank)
 
 
 @contextlib.contextmanager
@@ -101,7 +102,7 @@ def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found,
     ],
 )
 def test_a_doubt_is_for_a_person(files, tmp_path):
-    with pytest.raises(finding.Refused, match="is not there"):
+    with pytest.raises(files.Refused, match="is not there"):
         found_in(tmp_path, dict.fromkeys(files, "work"))
 
 
@@ -109,7 +110,7 @@ def test_a_doubt_is_for_a_person(files, tmp_path):
     "other", ["03_ddpm_ddim-Copy1.ipynb", "final.ipynb", "work.zip", "03_ddpm_ddim.ipynb.txt"]
 )
 def test_a_blank_notebook_beside_the_work_is_for_a_person(other, tmp_path):
-    with pytest.raises(finding.Refused, match="as it was given out"):
+    with pytest.raises(files.Refused, match="as it was given out"):
         found_in(tmp_path, {"03_ddpm_ddim.ipynb": "given", other: "work"})
 
 
@@ -122,7 +123,7 @@ def test_what_lies_beside_notebooks_is_no_doubt(tmp_path):
 def test_a_link_may_lead_to_the_work(tmp_path):
     (tmp_path / "01_vae_beta.ipynb").write_text("work")
     (tmp_path / "sub").symlink_to("/nowhere")
-    with pytest.raises(finding.Refused, match="is it that"):
+    with pytest.raises(files.Refused, match="is it that"):
         found_in(tmp_path, {})
 
 
@@ -140,7 +141,7 @@ def test_a_folder_that_cannot_be_read_is_for_a_person_and_stops_no_one(where, sc
 def test_a_folder_inside_that_cannot_be_read_may_hold_the_work(tmp_path):
     (tmp_path / "01_vae_beta.ipynb").write_text("work")
     (tmp_path / "sub").mkdir()
-    with forbidden(tmp_path / "sub"), pytest.raises(finding.Refused, match="is it that"):
+    with forbidden(tmp_path / "sub"), pytest.raises(files.Refused, match="is it that"):
         found_in(tmp_path, {})
 
 

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from submissions import ROOT, cell_of, filled, insert, released, solutions
 
 from autograder.needed import needed
-from autograder.rebuild import is_answer, rebuild, role_of
+from autograder.submissions.rebuild import is_answer, rebuild, role_of
 from mnistdiff.course import dependencies as names
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -17,8 +17,8 @@ from small_course import ASSIGNMENT, copies, fixture, gradebook, marks
 
 from autograder import cli, ledger, runner
 from autograder.errors import AutograderError
-from autograder.intake import Job
 from autograder.runner import LocalPool, Lost, shard
+from autograder.submissions.intake import Job
 
 Course = Path
 

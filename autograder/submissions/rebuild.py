@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode, v4
 
-from autograder.matching import Cells, is_answer, match, role_of, same
+from autograder.submissions.cell_matching import Cells, is_answer, match, role_of, same
 
 ACCIDENT, TAMPERING = "accident", "tampering"
 ELSEWHERE = "# written in another cell"

@@ -20,7 +20,7 @@ from typing import Any
 
 from autograder.errors import AutograderError
 from autograder.explain import clean
-from autograder.finding import Listing, Refused, find, list_files
+from autograder.submissions.files import Listing, Refused, find, list_files
 
 MAX_BYTES = 20 << 20  # of one notebook
 STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
