@@ -91,8 +91,7 @@ def _positive(text: str) -> int:
 
 def run_doctor(options: argparse.Namespace) -> int:
     """Every limit, attacked."""
-    from autograder import doctor
-    from autograder.sandbox import Nursery
+    from autograder.sandbox.process import Nursery, doctor
 
     with Nursery() as nursery:
         findings = doctor.diagnose(nursery)

@@ -12,9 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from autograder import commit, ledger, sandbox
+from autograder import commit, ledger
 from autograder.errors import STOPPED, AutograderError
 from autograder.runner import UNSAFE, DaskPool, LocalPool, shard
+from autograder.sandbox.process import process
 from autograder.submissions.intake import passed_over
 
 
@@ -23,7 +24,7 @@ def grade(options: argparse.Namespace) -> int:
     if options.unsafe:
         os.environ[UNSAFE] = "yes"
     else:
-        sandbox.require_bubblewrap()
+        process.require_bubblewrap()
     options.course = options.course.resolve()  # a cluster's workers stand elsewhere
     only = {unicodedata.normalize("NFC", student) for student in options.students} or None
     if options.shard:

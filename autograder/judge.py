@@ -23,7 +23,7 @@ from autograder.checks.base import Verdict
 from autograder.inside.carriers import Wrong
 from autograder.needed import needed
 from autograder.remote import CHECK_SECONDS, GRACE, Remote, text
-from autograder.sandbox import Died, Nursery, OverLimit, Sandbox
+from autograder.sandbox.process import Died, Nursery, OverLimit, Sandbox
 from autograder.submissions.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
 from mnistdiff.course import dependencies as names
 

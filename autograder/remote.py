@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autograder.inside.carriers import MAX_DEPTH, MAX_SECONDS, Foreign, Handle, Interrupted, Wrong
 from autograder.inside.stubs import Filled, Settings
-from autograder.sandbox import Sandbox
+from autograder.sandbox.process import Sandbox
 
 GRACE = 3.0  # seconds beyond the student side's own deadline: then the sandbox is killed
 CHECK_SECONDS = 30.0  # of all calls of one check together

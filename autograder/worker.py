@@ -20,7 +20,7 @@ from autograder import lean  # noqa: F401  first
 import nbformat
 
 from autograder.runner import UNSAFE
-from autograder.sandbox import Died, Nursery
+from autograder.sandbox.process import Died, Nursery
 from autograder.submissions.intake import Job
 
 MAX_CELLS = 5_000

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import build_notebooks  # noqa: E402
 import notebook_guard as guard  # noqa: E402
 
-from autograder.sandbox import Nursery  # noqa: E402
+from autograder.sandbox.process import Nursery  # noqa: E402
 from autograder.submissions import intake  # noqa: E402
 from autograder.worker import Worker  # noqa: E402
 

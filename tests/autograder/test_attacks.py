@@ -27,7 +27,7 @@ from submissions import NAME, Class, cell_of, filled, insert, released, solution
 
 from autograder import judge, ledger, remote
 from autograder.inside.namespaces import Limits
-from autograder.sandbox import Nursery
+from autograder.sandbox.process import Nursery
 
 SECRET = "hub-token-5f2c"
 NEIGHBOUR = "the-neighbours-idea-77"

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, ROOT, Class, cell_of, filled, insert, released, solutions
 
-from autograder.sandbox import Nursery
+from autograder.sandbox.process import Nursery
 
 FULL = {"ddim_sigma": 4.0, "ddim_step": 8.0, "explain_ddim": None}
 SIGMA, STEP = solutions()["ddim_sigma"], solutions()["ddim_step"]

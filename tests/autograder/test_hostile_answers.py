@@ -19,7 +19,7 @@ from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.judge import grade_notebook
 from autograder.remote import Remote
-from autograder.sandbox import Died, Sandbox
+from autograder.sandbox.process import Died, Sandbox
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import Class, filled, insert, solutions
 
-from autograder import judge, sandbox
-from autograder.sandbox import Nursery
+from autograder import judge
+from autograder.sandbox.process import Nursery, process
 
 STEP = solutions()["ddim_step"]
 FULL = {"ddim_sigma": 4.0, "ddim_step": 8.0, "explain_ddim": None}
@@ -32,8 +32,8 @@ def school(tmp_path) -> Class:
 
 def kill_students(nursery: Nursery) -> None:
     """What the kernel does when the machine is out of memory."""
-    warm = sandbox._warm(nursery.process.pid)
-    os.kill(sandbox._below(warm)[-1], signal.SIGKILL)
+    warm = process._warm(nursery.process.pid)
+    os.kill(process._below(warm)[-1], signal.SIGKILL)
 
 
 def test_a_process_that_was_killed_during_a_check_is_no_zero(nursery, school, monkeypatch):

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from autograder import doctor, sandbox
 from autograder.errors import AutograderError
 from autograder.inside.namespaces import Limits
 from autograder.judge import grade_notebook
-from autograder.sandbox import Died, Nursery, Sandbox
+from autograder.sandbox.process import Died, Nursery, Sandbox, doctor, process
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
@@ -123,17 +122,17 @@ def test_without_bubblewrap_the_remedy_is_told(monkeypatch):
 
 
 def run(sandbox: Sandbox, source: str, limit: float = 10) -> dict:
-    return sandbox.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
+    return process.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
 
 
 def test_an_installed_grader_is_out_of_sight(monkeypatch):
-    folders = [*sandbox.python_folders(), str(sandbox.HERE.parent)]
-    monkeypatch.setattr(sandbox, "python_folders", lambda: folders)
+    folders = [*process.python_folders(), str(process.HERE.parent)]
+    monkeypatch.setattr(process, "python_folders", lambda: folders)
     script = (
         f"import os; print(os.listdir({str(sandbox.HERE)!r}), sorted(os.listdir('/opt/course')))"
     )
     done = subprocess.run(
-        sandbox.command([sys.executable, "-c", script]), capture_output=True, text=True
+        process.command([sys.executable, "-c", script]), capture_output=True, text=True
     )
     assert done.stdout == "[] ['inside', 'mnistdiff']\n", done.stderr
 
@@ -151,12 +150,12 @@ def test_a_dead_sandbox_is_told_as_often_as_it_is_asked(nursery):
     with nursery.spawn() as sandbox:
         for _ in range(2):
             with pytest.raises(Died):
-                run(sandbox, "import os; os._exit(0)")
+                run(process, "import os; os._exit(0)")
 
 
 GRADER = """
 import sys
-from autograder.sandbox import Nursery
+from autograder.sandbox.process import Nursery
 nursery = Nursery()
 sandbox = nursery.spawn()
 forks = "import os; os.fork(); open('/proc/self/comm', 'w').write('left-over')"

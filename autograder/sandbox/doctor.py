@@ -16,15 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from autograder import attacks, leaks
 from autograder.errors import AutograderError
-from autograder.sandbox import (
+from autograder.sandbox.process import (
     HERE,
     SETTINGS,
     Died,
     Nursery,
     Sandbox,
+    attacks,
     environment,
+    leaks,
     python_folders,
 )
 

@@ -23,7 +23,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
 from autograder.inside.namespaces import WHOLE_PROC, Limits
-from autograder.sandbox import FIRST_UID, HERE, OPT, command
+from autograder.sandbox.process import FIRST_UID, HERE, OPT, command
 
 LIMITS = Limits(memory=6 << 30)  # torch's libraries count here: no warm parent has them yet
 SOCKETS, FILE = "/opt/kernel", "/opt/kernel.json"  # as the sandbox sees them

@@ -1,0 +1,1 @@
+"""Where student code runs: what it may see and take, and attacks that prove it."""
