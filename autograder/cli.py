@@ -104,7 +104,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 def run_grade(options: argparse.Namespace) -> int:
     """Grade, then enter the marks."""
-    from autograder.grade import grade
+    from autograder.grading.class_run import grade
 
     return grade(options)
 
@@ -112,7 +112,7 @@ def run_grade(options: argparse.Namespace) -> int:
 def run_status(options: argparse.Namespace) -> int:
     """Counts of states, and whatever needs a person."""
     from autograder import ledger
-    from autograder.grade import line_of
+    from autograder.grading.class_run import line_of
     from autograder.submissions.intake import passed_over
 
     current = ledger.current(options.course, options.assignment)
@@ -203,8 +203,8 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
     import nbformat
 
     from autograder import ledger
+    from autograder.grading.worker import Unreadable, read_notebook
     from autograder.submissions.rebuild import is_answer, rebuild, role_of
-    from autograder.worker import Unreadable, read_notebook
 
     found: dict[str, dict[str, str]] = {}
     given: dict[str, str] = {}

@@ -131,9 +131,9 @@ def floor(school: School, students: list[Student]) -> float:
     import torch
 
     from autograder.checks import find
+    from autograder.grading.cell_selection import needed
     from autograder.inside.agent import prepare
     from autograder.inside.carriers import InKernel
-    from autograder.needed import needed
 
     torch.set_num_threads(1)
     os.environ["MNISTDIFF_PROFILE"] = "smoke"

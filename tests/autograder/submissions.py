@@ -17,9 +17,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import build_notebooks  # noqa: E402
 import notebook_guard as guard  # noqa: E402
 
+from autograder.grading.worker import Worker  # noqa: E402
 from autograder.sandbox.process import Nursery  # noqa: E402
 from autograder.submissions import intake  # noqa: E402
-from autograder.worker import Worker  # noqa: E402
 
 NAME = "03_small"
 ASSIGNMENT = "project3"

@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, Class, cell_of, filled, insert, released, solutions
 
-from autograder import judge, ledger, remote
+from autograder import ledger
+from autograder.grading import notebook_run, remote_student
 from autograder.inside.namespaces import Limits
 from autograder.sandbox.process import Nursery
 
@@ -604,8 +605,8 @@ AGAINST_US += [
     ),
 ]
 SLOW = ("09-endless-frame", "37-never-ends", "37-call-never-ends", "37-no-alarm", "37-slow-calls")
-SECONDS = [(judge, name) for name in ("CELL_SECONDS", "CHECK_SECONDS", "GRACE")]
-SECONDS += [(remote, name) for name in ("MAX_SECONDS", "GRACE")]
+SECONDS = [(notebook_run, name) for name in ("CELL_SECONDS", "CHECK_SECONDS", "GRACE")]
+SECONDS += [(remote_student, name) for name in ("MAX_SECONDS", "GRACE")]
 ATTACKS = {a.name: a for a in [*CHEATS, *METADATA, *HARM, *AGAINST_US]}
 
 BROKEN = {  # bytes of the file, each refused with a reason

@@ -17,8 +17,8 @@ from submissions import NAME, Class, filled, released
 
 from autograder import cli, entered, ledger
 from autograder.errors import AutograderError
+from autograder.grading.worker import Unreadable, read_notebook
 from autograder.submissions import files, intake
-from autograder.worker import Unreadable, read_notebook
 
 RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
 

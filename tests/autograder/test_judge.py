@@ -5,12 +5,12 @@ import random
 import pytest
 import torch
 
-from autograder import judge, remote
 from autograder.checks import find, registry
+from autograder.grading import notebook_run, remote_student
+from autograder.grading.remote_student import Remote, clean
 from autograder.inside import wire
 from autograder.inside.carriers import Foreign, Handle, Interrupted, Wrong
 from autograder.inside.stubs import Filled, Settings, Stub
-from autograder.remote import Remote, clean
 
 FLOATS = [0.0, -1.0, 1e30, float("nan"), float("inf"), -float("inf"), 0.5]
 OTHERS = [None, True, False, 0, 7, -1, 10**400, -(2**63), "", "x", "\ud800", Handle(3)]
@@ -91,7 +91,7 @@ def test_a_check_has_a_limit_in_all() -> None:
 
 
 def test_half_a_surrogate_pair_is_replaced() -> None:
-    assert remote.text("a\ud800", 10) == "a?"
+    assert remote_student.text("a\ud800", 10) == "a?"
 
 
 @pytest.mark.parametrize(
@@ -109,19 +109,19 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 )
 def test_an_output_that_is_none_is_not_kept(raw: object) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
-        judge._output(raw)
+        notebook_run._output(raw)
 
 
 def test_outputs_hold_no_html() -> None:
     raw = {"text/html": "<b>", "text/markdown": "a <script>b", "application/javascript": "x"}
-    kept = judge._output({"output_type": "display_data", "data": raw})
+    kept = notebook_run._output({"output_type": "display_data", "data": raw})
     assert kept.data == {"text/markdown": "a &lt;script>b"}
 
 
 def test_seeds_differ_between_students_and_cells_and_stay() -> None:
-    seeds = {judge.seed_of("p", s, c) for s in ("a", "b") for c in ("x", "y")}
+    seeds = {notebook_run.seed_of("p", s, c) for s in ("a", "b") for c in ("x", "y")}
     assert len(seeds) == 4
-    assert judge.seed_of("project3", "ann", "ddim_step") == 225625826
+    assert notebook_run.seed_of("project3", "ann", "ddim_step") == 225625826
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes", 1j])

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import Class, filled, insert, solutions
 
-from autograder import judge
+from autograder.grading import notebook_run
 from autograder.sandbox.process import Nursery, process
 
 STEP = solutions()["ddim_step"]
@@ -37,7 +37,7 @@ def kill_students(nursery: Nursery) -> None:
 
 
 def test_a_process_that_was_killed_during_a_check_is_no_zero(nursery, school, monkeypatch):
-    check, killed = judge.find("ddim_step"), []
+    check, killed = notebook_run.find("ddim_step"), []
     run = check.run
 
     def killing(self, student, seed):
@@ -54,15 +54,15 @@ def test_a_process_that_was_killed_during_a_check_is_no_zero(nursery, school, mo
 
 
 def test_a_process_that_was_killed_during_a_cell_is_no_zero(nursery, school, monkeypatch):
-    run, killed = judge.Run._run, []
+    run, killed = notebook_run.Run._run, []
 
-    def killing(self: judge.Run, cell, box) -> None:
+    def killing(self: notebook_run.Run, cell, box) -> None:
         if cell.get("id") == "ddim_step" and not killed:
             killed.append(cell)
             kill_students(nursery)
         run(self, cell, box)
 
-    monkeypatch.setattr(judge.Run, "_run", killing)
+    monkeypatch.setattr(notebook_run.Run, "_run", killing)
     school.hand_in("ann", filled())
     school.grade(nursery)
     assert killed
@@ -82,8 +82,8 @@ def test_code_that_always_ends_its_process_gets_nothing_and_spares_the_rest(nurs
 
 
 def test_slow_cells_of_ones_own_cost_nothing(nursery, school, monkeypatch):
-    monkeypatch.setattr(judge, "OTHER_SECONDS", 6.0)
-    monkeypatch.setattr(judge, "CELL_SECONDS", 0.7)
+    monkeypatch.setattr(notebook_run, "OTHER_SECONDS", 6.0)
+    monkeypatch.setattr(notebook_run, "CELL_SECONDS", 0.7)
     notebook = filled(ddim_step=STEP.replace("eta)", "eta * ONE)"))
     for _ in range(7):
         insert(notebook, "cell-026", "import time\ntime.sleep(25)")
@@ -96,8 +96,8 @@ def test_slow_cells_of_ones_own_cost_nothing(nursery, school, monkeypatch):
 def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
     nursery, school, monkeypatch
 ):
-    monkeypatch.setattr(judge, "OTHER_SECONDS", 2.0)
-    monkeypatch.setattr(judge, "CELL_SECONDS", 0.7)
+    monkeypatch.setattr(notebook_run, "OTHER_SECONDS", 2.0)
+    monkeypatch.setattr(notebook_run, "CELL_SECONDS", 0.7)
     notebook = filled(ddim_step=STEP.replace("eta)", "eta * ONE)"))
     for _ in range(12):
         insert(notebook, "cell-026", "import time\ntime.sleep(25)")
@@ -110,7 +110,7 @@ def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
 
 def test_only_what_needs_a_slow_cell_is_for_a_person(nursery, school, monkeypatch):
     """A cell that has had all of its time, and did not come to its end."""
-    monkeypatch.setattr(judge, "CELL_SECONDS", 0.7)
+    monkeypatch.setattr(notebook_run, "CELL_SECONDS", 0.7)
     for student in ("ann", "bob"):
         notebook = filled(
             ddim_sigma="def ddim_sigma(a, b, eta):\n    return a",
@@ -125,7 +125,7 @@ def test_only_what_needs_a_slow_cell_is_for_a_person(nursery, school, monkeypatc
 
 
 def test_outputs_are_kept_when_the_notebook_starts_over(nursery, school, monkeypatch):
-    monkeypatch.setattr(judge, "MAX_NOTEBOOK", 4000)
+    monkeypatch.setattr(notebook_run, "MAX_NOTEBOOK", 4000)
     notebook = filled(ddim_step="import os\nos._exit(0)")
     insert(notebook, "cell-026", "print('x' * 1500)")
     school.hand_in("ann", notebook)
@@ -134,7 +134,7 @@ def test_outputs_are_kept_when_the_notebook_starts_over(nursery, school, monkeyp
 
 
 def test_what_there_was_no_time_for_is_for_a_person(nursery, school, monkeypatch):
-    monkeypatch.setattr(judge, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(notebook_run, "ANSWER_SECONDS", 3.0)
     school.hand_in("ann", filled(ddim_step=f"import time\ntime.sleep(9)\n{STEP}"))
     school.grade(nursery)
     assert school.points("ann") == FULL | {"ddim_step": None}
@@ -142,7 +142,7 @@ def test_what_there_was_no_time_for_is_for_a_person(nursery, school, monkeypatch
 
 
 def test_grading_is_over_in_time_whatever_is_in_a_notebook():
-    slowest = judge.OTHER_SECONDS + judge.ANSWER_SECONDS + judge.CELL_SECONDS
-    from autograder.runner import JOB_SECONDS
+    slowest = notebook_run.OTHER_SECONDS + notebook_run.ANSWER_SECONDS + notebook_run.CELL_SECONDS
+    from autograder.grading.pools import JOB_SECONDS
 
-    assert slowest + judge.MAX_RESTARTS * 5 < JOB_SECONDS
+    assert slowest + notebook_run.MAX_RESTARTS * 5 < JOB_SECONDS

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import ROOT, cell_of, filled, insert, released, solutions
 
-from autograder.needed import needed
+from autograder.grading.cell_selection import needed
 from autograder.submissions.rebuild import is_answer, rebuild, role_of
 from mnistdiff.course import dependencies as names
 

@@ -15,9 +15,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import small_course
 from small_course import ASSIGNMENT, copies, fixture, gradebook, marks
 
-from autograder import cli, ledger, runner
+from autograder import cli, ledger
 from autograder.errors import AutograderError
-from autograder.runner import LocalPool, Lost, shard
+from autograder.grading import pools
+from autograder.grading.pools import LocalPool, Lost, shard
 from autograder.submissions.intake import Job
 
 Course = Path
@@ -209,7 +210,7 @@ class FakeWorker:
 
 
 def run(monkeypatch, script: dict[str, list[str]], stop: Callable[[int], bool] = bool) -> list:
-    monkeypatch.setattr(runner, "WorkerProcess", FakeWorker(script))
+    monkeypatch.setattr(pools, "WorkerProcess", FakeWorker(script))
     event, found = threading.Event(), []
     for record in LocalPool(2).run([job(n) for n in range(5)], Path("."), event):
         found.append(record)
@@ -232,14 +233,14 @@ def test_a_worker_that_cannot_be_started_fails_its_jobs(monkeypatch):
     def fail() -> None:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(runner, "WorkerProcess", fail)
+    monkeypatch.setattr(pools, "WorkerProcess", fail)
     found = list(LocalPool(2).run([job(1), job(2)], Path("."), threading.Event()))
     assert {record["state"] for record in found} == {"failed"}
     assert len(found) == 2
 
 
 def test_after_a_stop_nothing_new_is_begun(monkeypatch):
-    monkeypatch.setattr(runner, "WorkerProcess", FakeWorker({}))
+    monkeypatch.setattr(pools, "WorkerProcess", FakeWorker({}))
     stop = threading.Event()
     stop.set()
     assert list(LocalPool(2).run([job(1), job(2)], Path("."), stop)) == []
@@ -250,7 +251,7 @@ def test_a_worker_that_hangs_is_ended(monkeypatch, tmp_path):
     program = tmp_path / "slow"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr(runner, "START_SECONDS", 0.5)
-    monkeypatch.setattr(runner.sys, "executable", str(program))
+    monkeypatch.setattr(pools, "START_SECONDS", 0.5)
+    monkeypatch.setattr(pools.sys, "executable", str(program))
     with pytest.raises(Lost, match="a worker ended"):
-        runner.WorkerProcess()
+        pools.WorkerProcess()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from autograder.errors import AutograderError
+from autograder.grading.notebook_run import grade_notebook
 from autograder.inside.namespaces import Limits
-from autograder.judge import grade_notebook
 from autograder.sandbox.process import Died, Nursery, Sandbox, doctor, process
 
 ROOT = Path(__file__).parents[2]

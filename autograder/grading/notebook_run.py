@@ -20,9 +20,9 @@ from nbformat import NotebookNode
 from autograder import report
 from autograder.checks import find
 from autograder.checks.base import Verdict
+from autograder.grading.cell_selection import needed
+from autograder.grading.remote_student import CHECK_SECONDS, GRACE, Remote, text
 from autograder.inside.carriers import Wrong
-from autograder.needed import needed
-from autograder.remote import CHECK_SECONDS, GRACE, Remote, text
 from autograder.sandbox.process import Died, Nursery, OverLimit, Sandbox
 from autograder.submissions.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
 from mnistdiff.course import dependencies as names

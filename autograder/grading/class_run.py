@@ -14,7 +14,7 @@ from typing import Any
 
 from autograder import commit, ledger
 from autograder.errors import STOPPED, AutograderError
-from autograder.runner import UNSAFE, DaskPool, LocalPool, shard
+from autograder.grading.pools import UNSAFE, DaskPool, LocalPool, shard
 from autograder.sandbox.process import process
 from autograder.submissions.intake import passed_over
 

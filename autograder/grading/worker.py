@@ -19,7 +19,7 @@ from autograder import lean  # noqa: F401  first
 # isort: split
 import nbformat
 
-from autograder.runner import UNSAFE
+from autograder.grading.pools import UNSAFE
 from autograder.sandbox.process import Died, Nursery
 from autograder.submissions.intake import Job
 
@@ -118,7 +118,7 @@ class Worker:
             return job.record("rejected", reason=job.reason)
         if not job.spooled:
             return job.record("missing", reason="it was not handed in")
-        from autograder.judge import grade_notebook
+        from autograder.grading.notebook_run import grade_notebook
 
         try:
             submitted = read_notebook(job.spooled)
@@ -142,7 +142,7 @@ def main() -> None:
     worker = Worker()
     import torch
 
-    import autograder.judge  # noqa: F401  the checks are loaded before any student code runs
+    import autograder.grading.notebook_run  # noqa: F401  the checks are loaded before any student code runs
 
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
