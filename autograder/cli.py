@@ -111,7 +111,7 @@ def run_grade(options: argparse.Namespace) -> int:
 
 def run_status(options: argparse.Namespace) -> int:
     """Counts of states, and whatever needs a person."""
-    from autograder import ledger
+    from autograder.gradebook import ledger
     from autograder.grading.class_run import line_of
     from autograder.submissions.intake import passed_over
 
@@ -168,7 +168,7 @@ def run_export(options: argparse.Namespace) -> int:
 
 def _gradebook(options: argparse.Namespace) -> tuple[dict, dict[str, float]]:
     """What people gave by hand, and what lateness costs each student."""
-    from autograder.commit import Gradebook
+    from autograder.gradebook.commit import Gradebook
 
     with Gradebook(options.course, options.assignment) as book:
         return book.by_hand(), book.penalties()
@@ -189,7 +189,7 @@ def run_explain(options: argparse.Namespace) -> int:
 
 
 def _records(options: argparse.Namespace) -> list[dict[str, Any]]:
-    from autograder import ledger
+    from autograder.gradebook import ledger
 
     current = ledger.current(options.course, options.assignment)
     records = [record | {"received": job.received} for job, record in current if record]
@@ -202,7 +202,7 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
     """What each student wrote, by the name of the cell; and what they were given."""
     import nbformat
 
-    from autograder import ledger
+    from autograder.gradebook import ledger
     from autograder.grading.worker import Unreadable, read_notebook
     from autograder.submissions.rebuild import is_answer, rebuild, role_of
 

@@ -73,7 +73,7 @@ def prepare(course: Path) -> None:
 
 def compare(school: School, students: list[Student]) -> list[tuple[str, str, str]]:
     """Name, what was expected and what was found of each student, from nbgrader's gradebook."""
-    from autograder import ledger
+    from autograder.gradebook import ledger
 
     found = {(r["student"], r["notebook"]): r for r in ledger.read(FOLDER).values()}
     rows = []

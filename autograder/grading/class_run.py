@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from autograder import commit, ledger
 from autograder.errors import STOPPED, AutograderError
+from autograder.gradebook import commit, ledger
 from autograder.grading.pools import UNSAFE, DaskPool, LocalPool, shard
 from autograder.sandbox.process import process
 from autograder.submissions.intake import passed_over

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, Class, cell_of, filled, insert, released, solutions
 
-from autograder import ledger
+from autograder.gradebook import ledger
 from autograder.grading import notebook_run, remote_student
 from autograder.inside.namespaces import Limits
 from autograder.sandbox.process import Nursery

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import small_course
 from small_course import ASSIGNMENT, copies, environment, gradebook, marks, query
 
-from autograder import commit
 from autograder.errors import AutograderError
+from autograder.gradebook import commit
 
 NOTEBOOK = "03_ddpm_ddim"
 WRITTEN = "explain_ddim"
@@ -306,7 +306,7 @@ def test_a_gradebook_that_cannot_be_written_is_told_in_words(course):
 def test_two_commits_at_once_wait_for_each_other(course):
     first = commit.Gradebook(course, ASSIGNMENT)
     line = "import sys; sys.path[0] = sys.argv[3]; from pathlib import Path\n"
-    line += "from autograder.commit import Gradebook\n"
+    line += "from autograder.gradebook.commit import Gradebook\n"
     line += "Gradebook(Path(sys.argv[1]), sys.argv[2]).close()"
     arguments = [str(course), ASSIGNMENT, str(small_course.ROOT)]
     other = subprocess.Popen([sys.executable, "-c", line, *arguments], env=environment())
@@ -386,7 +386,7 @@ def test_formgrader_runs_nothing(course):
     from nbconvert.exporters import HTMLExporter
     from nbgrader.server_extensions.formgrader import handlers
 
-    from autograder.entered import settings
+    from autograder.gradebook.sync import settings
 
     config = settings(course)
     config.HTMLExporter.template_name = "formgrade"

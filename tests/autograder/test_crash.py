@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import small_course
 from small_course import ASSIGNMENT, copies, fixture, grade, gradebook, query, start
 
-from autograder import ledger
+from autograder.gradebook import ledger
 
 KILLS = 50 if "MNISTDIFF_SOAK" in os.environ else 3
 PENALTY = """
@@ -41,7 +41,7 @@ def fresh(tmp_path_factory) -> Path:
     """A course with a good student, and a late one with a mistake."""
     from nbgrader.api import Gradebook
 
-    from autograder.entered import settings
+    from autograder.gradebook.sync import settings
 
     course = small_course.make(tmp_path_factory.mktemp("crash") / "fresh")
     small_course.hand_in(course, "ada")

@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, Class, filled, released
 
-from autograder import cli, entered, ledger
+from autograder import cli
 from autograder.errors import AutograderError
+from autograder.gradebook import ledger, sync
 from autograder.grading.worker import Unreadable, read_notebook
 from autograder.submissions import files, intake
 
@@ -280,7 +281,7 @@ def test_a_release_that_is_no_notebook_is_an_error_in_words(school):
 def test_settings_that_cannot_be_read_are_an_error_in_words(tmp_path, text):
     (tmp_path / "nbgrader_config.py").write_bytes(text.encode("latin-1"))
     with pytest.raises(AutograderError, match="Mend it"):
-        entered.settings(tmp_path)
+        sync.settings(tmp_path)
 
 
 def test_receipts_come_before_a_time_of_their_own(school):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import ledger
 from autograder.errors import AutograderError
-from autograder.ledger import Ledger
+from autograder.gradebook import ledger
+from autograder.gradebook.ledger import Ledger
 
 
 def record(key: str, state: str = "graded", time: float = 1.0, **more: object) -> dict:
@@ -80,7 +80,7 @@ def test_a_value_that_is_no_json_is_not_written(tmp_path):
 def on_small_disk(path: Path, size: int, *records: dict) -> subprocess.CompletedProcess:
     """Append records in a process whose files cannot grow beyond a size."""
     code = (
-        "import json, sys; from pathlib import Path; from autograder.ledger import Ledger\n"
+        "import json, sys; from pathlib import Path; from autograder.gradebook.ledger import Ledger\n"
         "with Ledger(Path(sys.argv[1])) as book:\n"
         "    for record in json.loads(sys.argv[2]): book.append(record)"
     )

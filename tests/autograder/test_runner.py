@@ -15,8 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import small_course
 from small_course import ASSIGNMENT, copies, fixture, gradebook, marks
 
-from autograder import cli, ledger
+from autograder import cli
 from autograder.errors import AutograderError
+from autograder.gradebook import ledger
 from autograder.grading import pools
 from autograder.grading.pools import LocalPool, Lost, shard
 from autograder.submissions.intake import Job

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder import lean  # noqa: F401  before nbgrader
-from autograder.assignment import enter_cells, in_words
-from autograder.entered import Entered, Records, database, settings
+from autograder.gradebook.assignment import enter_cells, in_words
+from autograder.gradebook.sync import Entered, Records, database, settings
 
 Mark = tuple[float | None, bool]  # automatic score, whether a person must look
 

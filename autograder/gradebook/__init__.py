@@ -1,0 +1,1 @@
+"""What has been graded: the ledger, and the gradebook of nbgrader."""
