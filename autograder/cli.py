@@ -135,7 +135,7 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     """The page of the class."""
-    from autograder.class_page import render
+    from autograder.reports.class_page import render
 
     records = _records(options)
     gradebook = _gradebook(options)
@@ -147,7 +147,7 @@ def run_report(options: argparse.Namespace) -> int:
 
 def run_export(options: argparse.Namespace) -> int:
     """Marks in another system's format."""
-    from autograder.export import export
+    from autograder.reports.export import export
     from mnistdiff.errors import MnistdiffError
 
     records = _records(options)
@@ -176,8 +176,8 @@ def _gradebook(options: argparse.Namespace) -> tuple[dict, dict[str, float]]:
 
 def run_explain(options: argparse.Namespace) -> int:
     """One student's marks."""
-    from autograder.explain import explain
-    from autograder.marks import tabulate
+    from autograder.reports.explain import explain
+    from autograder.reports.marks import tabulate
 
     student = unicodedata.normalize("NFC", options.student)
     records = [r for r in _records(options) if r["student"] == student]

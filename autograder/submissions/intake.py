@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.explain import clean
+from autograder.reports.explain import clean
 from autograder.submissions.files import Listing, Refused, find, list_files
 
 MAX_BYTES = 20 << 20  # of one notebook

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder import alike, cli
+from autograder import cli
 from autograder.errors import AutograderError
-from autograder.explain import explain
-from autograder.export import export, safe
-from autograder.marks import tabulate
+from autograder.reports import similarity
+from autograder.reports.explain import explain
+from autograder.reports.export import export, safe
+from autograder.reports.marks import tabulate
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 
@@ -108,7 +109,7 @@ def test_where_nothing_can_be_written_is_told_in_words(records, tmp_path, monkey
 
 
 def test_a_number_too_long_to_be_written_out_is_compared():
-    assert "Constant" not in alike.tokens(f"x = 0x{'f' * 9000}")
+    assert "Constant" not in similarity.tokens(f"x = 0x{'f' * 9000}")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@x", "\t=1", " =1", "\r\n@x", "＝1"])
@@ -273,7 +274,7 @@ def test_copied_pairs_stand_out_and_hardly_any_others():
     copied, hits, others = {("000", "001"), ("002", "003"), ("004", "005")}, 0, 0
     for seed in range(3):
         started = time.perf_counter()
-        found = [(pair.first, pair.second) for pair in alike.pairs(a_class(200, 3, seed))]
+        found = [(pair.first, pair.second) for pair in similarity.pairs(a_class(200, 3, seed))]
         assert time.perf_counter() - started < 4.0
         number = len(copied & set(found))
         assert set(found[:number]) <= copied, "the copies come first"
@@ -284,18 +285,18 @@ def test_copied_pairs_stand_out_and_hardly_any_others():
 
 def test_right_answers_to_a_short_formula_say_nothing():
     text = "def f(mu, logvar, noise):\n    return mu + torch.exp(logvar / 2) * noise\n"
-    assert alike.pairs({str(i): {"reparameterize": text} for i in range(30)}) == []
+    assert similarity.pairs({str(i): {"reparameterize": text} for i in range(30)}) == []
 
 
 def test_names_comments_and_layout_change_no_fingerprint():
     one = 'def f(a: int):\n    """Doc."""\n    b = [a ** 2 for _ in range(3)]\n    return b\n'
     two = "def f(x):\n  # other\n  total=[x**2\n    for i in range(3)]\n  return total"
-    assert alike.fingerprints(one) == alike.fingerprints(two) != frozenset()
+    assert similarity.fingerprints(one) == similarity.fingerprints(two) != frozenset()
 
 
 def test_code_that_does_not_parse_has_fingerprints_too():
-    assert alike.fingerprints("def f(a:\n    return a + a * a - 3 / a")
-    assert alike.fingerprints("(" * 100_000) is not None
+    assert similarity.fingerprints("def f(a:\n    return a + a * a - 3 / a")
+    assert similarity.fingerprints("(" * 100_000) is not None
 
 
 def exported(tmp_path: Path, text: str, students: dict[str, int], **more) -> dict[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from autograder.explain import seconds_of
-from autograder.page import Html, bar, count_of, join, long_table, person, section, tag
+from autograder.reports.explain import seconds_of
+from autograder.reports.html_page import Html, bar, count_of, join, long_table, person, section, tag
 
 PAUSE = 60.0  # seconds without a result: another run
 SLOWEST = 10

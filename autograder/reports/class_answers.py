@@ -4,9 +4,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from autograder.alike import pairs
-from autograder.marks import Column, Marks
-from autograder.page import Html, bar, count_of, join, long_table, person, section, table, tag
+from autograder.reports.html_page import (
+    Html,
+    bar,
+    count_of,
+    join,
+    long_table,
+    person,
+    section,
+    table,
+    tag,
+)
+from autograder.reports.marks import Column, Marks
+from autograder.reports.similarity import pairs
 
 KINDS = {"full": "all points", "part": "some", "none": "none", "blank": "left blank"}
 PAIRS = 20  # shown at most

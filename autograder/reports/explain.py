@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from autograder.marks import Column, newest
+from autograder.reports.marks import Column, newest
 
 WIDTH = 96
 WAITING = {

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.explain import cell_text, clean, explain, seconds_of
-from autograder.marks import ByHand, Column, Marks, Row, tabulate
+from autograder.reports.explain import cell_text, clean, explain, seconds_of
+from autograder.reports.marks import ByHand, Column, Marks, Row, tabulate
 from mnistdiff.storage import write_atomically
 
 KINDS = ("csv", "canvas", "moodle", "gradescope")

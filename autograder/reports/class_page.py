@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from autograder.class_answers import alike, checks, exercises, mistakes
-from autograder.class_runs import notes, times
-from autograder.explain import seconds_of
-from autograder.marks import ByHand, Column, Marks, Row, newest, tabulate
-from autograder.page import (
+from autograder.reports.class_answers import alike, checks, exercises, mistakes
+from autograder.reports.class_runs import notes, times
+from autograder.reports.explain import seconds_of
+from autograder.reports.html_page import (
     Html,
     count_of,
     histogram,
@@ -22,6 +21,7 @@ from autograder.page import (
     table,
     tag,
 )
+from autograder.reports.marks import ByHand, Column, Marks, Row, newest, tabulate
 
 BINS = 10
 

@@ -9,7 +9,7 @@ import hashlib
 import html
 from collections.abc import Iterable, Sequence
 
-from autograder.explain import clean
+from autograder.reports.explain import clean
 
 SHOWN = 15  # rows of a long table that stand open
 

@@ -1,0 +1,1 @@
+"""What comes out: marks, explanations, exports, and the page of the class."""
