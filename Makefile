@@ -29,7 +29,7 @@ notebooks: setup ## rebuild notebooks/ (and course/source, course/release) from 
 course: notebooks ## a standard nbgrader course in course/
 
 grade-demo: course ## grade a made-up class of thirty, and compare every mark
-	$(PY) -m autograder.rehearsal
+	$(PY) -m autograder.rehearsal.command
 	@echo "Open _build/rehearsal/report.html"
 
 sections: notebooks ## run every notebook (quick profile) and write book/sections/

@@ -30,7 +30,7 @@ import nbformat
 import psutil
 
 from autograder.cli import ASSIGNMENT
-from autograder.made_up_class import School, Student
+from autograder.rehearsal.made_up_class import School, Student
 from autograder.submissions.rebuild import is_test, rebuild, role_of
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.cli import ASSIGNMENT
-from autograder.made_up_class import School, Student
+from autograder.rehearsal.made_up_class import School, Student
 from autograder.submissions.rebuild import role_of
 
 FOLDER = Path("_build/rehearsal")

@@ -1,0 +1,1 @@
+"""A made-up class, graded to see that every mark is right."""
