@@ -17,7 +17,7 @@ def check(grade_id: str, namespace: dict, seed: int | None = None) -> float:
     `autograder.inside.guards`. Without a `seed` the inputs are the same in every run.
     """
     from autograder.checks import find
-    from autograder.inside.carriers import InKernel
+    from autograder.inside.student import InKernel
 
     verdicts = find(grade_id)().run(InKernel(namespace), 0 if seed is None else seed)
     for line in report(grade_id, verdicts):

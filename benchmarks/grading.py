@@ -133,7 +133,7 @@ def floor(school: School, students: list[Student]) -> float:
     from autograder.checks import find
     from autograder.grading.cell_selection import needed
     from autograder.inside.agent import prepare
-    from autograder.inside.carriers import InKernel
+    from autograder.inside.student import InKernel
 
     torch.set_num_threads(1)
     os.environ["MNISTDIFF_PROFILE"] = "smoke"

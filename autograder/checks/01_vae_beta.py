@@ -18,7 +18,7 @@ from autograder.checks.base import (
     require_slopes,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 class Reparameterize(Check):

@@ -16,7 +16,7 @@ from autograder.checks.base import (
     kind,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 class KLPerDimension(Check):

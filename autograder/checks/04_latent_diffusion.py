@@ -16,8 +16,8 @@ from autograder.checks.base import (
     require_gradients,
     require_repeatable,
 )
-from autograder.inside.carriers import Wrong
 from autograder.inside.stubs import Stub
+from autograder.inside.student import Wrong
 
 
 class ScalingFactor(Check):

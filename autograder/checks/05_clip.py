@@ -15,7 +15,7 @@ from autograder.checks.base import (
     close,
     diagnose,
 )
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 ContrastiveLoss = contrastive.ContrastiveLoss
 

@@ -18,7 +18,7 @@ from autograder.checks.base import (
     require_repeatable,
     require_untouched,
 )
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 EpsMLPCond = conditioned.EpsMLPCond
 

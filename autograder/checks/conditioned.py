@@ -14,8 +14,8 @@ from autograder.checks.base import (
     require_gradients,
     require_untouched,
 )
-from autograder.inside.carriers import Handle, Wrong
 from autograder.inside.stubs import Filled, Settings
+from autograder.inside.student import Handle, Wrong
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # x_t (B, D), t (B,), cond (B, E)
 

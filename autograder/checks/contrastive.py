@@ -17,7 +17,7 @@ from autograder.checks.base import (
     require_slopes,
     require_untouched,
 )
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 def unit(x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from autograder.checks.base import (
     require_repeatable,
 )
 from autograder.checks.runs import GaussianRun, draw_long_schedule
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 class DDIMSigma(Check):

@@ -15,7 +15,7 @@ from autograder.checks.base import (
     diagnose,
     require_repeatable,
 )
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 class AddNoise(Check):

@@ -17,7 +17,7 @@ from autograder.checks.graphs import (
     require_unchanged,
     same,
 )
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 class EditSampler(Check):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograder.checks.base import Draw, kind
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 Graph = dict[str, dict[str, Any]]
 ENCODER, LORA, SAMPLER = "CLIPTextEncode", "LoraLoader", "KSampler"

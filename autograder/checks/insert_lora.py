@@ -16,7 +16,7 @@ from autograder.checks.graphs import (
     require_unchanged,
     same,
 )
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 LOADERS = ("MnistdiffLoader", "CheckpointLoaderSimple")
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from autograder.checks.base import Check, Draw, behaviour, kind
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 
 
 class DDIMTimesteps(Check):

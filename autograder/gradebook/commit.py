@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from autograder import lean  # noqa: F401  before nbgrader
+from autograder import fast_imports  # noqa: F401  before nbgrader
 from autograder.gradebook.assignment import enter_cells, in_words
 from autograder.gradebook.sync import Entered, Records, database, settings
 

@@ -22,7 +22,7 @@ from autograder.checks import find
 from autograder.checks.base import Verdict
 from autograder.grading.cell_selection import needed
 from autograder.grading.remote_student import CHECK_SECONDS, GRACE, Remote, text
-from autograder.inside.carriers import Wrong
+from autograder.inside.student import Wrong
 from autograder.sandbox.process import Died, Nursery, OverLimit, Sandbox
 from autograder.submissions.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
 from mnistdiff.course import dependencies as names

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autograder.inside.carriers import MAX_DEPTH, MAX_SECONDS, Foreign, Handle, Interrupted, Wrong
 from autograder.inside.stubs import Filled, Settings
+from autograder.inside.student import MAX_DEPTH, MAX_SECONDS, Foreign, Handle, Interrupted, Wrong
 from autograder.sandbox.process import Sandbox
 
 GRACE = 3.0  # seconds beyond the student side's own deadline: then the sandbox is killed

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from autograder import lean  # noqa: F401  first
+from autograder import fast_imports  # noqa: F401  first
 
 # isort: split
 import nbformat

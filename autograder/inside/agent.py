@@ -22,8 +22,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from . import wire
-from .carriers import InKernel, Interrupted, Wrong
 from .guards import deadline
+from .student import InKernel, Interrupted, Wrong
 
 MAX_TEXT = 100_000  # characters that a cell may print; the rest is dropped
 MAX_PICTURE = 1_000_000  # of one output's base64

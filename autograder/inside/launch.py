@@ -7,8 +7,8 @@ import json
 import os
 import sys
 
+from .fork_server import follow, forget_files
 from .namespaces import Limits, die_with_parent, furnish, leave
-from .nursery import follow, forget_files
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from .syscalls import forbid
+from .seccomp import forbid
 
 NEW_USER, NEW_NS, NEW_PID = 0x10000000, 0x00020000, 0x20000000
 NEW_NET, NEW_IPC, NEW_UTS = 0x40000000, 0x08000000, 0x04000000

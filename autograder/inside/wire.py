@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from .carriers import Foreign, Handle
 from .stubs import Filled, Settings, Stub
+from .student import Foreign, Handle
 
 LENGTHS = struct.Struct("<II")
 # Bytes of one frame's JSON, or of its tensors: JSON takes a hundred times as much once it is read.

@@ -127,7 +127,7 @@ class Nursery:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the parent
         ours, theirs = socket.socketpair()
         # bubblewrap hands on the descriptors that it inherits.
-        inner = [sys.executable, "-m", "inside.nursery", str(theirs.fileno())]
+        inner = [sys.executable, "-m", "inside.fork_server", str(theirs.fileno())]
         self.process = subprocess.Popen(
             # Linux gives a /proc only to who sees a whole one; `furnish` covers this one again.
             inner if unsafe else command(inner, ["--bind", "/proc", WHOLE_PROC]),

@@ -107,7 +107,7 @@ LOOK = LOOK.replace("{secrets}", f"{SECRET[::-1]!r}, {NEIGHBOUR[::-1]!r}")
 AGENT = """
 import gc, sys, torch
 agent = next(o for o in gc.get_objects() if type(o).__name__ == "Agent")
-carriers, wire = sys.modules["inside.carriers"], sys.modules["inside.wire"]
+carriers, wire = sys.modules["inside.student"], sys.modules["inside.wire"]
 """
 CHANNELS = """
 import os, socket, stat, struct, json
@@ -516,7 +516,7 @@ AGAINST_US = [
 AGAINST_US += [
     Attack(
         f"60-wrong-for-no-reason-{kind}",
-        answer="import sys\n" + body(f"raise sys.modules['inside.carriers'].{kind}('')"),
+        answer="import sys\n" + body(f"raise sys.modules['inside.student'].{kind}('')"),
     )
     for kind in ("Wrong", "Interrupted")
 ]

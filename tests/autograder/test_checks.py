@@ -13,7 +13,7 @@ import torch
 from autograder import check
 from autograder.checks import find, registry
 from autograder.checks.base import Check, Draw, behaviour, close, earned
-from autograder.inside.carriers import Handle, InKernel, Interrupted, Wrong, plain
+from autograder.inside.student import Handle, InKernel, Interrupted, Wrong, plain
 
 POINTS = {  # the table of CELLS: a contract that students and gradebooks rely on
     "reparameterize": 4,

@@ -11,10 +11,10 @@ from autograder import check
 from autograder.checks import registry, steps
 from autograder.checks.base import Draw, close
 from autograder.checks.runs import GaussianRun, draw_long_schedule
-from autograder.inside import carriers
-from autograder.inside.carriers import InKernel, Wrong
+from autograder.inside import student
 from autograder.inside.guards import deadline
 from autograder.inside.stubs import Stub
+from autograder.inside.student import InKernel, Wrong
 from mnistdiff import samplers
 
 SEEDS = range(50)
@@ -81,7 +81,7 @@ def test_stubs_are_built_where_the_student_is() -> None:
 
 
 def test_endless_code_is_interrupted_and_the_timer_restored(monkeypatch, capfd) -> None:
-    monkeypatch.setattr(carriers, "MAX_SECONDS", 0.05)
+    monkeypatch.setattr(student, "MAX_SECONDS", 0.05)
 
     def stuck(*args: object) -> None:
         while True:
@@ -98,7 +98,7 @@ def test_endless_code_is_interrupted_and_the_timer_restored(monkeypatch, capfd) 
 
 
 def test_an_endless_earlier_cell_costs_its_own_marks_only(monkeypatch) -> None:
-    monkeypatch.setattr(carriers, "MAX_SECONDS", 0.05)
+    monkeypatch.setattr(student, "MAX_SECONDS", 0.05)
 
     def stuck(*args: object) -> None:
         while True:

@@ -8,7 +8,7 @@ import pytest
 
 import autograder
 from autograder.checks import find, registry
-from autograder.inside.carriers import InKernel
+from autograder.inside.student import InKernel
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 FIXTURES = sorted(ANSWERS.glob("*/*.py"))

@@ -16,9 +16,9 @@ from autograder.checks import find, registry
 from autograder.grading.notebook_run import grade_notebook
 from autograder.grading.remote_student import Remote
 from autograder.inside import agent, wire
-from autograder.inside.carriers import Foreign, Handle
 from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
+from autograder.inside.student import Foreign, Handle
 from autograder.sandbox.process import Died, Sandbox
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -9,8 +9,8 @@ from autograder.checks import find, registry
 from autograder.grading import notebook_run, remote_student
 from autograder.grading.remote_student import Remote, clean
 from autograder.inside import wire
-from autograder.inside.carriers import Foreign, Handle, Interrupted, Wrong
 from autograder.inside.stubs import Filled, Settings, Stub
+from autograder.inside.student import Foreign, Handle, Interrupted, Wrong
 
 FLOATS = [0.0, -1.0, 1e30, float("nan"), float("inf"), -float("inf"), 0.5]
 OTHERS = [None, True, False, 0, 7, -1, 10**400, -(2**63), "", "x", "\ud800", Handle(3)]

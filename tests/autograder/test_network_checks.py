@@ -11,9 +11,9 @@ from autograder import check
 from autograder.checks import registry
 from autograder.checks.base import Draw, close
 from autograder.checks.contrastive import unit
-from autograder.inside.carriers import InKernel, Wrong
 from autograder.inside.guards import seal
 from autograder.inside.stubs import Filled, Settings
+from autograder.inside.student import InKernel, Wrong
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig
 
 CONFIG = Settings("mnistdiff.latent:EpsMLPCondConfig", latent_dim=3, width=4, emb_dim=2, cond_dim=5)
