@@ -91,9 +91,10 @@ def _positive(text: str) -> int:
 
 def run_doctor(options: argparse.Namespace) -> int:
     """Every limit, attacked."""
-    from autograder.sandbox.process import Nursery, doctor
+    from autograder.sandbox import doctor
+    from autograder.sandbox.process import ForkServer
 
-    with Nursery() as nursery:
+    with ForkServer() as nursery:
         findings = doctor.diagnose(nursery)
     if options.json:
         print(json.dumps([finding._asdict() for finding in findings], indent=1))
@@ -203,7 +204,7 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
     import nbformat
 
     from autograder.gradebook import ledger
-    from autograder.grading.worker import Unreadable, read_notebook
+    from autograder.submissions.reading import UnreadableNotebook, read_notebook
     from autograder.submissions.rebuild import is_answer, rebuild, role_of
 
     found: dict[str, dict[str, str]] = {}
@@ -215,7 +216,7 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
             released = nbformat.read(job.released, as_version=4)
             given |= {role_of(c)["grade_id"]: c.source for c in filter(is_answer, released.cells)}
             cells = rebuild(released, read_notebook(job.spooled)).notebook.cells
-        except Unreadable:
+        except UnreadableNotebook:
             continue
         for cell in filter(is_answer, cells):
             if role_of(cell)["grade_id"] not in record["verdict"]["blank"]:

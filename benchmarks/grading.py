@@ -31,7 +31,8 @@ import psutil
 
 from autograder.cli import ASSIGNMENT
 from autograder.rehearsal.made_up_class import School, Student
-from autograder.submissions.rebuild import is_test, rebuild, role_of
+from autograder.submissions.cells import is_test
+from autograder.submissions.rebuild import rebuild, role_of
 
 ROOT = Path(__file__).parents[1]
 MARKS = """

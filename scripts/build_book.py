@@ -99,7 +99,7 @@ def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = [out for out in map(clean, outputs.get(cell.id, [])) if out]
+            cell.outputs = [out for out in map(plain_output, outputs.get(cell.id, [])) if out]
         if "parameters" in tags:
             cell.source = f'profile = "{profile}"'
         notebook.cells += captioned(cell)
@@ -123,7 +123,7 @@ def captioned(cell: NotebookNode) -> list[NotebookNode]:
     return [cell, nbformat.v4.new_code_cell(**words)]
 
 
-def clean(output: NotebookNode) -> NotebookNode | None:
+def plain_output(output: NotebookNode) -> NotebookNode | None:
     """An output as a reader wants it, None to leave it out: warnings and progress bars."""
     if output.get("name") == "stderr" or WIDGET in output.get("data", {}):
         return None

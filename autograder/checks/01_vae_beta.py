@@ -18,7 +18,7 @@ from autograder.checks.base import (
     require_slopes,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class Reparameterize(Check):
@@ -40,9 +40,9 @@ class Reparameterize(Check):
                     (added, "you add sigma itself: multiply it by the noise first"),
                     (0 * mu, f"{must}: mu is not added"),
                 ]
-                raise Wrong(diagnose(at_zero, mistakes, must))
+                raise WrongAnswer(diagnose(at_zero, mistakes, must))
             if close(self._z(student, mu, logvar, noise), mu):
-                raise Wrong("z does not change with the noise: add sigma * noise to mu")
+                raise WrongAnswer("z does not change with the noise: add sigma * noise to mu")
 
     @behaviour("the noise is scaled by sigma = exp(logvar / 2)", 2)
     def scale(self, student: Any, draw: Draw) -> None:
@@ -64,7 +64,7 @@ class Reparameterize(Check):
             if not close(moved, (logvar.double() / 2).exp() * noise):
                 mistakes = [(scale * noise, hint) for scale, hint in scales]
                 otherwise = f"the noise must enter as sigma * noise, entry by entry; {log_sigma}"
-                raise Wrong(diagnose(moved, mistakes, otherwise))
+                raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
     @behaviour("gradients reach mu and logvar", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -82,7 +82,9 @@ class Reparameterize(Check):
         results = [student.call(self.name, *arguments) for _ in range(2)]
         first, second = (as_tensor(z, arguments[0].shape, "(B, D)") for z in results)
         if not close(first, second):
-            raise Wrong("two calls on the same arguments differ: use `noise`, draw nothing inside")
+            raise WrongAnswer(
+                "two calls on the same arguments differ: use `noise`, draw nothing inside"
+            )
         return first
 
 
@@ -101,7 +103,7 @@ class KLDivergence(Check):
         mu[0] = logvar[0] = 0.0  # the prior itself
         got = torch.tensor([self._kl(student, m, v) for m, v in self._single(mu, logvar)])
         if not close(got, kl_entries(mu, logvar)[:, 0]):
-            raise Wrong(diagnose_kl(got, mu[:, 0], logvar[:, 0]))
+            raise WrongAnswer(diagnose_kl(got, mu[:, 0], logvar[:, 0]))
 
     @behaviour("gradients reach mu and logvar whole", 0.5)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -118,7 +120,9 @@ class KLDivergence(Check):
         got = self._kl(student, mu, logvar)
         mistakes = [(parts.mean(), "sum over the latent dimensions, do not average over them")]
         if not close(got, parts.sum()):
-            raise Wrong(diagnose(got, mistakes, "for one image, sum over the latent dimensions"))
+            raise WrongAnswer(
+                diagnose(got, mistakes, "for one image, sum over the latent dimensions")
+            )
 
     @behaviour("averaged over the batch, to a scalar", 1)
     def batch(self, student: Any, draw: Draw) -> None:
@@ -128,11 +132,13 @@ class KLDivergence(Check):
         result = student.call(self.name, mu, logvar)
         shape = getattr(result, "shape", ())
         if len(shape):
-            raise Wrong(f"expected a scalar, got shape {tuple(shape)}: average over the batch")
+            raise WrongAnswer(
+                f"expected a scalar, got shape {tuple(shape)}: average over the batch"
+            )
         mistakes = [(parts.sum(), "average over the batch (dim 0), do not sum over it")]
         got = as_number(result)
         if not close(got, parts.mean()):
-            raise Wrong(diagnose(got, mistakes, "over the images of a batch take the mean"))
+            raise WrongAnswer(diagnose(got, mistakes, "over the images of a batch take the mean"))
 
     def _kl(self, student: Any, mu: Tensor, logvar: Tensor) -> float:
         return as_number(student.call(self.name, mu, logvar))
@@ -145,7 +151,7 @@ class KLDivergence(Check):
         """The student's value for each row alone, which must depend on the row."""
         parts = torch.tensor([self._kl(student, m, v) for m, v in self._single(mu, logvar)])
         if close(parts, parts[0].expand_as(parts)):
-            raise Wrong("the result does not depend on mu and logvar")
+            raise WrongAnswer("the result does not depend on mu and logvar")
         return parts.double()
 
 
@@ -201,7 +207,9 @@ class VAELoss(Check):
             (total, "the order of the results is total, recon, kl"),
         ]
         if not close(got, entries.sum(1).mean()):
-            raise Wrong(diagnose(got, mistakes, "kl must be what the cell kl_divergence asks for"))
+            raise WrongAnswer(
+                diagnose(got, mistakes, "kl must be what the cell kl_divergence asks for")
+            )
 
     @behaviour("total = recon + beta * kl", 1)
     def weighing(self, student: Any, draw: Draw) -> None:
@@ -210,7 +218,7 @@ class VAELoss(Check):
         for beta, loss_type in ((0.2, "mse"), (4.0, "mse"), (2.5, "bce"), (0.0, "mse")):
             total, recon, kl = self._losses(student, *inputs, beta, loss_type)
             if beta and 0 in (recon, kl):
-                raise Wrong("recon or kl is exactly zero, on inputs where neither can be")
+                raise WrongAnswer("recon or kl is exactly zero, on inputs where neither can be")
             mistakes = [
                 (recon + kl, "beta is ignored: total = recon + beta * kl"),
                 (beta * recon + kl, "beta weighs the KL, not the reconstruction"),
@@ -223,7 +231,7 @@ class VAELoss(Check):
             true_kl = float(kl_entries(*inputs[2:]).sum(1).mean())
             if not any(close(total, recon + beta * value) for value in (kl, true_kl)):
                 otherwise = "total must be your recon plus beta times your kl"
-                raise Wrong(diagnose(total, mistakes, otherwise))
+                raise WrongAnswer(diagnose(total, mistakes, otherwise))
 
     @behaviour("gradients of total reach recon, mu and logvar", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -245,7 +253,7 @@ class VAELoss(Check):
         """The three results as numbers."""
         result = student.call(self.name, *arguments)
         if not isinstance(result, list) or len(result) != 3:
-            raise Wrong("return three results, in this order: total, recon, kl")
+            raise WrongAnswer("return three results, in this order: total, recon, kl")
         return [
             as_number(v, name) for v, name in zip(result, ("total", "recon", "kl"), strict=True)
         ]
@@ -262,4 +270,6 @@ class VAELoss(Check):
         wrong = [(value.sum() / len(value), hint) for value, hint in mistakes]
         wrong += [(value.mean(), f"{hint}; and {pixels}") for value, hint in mistakes]
         if not close(got, right):
-            raise Wrong(diagnose(got, reductions + wrong, f"recon has another value: {pixels}"))
+            raise WrongAnswer(
+                diagnose(got, reductions + wrong, f"recon has another value: {pixels}")
+            )

@@ -16,7 +16,7 @@ from autograder.checks.base import (
     kind,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class KLPerDimension(Check):
@@ -33,9 +33,11 @@ class KLPerDimension(Check):
         mu[0, 2] = logvar[0, 2] = 0.0  # the prior itself
         got = self._row(student, mu, logvar)
         if close(got, kl_entries(mu, logvar) / 5):
-            raise Wrong("you divided by the number of dimensions: average over the batch only")
+            raise WrongAnswer(
+                "you divided by the number of dimensions: average over the batch only"
+            )
         if not close(got, kl_entries(mu, logvar)):
-            raise Wrong(diagnose_kl(got, mu, logvar))
+            raise WrongAnswer(diagnose_kl(got, mu, logvar))
 
     @behaviour("one value per dimension, from that dimension alone", 1)
     def dimensions(self, student: Any, draw: Draw) -> None:
@@ -50,9 +52,13 @@ class KLPerDimension(Check):
             moved = self._values(student, *changed)
             others = [i for i in range(5) if i != index]
             if not close(moved[others], before[others]):
-                raise Wrong("an entry changes with another dimension: keep the dimensions apart")
+                raise WrongAnswer(
+                    "an entry changes with another dimension: keep the dimensions apart"
+                )
             if close(moved[index], before[index]):
-                raise Wrong(f"an entry does not change with its own {('mu', 'logvar')[which]}")
+                raise WrongAnswer(
+                    f"an entry does not change with its own {('mu', 'logvar')[which]}"
+                )
 
     @behaviour("averaged over the batch", 1)
     def batch(self, student: Any, draw: Draw) -> None:
@@ -63,20 +69,24 @@ class KLPerDimension(Check):
         got = self._values(student, mu, logvar)
         mistakes = [(rows.sum(0), "average over the batch (dim 0), do not sum over it")]
         if not close(got, rows.mean(0)):
-            raise Wrong(diagnose(got, mistakes, "over the images of a batch take the mean"))
+            raise WrongAnswer(diagnose(got, mistakes, "over the images of a batch take the mean"))
         if close(rows, rows[0].expand_as(rows)):
-            raise Wrong("the result does not depend on the images")
+            raise WrongAnswer("the result does not depend on the images")
 
     def _values(self, student: Any, mu: Tensor, logvar: Tensor) -> Tensor:
         """The result, which must have one value per dimension, (D,)."""
         result = student.call(self.name, mu, logvar)
         shape = tuple(getattr(result, "shape", (-1,)))
         if shape == (len(mu),):
-            raise Wrong("got one value per image: average over the batch (dim 0), not over dim 1")
+            raise WrongAnswer(
+                "got one value per image: average over the batch (dim 0), not over dim 1"
+            )
         if shape == tuple(mu.shape):
-            raise Wrong("got one value per image and dimension: average over the batch (dim 0)")
+            raise WrongAnswer(
+                "got one value per image and dimension: average over the batch (dim 0)"
+            )
         if shape == ():
-            raise Wrong("got a single number: return one value per dimension, shape (D,)")
+            raise WrongAnswer("got a single number: return one value per dimension, shape (D,)")
         return as_tensor(result, mu.shape[1:], "(D,)")
 
     def _row(self, student: Any, mu: Tensor, logvar: Tensor) -> Tensor:
@@ -102,7 +112,9 @@ class ActiveUnits(Check):
             mu = self._means(draw, [0.013] * active + [0.0075] * idle)
             result = student.call(self.name, mu)
             if not _is_integer(result):
-                raise Wrong(f"expected an int, got {kind(result)}: wrap the count in int(...)")
+                raise WrongAnswer(
+                    f"expected an int, got {kind(result)}: wrap the count in int(...)"
+                )
             if int(result) != active:
                 mistakes = [
                     (idle, "you counted the idle dimensions: active means above the threshold"),
@@ -112,7 +124,7 @@ class ActiveUnits(Check):
                     ),
                     (active + idle, "every dimension was counted: compare with the threshold"),
                 ]
-                raise Wrong(diagnose(int(result), mistakes, self.RULE))
+                raise WrongAnswer(diagnose(int(result), mistakes, self.RULE))
 
     @behaviour("goes by the variance, not by the size or the standard deviation", 1)
     def variance(self, student: Any, draw: Draw) -> None:
@@ -122,14 +134,14 @@ class ActiveUnits(Check):
             shifted = self._means(draw, [0.5] * active + [1e-6] * idle) + offset
             got = self._count(student, shifted)
             if got == active + idle:
-                raise Wrong("a mean that is large but always the same carries no information")
+                raise WrongAnswer("a mean that is large but always the same carries no information")
             if got != active:
-                raise Wrong(self.RULE)
+                raise WrongAnswer(self.RULE)
             got = self._count(student, self._means(draw, [0.5] * active + [0.002] * idle))
             if got == active + idle:
-                raise Wrong("a standard deviation is not a variance: square it, or use var")
+                raise WrongAnswer("a standard deviation is not a variance: square it, or use var")
             if got != active:
-                raise Wrong(self.RULE)
+                raise WrongAnswer(self.RULE)
 
     @behaviour("uses the threshold argument; mu stays as it is", 1)
     def threshold(self, student: Any, draw: Draw) -> None:
@@ -139,9 +151,9 @@ class ActiveUnits(Check):
                 mu = self._means(draw, [1.0] * active + [below] * idle)
                 got = self._count(student, mu, threshold)
                 if got != active and got == self._count(student, mu, 100.0):
-                    raise Wrong("the threshold argument is ignored: do not write 0.01 inside")
+                    raise WrongAnswer("the threshold argument is ignored: do not write 0.01 inside")
                 if got != active:
-                    raise Wrong(self.RULE)
+                    raise WrongAnswer(self.RULE)
 
     RULE = "count the dimensions whose posterior mean has a variance over the data > threshold"
 
@@ -161,7 +173,7 @@ class ActiveUnits(Check):
         """The result as a number: its type is judged elsewhere."""
         result = student.call(self.name, *arguments)
         if isinstance(result, list) or getattr(result, "ndim", 0):
-            raise Wrong(f"expected one count for all dimensions, got {kind(result)}")
+            raise WrongAnswer(f"expected one count for all dimensions, got {kind(result)}")
         return int(result) if _is_integer(result) else as_number(result, "the count")
 
 

@@ -17,7 +17,7 @@ from autograder.checks.base import (
     require_repeatable,
 )
 from autograder.inside.stubs import Stub
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class ScalingFactor(Check):
@@ -43,7 +43,7 @@ class ScalingFactor(Check):
             ]
             if not close(got, once / size):
                 otherwise = "latents k times as large must get a factor k times as small"
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("1 / the standard deviation over all entries", 2)
     def value(self, student: Any, draw: Draw) -> None:
@@ -74,7 +74,7 @@ class ScalingFactor(Check):
                 (-1 / wide.std(), "the sign is wrong"),
             ]
             if not any(close(got, 1 / wide.std(correction=c)) for c in (0, 1)):
-                raise Wrong(diagnose(got, mistakes, f"the factor is 1 / std: {over_all}"))
+                raise WrongAnswer(diagnose(got, mistakes, f"the factor is 1 / std: {over_all}"))
 
     def _latents(self, draw: Draw) -> Tensor:
         """(40, 5), each dimension with its own mean and spread; mean and median differ."""
@@ -87,10 +87,12 @@ class ScalingFactor(Check):
         result = student.call(self.name, latents)
         if isinstance(result, Tensor) and result.numel() > 1:
             shape = tuple(result.shape)
-            raise Wrong(f"expected one number for all latents, got shape {shape}: give std no dim")
+            raise WrongAnswer(
+                f"expected one number for all latents, got shape {shape}: give std no dim"
+            )
         factor = as_number(result, "the factor")
         if factor == 0:
-            raise Wrong("the factor is 0, and would make all latents 0")
+            raise WrongAnswer("the factor is 0, and would make all latents 0")
         return factor
 
 
@@ -114,7 +116,7 @@ class LatentLoss(Check):
                 require_repeatable(student, self.name, self._model(bias=guess), *inputs)
                 mistakes = self._mistakes(guess.double(), z0, t, noise, abar)
                 otherwise = "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("the model sees z_t, the noised latents", 1)
     def noised(self, student: Any, draw: Draw) -> None:
@@ -141,7 +143,7 @@ class LatentLoss(Check):
                 otherwise = (
                     "this is not the loss of a model that sees add_noise(z0, t, noise, abar)"
                 )
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("the model is told t, each row its own", 1)
     def time(self, student: Any, draw: Draw) -> None:
@@ -168,7 +170,7 @@ class LatentLoss(Check):
             ]
             if not close(got, loss(age)):
                 otherwise = "this is not the loss of a model that is called as model(z_t, t)"
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("gradients reach the model's weights", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -195,14 +197,14 @@ class LatentLoss(Check):
         result = student.call(self.name, *arguments)
         shape = tuple(getattr(result, "shape", ()))
         if shape:
-            raise Wrong(f"expected a scalar, got shape {shape}: average over all entries")
+            raise WrongAnswer(f"expected a scalar, got shape {shape}: average over all entries")
         return as_number(result, "the loss")
 
     def _unit(self, student: Any, z0: Tensor, *rest: Tensor) -> float:
         """The student's loss where every entry is off by 1: a wrong mean costs its own points."""
         unit = self._loss(student, self._model(bias=rest[1] + 1), z0, *rest)
         if unit <= 0:
-            raise Wrong("the loss is not positive where the model is off by 1 everywhere")
+            raise WrongAnswer("the loss is not positive where the model is off by 1 everywhere")
         return unit
 
     def _mistakes(self, guess: Tensor, z0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> list:

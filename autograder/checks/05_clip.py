@@ -15,7 +15,7 @@ from autograder.checks.base import (
     close,
     diagnose,
 )
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 ContrastiveLoss = contrastive.ContrastiveLoss
 
@@ -34,7 +34,7 @@ class ZeroShotAccuracy(Check):
             images, texts, labels, wrong = self._case(draw, n, k, **how)
             got = self._accuracy(student, images, texts, labels)
             if not close(got, 1 - wrong / n):
-                raise Wrong(diagnose(got, self._mistakes(images, texts, labels), RULE))
+                raise WrongAnswer(diagnose(got, self._mistakes(images, texts, labels), RULE))
 
     @behaviour("the length of a text does not matter", 1)
     def lengths(self, student: Any, draw: Draw) -> None:
@@ -45,13 +45,13 @@ class ZeroShotAccuracy(Check):
             once = self._accuracy(student, images, texts, labels)
             if close(self._accuracy(student, images, texts, (labels + 1) % k), once):
                 unused = "the labels have no influence on the result: compare with labels"
-                raise Wrong(unused if once else NO_HIT)
+                raise WrongAnswer(unused if once else NO_HIT)
             # Two texts along an axis, the others not: as long, but by a sum of absolute values.
             turn = torch.linalg.qr(torch.cat([texts.T, draw.signed(16, 16)], 1))[0]
             turn = turn @ torch.block_diag(torch.eye(2), torch.linalg.qr(draw.signed(14, 14))[0])
             given = images @ turn, (texts * lengths) @ turn, labels
             if not close(self._accuracy(student, *given), once):
-                raise Wrong(
+                raise WrongAnswer(
                     "the lengths of the texts decide which one wins: cosine similarity divides "
                     "each row by its own norm, F.normalize(text_emb, dim=1), not dim=0, not p=1"
                 )
@@ -64,7 +64,7 @@ class ZeroShotAccuracy(Check):
             best = self._accuracy(student, images, texts, labels)
             worst = self._accuracy(student, images, texts, (labels + 1) % k)
             if not close(best, 1.0) or not close(worst, 0.0):
-                raise Wrong(f"all right is 1 and all wrong is 0, got {best:g} and {worst:g}")
+                raise WrongAnswer(f"all right is 1 and all wrong is 0, got {best:g} and {worst:g}")
 
     def _case(
         self,
@@ -119,7 +119,7 @@ class ZeroShotAccuracy(Check):
         result = student.call(self.name, images, texts, labels)
         shape = tuple(getattr(result, "shape", ()))
         if shape:
-            raise Wrong(f"expected one float, got shape {shape}: average over the images")
+            raise WrongAnswer(f"expected one float, got shape {shape}: average over the images")
         return as_number(result, "the accuracy")
 
 

@@ -18,7 +18,7 @@ from autograder.checks.base import (
     require_repeatable,
     require_untouched,
 )
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 EpsMLPCond = conditioned.EpsMLPCond
 
@@ -47,7 +47,7 @@ class DropCondition(Check):
                     ((cond + rows)[drop], f"{must}: it takes the place of cond, added to nothing"),
                 ]
                 otherwise = diagnose(got[drop], of_rows, f"{must}: drop[:, None] says so per row")
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("the kept rows are those of cond", 1)
     def kept(self, student: Any, draw: Draw) -> None:
@@ -63,7 +63,7 @@ class DropCondition(Check):
                 ]
                 otherwise = diagnose(got[~drop], of_rows, f"{must}: drop[:, None] says so per row")
                 flipped = torch.where(drop[:, None], cond, rows)
-                raise Wrong(diagnose(got, [(flipped, FLIPPED)], otherwise))
+                raise WrongAnswer(diagnose(got, [(flipped, FLIPPED)], otherwise))
 
     @behaviour("gradients reach null_cond and cond, and cond itself is not changed", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -123,7 +123,7 @@ class ApplyGuidance(Check):
                     what = "eps_cond" if scale else "eps_uncond"
                     mistakes = self._mistakes(uncond, cond, scale)
                     otherwise = f"at guidance_scale {scale:g} the result must be {what}"
-                    raise Wrong(diagnose(got, mistakes, otherwise))
+                    raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("eps_uncond + s (eps_cond - eps_uncond) at any scale", 2)
     def value(self, student: Any, draw: Draw) -> None:
@@ -133,7 +133,7 @@ class ApplyGuidance(Check):
                 got = self._guide(student, uncond, cond, scale)
                 if not close(got, uncond.double() + scale * (cond.double() - uncond)):
                     mistakes = self._mistakes(uncond, cond, scale)
-                    raise Wrong(diagnose(got, mistakes, self.RULE))
+                    raise WrongAnswer(diagnose(got, mistakes, self.RULE))
 
     @behaviour("row by row, and both predictions stay as they are", 1)
     def rows(self, student: Any, draw: Draw) -> None:
@@ -145,10 +145,12 @@ class ApplyGuidance(Check):
                 pair[place][-1] *= -3.0
                 moved = self._guide(student, *pair, 0.5)
                 if not close(moved[:-1], before[:-1]):
-                    raise Wrong("a row of the result depends on other rows: no mean over the batch")
+                    raise WrongAnswer(
+                        "a row of the result depends on other rows: no mean over the batch"
+                    )
                 if close(moved[-1], before[-1]):
                     what = ("eps_uncond", "eps_cond")[place]
-                    raise Wrong(f"the result does not depend on {what} at guidance_scale 0.5")
+                    raise WrongAnswer(f"the result does not depend on {what} at guidance_scale 0.5")
             names = "eps_uncond", "eps_cond", "guidance_scale"
             require_untouched(student, self.name, (uncond, cond, 0.5), names)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from autograder.inside.student import Foreign, Interrupted, Wrong
+from autograder.inside.student import Foreign, Interrupted, WrongAnswer
 
 RTOL, ATOL = 1e-4, 1e-5  # float32 work on tiny tensors is a hundred times closer than this
 
@@ -77,7 +77,7 @@ class Check:
             verdicts = self._judge(student, seed)
             if self.stand_ins and not all(verdict.passed for verdict in verdicts):
                 # Where there is no time left for it, what was judged stands.
-                with contextlib.suppress(Wrong), student.standing_in(self.stand_ins):
+                with contextlib.suppress(WrongAnswer), student.standing_in(self.stand_ins):
                     # First in a tie: its hints are about this cell, not an earlier one.
                     verdicts = max(self._judge(student, seed), verdicts, key=earned)
         return verdicts
@@ -91,7 +91,7 @@ class Check:
                     raise stopped
                 getattr(self, method)(student, Draw(seed))
                 passed = True
-            except Wrong as wrong:
+            except WrongAnswer as wrong:
                 hint = str(wrong).strip() or "its code says nothing about what is wrong"
                 stopped = wrong if isinstance(wrong, Interrupted) else None
             seconds = time.perf_counter() - start
@@ -133,13 +133,15 @@ def kind(value: object) -> str:
 def as_tensor(value: object, shape: Sequence[int], axes: str) -> Tensor:
     """A returned float tensor of exactly this shape, as float64; `axes` names it: "(B, D)"."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise Wrong(f"expected a float tensor of shape {axes}, got {kind(value)}")
+        raise WrongAnswer(f"expected a float tensor of shape {axes}, got {kind(value)}")
     if tuple(value.shape) != tuple(shape):
-        raise Wrong(
+        raise WrongAnswer(
             f"expected shape {axes} = {tuple(shape)}, got {tuple(value.shape)}: check `dim`"
         )
     if not all(map(math.isfinite, value.flatten().tolist())):
-        raise Wrong("the result holds NaN or infinity, though every input is of ordinary size")
+        raise WrongAnswer(
+            "the result holds NaN or infinity, though every input is of ordinary size"
+        )
     return value.to(torch.float64)
 
 
@@ -148,9 +150,9 @@ def as_number(value: object, what: str = "the result") -> float:
     if isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point():
         value = value.item()
     if type(value) not in (float, int):
-        raise Wrong(f"expected {what} to be one float, got {kind(value)}")
+        raise WrongAnswer(f"expected {what} to be one float, got {kind(value)}")
     if not math.isfinite(value):
-        raise Wrong(f"{what} is {value}, though every input is of ordinary size")
+        raise WrongAnswer(f"{what} is {value}, though every input is of ordinary size")
     return float(value)
 
 
@@ -158,7 +160,7 @@ def require_repeatable(student: Any, name: str, *arguments: object, calls: int =
     """Refuse a function whose finite float results differ between equal calls."""
     first, *others = (student.call(name, *arguments) for _ in range(calls))
     if not all(close(other, first) for other in others):
-        raise Wrong(
+        raise WrongAnswer(
             "two calls on the same arguments differ: draw nothing inside, use what is given"
         )
 
@@ -167,7 +169,7 @@ def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> None:
     """Refuse a gradient that did not arrive at the argument of that name."""
     for gradient, name in zip(gradients, names, strict=True):
         if gradient is None or not any(gradient.flatten().tolist()):
-            raise Wrong(
+            raise WrongAnswer(
                 f"no gradient reaches `{name}`: keep to tensor operations all the way "
                 "(.item(), .detach(), no_grad and detours over NumPy cut the graph)"
             )
@@ -200,7 +202,7 @@ def require_slopes(
             step = 0.01 * way / way.norm()
             # A kink (of an argmax) that lies within the step is not within a tenth of it.
             if differs(place, gradient, step) and differs(place, gradient, step / 10):
-                raise Wrong(
+                raise WrongAnswer(
                     f"a part of the gradient at `{wrt[place]}` is cut off or wrong: no .detach(), "
                     ".data, .item() or no_grad, in no term"
                 )
@@ -213,7 +215,7 @@ def require_untouched(
     _, after = student.call_and_look(target, *arguments)
     for before, now, name in zip(arguments, after, names, strict=True):
         if isinstance(before, Tensor) and not close(now, before):
-            raise Wrong(
+            raise WrongAnswer(
                 f"`{name}` itself was changed, and its owner still needs it: leave arguments as "
                 "they are, work on a new tensor (no `+=`, `x[...] =` or `_` methods; use clone())"
             )

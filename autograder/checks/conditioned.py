@@ -15,7 +15,7 @@ from autograder.checks.base import (
     require_untouched,
 )
 from autograder.inside.stubs import Filled, Settings
-from autograder.inside.student import Handle, Wrong
+from autograder.inside.student import Handle, WrongAnswer
 
 Inputs = tuple[Tensor, Tensor, Tensor]  # x_t (B, D), t (B,), cond (B, E)
 
@@ -42,9 +42,9 @@ class EpsMLPCond(Check):
             x_t, t, cond = self._inputs(draw, batch)
             eps = self._eps(student, model, x_t, t, cond)
             if close(self._eps(student, model, draw.signed(*x_t.shape), t, cond), eps):
-                raise Wrong("eps does not change with x_t: it must go in as well")
+                raise WrongAnswer("eps does not change with x_t: it must go in as well")
             if close(self._eps(student, model, x_t, t + 7, cond), eps):
-                raise Wrong(
+                raise WrongAnswer(
                     "eps does not change with t when a condition is given: add the condition to "
                     "embed_time(t), do not put it in its place"
                 )
@@ -60,13 +60,15 @@ class EpsMLPCond(Check):
                 arguments = x_t, t, cond
                 eps = self._eps(student, model, *arguments)
                 if not close(self._eps(student, model, *arguments), eps):
-                    raise Wrong(DRAWN)
+                    raise WrongAnswer(DRAWN)
                 others = (size * draw.signed(*cond.shape) for size in SIZES)
                 if all(close(self._eps(student, model, x_t, t, other), eps) for other in others):
-                    raise Wrong(f"eps does not change with the condition, in {mode} mode: {USE}")
+                    raise WrongAnswer(
+                        f"eps does not change with the condition, in {mode} mode: {USE}"
+                    )
                 again = self.OFTEN if training and batch == 1 else 0
                 if not all(close(self._eps(student, model, *arguments), eps) for _ in range(again)):
-                    raise Wrong(DRAWN)
+                    raise WrongAnswer(DRAWN)
             require_untouched(student, model, arguments, ("x_t", "t", "cond"))
 
     @behaviour("row i of eps depends on row i of x_t, t and cond only", 1)
@@ -86,13 +88,15 @@ class EpsMLPCond(Check):
                         break
                 others = torch.arange(batch) != i
                 if close(moved[i], 0 * moved[i]):
-                    raise Wrong(f"a row's condition does not change that row of eps: {USE}")
+                    raise WrongAnswer(f"a row's condition does not change that row of eps: {USE}")
                 if not close(moved[others], 0 * moved[others]):
-                    raise Wrong(f"the condition of one row changes other rows of eps: {MIXED}")
+                    raise WrongAnswer(
+                        f"the condition of one row changes other rows of eps: {MIXED}"
+                    )
                 row = slice(i, i + 1)
                 alone = self._eps(student, model, x_t[row], t[row], cond[row])
                 if not close(alone, eps[row]):
-                    raise Wrong(f"a row alone gets another eps than in its batch: {MIXED}")
+                    raise WrongAnswer(f"a row alone gets another eps than in its batch: {MIXED}")
 
     @behaviour("gradients reach the condition branch and the other given parts", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -118,20 +122,24 @@ class EpsMLPCond(Check):
         )
         effects = a - b, c - d
         if close(effects[0], 0 * effects[0]):
-            raise Wrong(f"eps does not change with the condition: {USE}")
+            raise WrongAnswer(f"eps does not change with the condition: {USE}")
         if close(*effects):
-            raise Wrong(f"the condition moves eps by the same whatever x_t is: {LATE}")
+            raise WrongAnswer(f"the condition moves eps by the same whatever x_t is: {LATE}")
         if close(a * d, b * c):
-            raise Wrong(f"the condition scales eps by the same whatever x_t is: {LATE}")
+            raise WrongAnswer(f"the condition scales eps by the same whatever x_t is: {LATE}")
         headless = self._model(student, draw, head=0.0)
         left = self._eps(student, headless, x_t, t, cond)
         if close(left, 0 * left):
             return
         if not close(self._eps(student, headless, x_t, t, other), left):
-            raise Wrong(f"the condition still reaches eps when `head` gives zero: {LATE}")
+            raise WrongAnswer(f"the condition still reaches eps when `head` gives zero: {LATE}")
         if close(left, x_t) or close(left, -x_t):
-            raise Wrong("x_t is added to the output: the network returns the noise, eps, alone")
-        raise Wrong("something is added to what `head` gives: `denoise(x_t, emb)` returns eps")
+            raise WrongAnswer(
+                "x_t is added to the output: the network returns the noise, eps, alone"
+            )
+        raise WrongAnswer(
+            "something is added to what `head` gives: `denoise(x_t, emb)` returns eps"
+        )
 
     @behaviour("no condition (None) is the null condition, which learns", 2)
     def null(self, student: Any, draw: Draw) -> None:
@@ -144,9 +152,9 @@ class EpsMLPCond(Check):
             given = self._eps(student, model, x_t, t, null.expand_as(cond).contiguous())
             if not close(eps, given):
                 if close(eps, self._eps(student, model, x_t, t, 0 * cond)):
-                    raise Wrong(ZEROS)
+                    raise WrongAnswer(ZEROS)
                 again = self._eps(student, model, x_t, t, None)
-                raise Wrong(NULL if close(again, eps) else DRAWN)
+                raise WrongAnswer(NULL if close(again, eps) else DRAWN)
             found = student.grad(model, (x_t, t, None), ("null_cond",))
             require_gradients(found, "self.null_cond")
 

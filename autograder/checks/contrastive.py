@@ -17,7 +17,7 @@ from autograder.checks.base import (
     require_slopes,
     require_untouched,
 )
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 def unit(x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ class ContrastiveLoss(Check):
             if not close(got, self._cross_entropy(images, texts)):
                 require_repeatable(student, self.name, images, texts, self.ONE)
                 otherwise = "row i of images @ texts.T must pick out column i: cross-entropy"
-                raise Wrong(diagnose(got, self._mistakes(images, texts), otherwise))
+                raise WrongAnswer(diagnose(got, self._mistakes(images, texts), otherwise))
 
     @behaviour("the lengths of the embeddings do not matter", 1)
     def lengths(self, student: Any, draw: Draw) -> None:
@@ -54,14 +54,14 @@ class ContrastiveLoss(Check):
             pair[side] = pair[side] * draw.uniform(5, 1, low=2.0, high=9.0)
             if not close(self._loss(student, *pair, self.ONE), once):
                 what = ("image_emb", "text_emb")[side]
-                raise Wrong(
+                raise WrongAnswer(
                     f"the loss changes with the length of {what}: cosine similarity divides each "
                     "row by its own norm, F.normalize(x, dim=1)"
                 )
             pair[side] = pair[side].roll(1, 0)
             seen.append(close(self._loss(student, *pair, self.ONE), once))
         if all(seen):
-            raise Wrong("the loss stays the same when images and texts no longer match")
+            raise WrongAnswer("the loss stays the same when images and texts no longer match")
 
     @behaviour("both directions count, with the same weight", 1)
     def symmetric(self, student: Any, draw: Draw) -> None:
@@ -71,7 +71,7 @@ class ContrastiveLoss(Check):
             images[1:] = unit(texts[:1] + 0.3 * images[1:])
             one, other = self._loss(student, images, texts), self._loss(student, texts, images)
             if not close(one, other):
-                raise Wrong(
+                raise WrongAnswer(
                     "swapping images and texts changes the loss: average the cross-entropy over "
                     "rows (image to text) and over columns, similarity.T (text to image)"
                 )
@@ -79,10 +79,12 @@ class ContrastiveLoss(Check):
             size = self._loss(student, *pair) / self._cross_entropy(*pair, 4.0)
             ways = [self._cross_entropy(*p, 4.0) for p in ((images, texts), (texts, images))]
             if close(one, size * max(ways)) or close(one, size * min(ways)):
-                raise Wrong("average the two directions: do not pick the larger or the smaller")
+                raise WrongAnswer(
+                    "average the two directions: do not pick the larger or the smaller"
+                )
         alike, apart = unit(draw.signed(1, 6) + 0.3 * draw.signed(5, 6)), torch.eye(5, 6)
         if close(*(self._loss(student, rows, rows, self.ONE) for rows in (alike, apart))):
-            raise Wrong(ONLY_PAIRS)
+            raise WrongAnswer(ONLY_PAIRS)
 
     @behaviour("logit_scale multiplies the similarities, as it is", 1)
     def scale(self, student: Any, draw: Draw) -> None:
@@ -98,10 +100,10 @@ class ContrastiveLoss(Check):
             half = [torch.cat(columns, 1) for columns in half]
             got = self._loss(student, *half, torch.tensor(2 * size))
             if not close(got, self._loss(student, images, texts, size)):
-                raise Wrong(self._scale_hint(student, images, texts, size))
+                raise WrongAnswer(self._scale_hint(student, images, texts, size))
             seen.append(close(got, self._loss(student, images, texts, size / 2)))
         if all(seen):
-            raise Wrong("logit_scale has no influence: it multiplies the cosine similarities")
+            raise WrongAnswer("logit_scale has no influence: it multiplies the cosine similarities")
 
     @behaviour("gradients reach both embeddings and logit_scale; arguments stay as they are", 1)
     def gradient(self, student: Any, draw: Draw) -> None:
@@ -135,9 +137,9 @@ class ContrastiveLoss(Check):
         result = student.call(self.name, images, texts, given)
         shape = tuple(getattr(result, "shape", ()))
         if shape:
-            raise Wrong(f"expected a scalar, got shape {shape}: average over the batch")
+            raise WrongAnswer(f"expected a scalar, got shape {shape}: average over the batch")
         if isinstance(result, Tensor) and not result.isfinite():
-            raise Wrong(
+            raise WrongAnswer(
                 f"the loss is {result.item()} at a logit_scale of {float(given):g}: exp overflows, "
                 "and log(0) follows; F.cross_entropy or logsumexp are safe"
             )

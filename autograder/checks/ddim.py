@@ -17,7 +17,7 @@ from autograder.checks.base import (
     require_repeatable,
 )
 from autograder.checks.runs import GaussianRun, draw_long_schedule
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class DDIMSigma(Check):
@@ -34,7 +34,7 @@ class DDIMSigma(Check):
             got = self._sigma(student, *pair, 1.0)
             if not close(got, steps.ddim_sigma(*pair, 1.0)):
                 otherwise = "at eta 1, sigma^2 = (1 - abar_prev) / (1 - abar_t) beta_t"
-                raise Wrong(diagnose(got, steps.sigma_mistakes(*pair), otherwise))
+                raise WrongAnswer(diagnose(got, steps.sigma_mistakes(*pair), otherwise))
 
     @behaviour("proportional to eta", 1)
     def eta(self, student: Any, draw: Draw) -> None:
@@ -51,9 +51,9 @@ class DDIMSigma(Check):
                 ]
                 if not close(got, eta * full[-1]):
                     otherwise = "sigma must be eta times its value at eta 1"
-                    raise Wrong(diagnose(got, mistakes, otherwise))
+                    raise WrongAnswer(diagnose(got, mistakes, otherwise))
         if close(full[0], full[1]) and close(full[0], full[2]):
-            raise Wrong("sigma does not depend on abar_t and abar_prev")
+            raise WrongAnswer("sigma does not depend on abar_t and abar_prev")
 
     @behaviour("0 on the last step, where abar_prev = 1", 1)
     def last(self, student: Any, draw: Draw) -> None:
@@ -61,16 +61,20 @@ class DDIMSigma(Check):
         for abar_t, abar_prev in steps.draw_pairs(draw):
             for eta in (1.0, float(draw.uniform(1, low=0.2, high=0.8))):
                 if self._sigma(student, abar_t, abar_prev, eta) == 0:
-                    raise Wrong("sigma is 0 on other steps than the last, at an eta above 0")
+                    raise WrongAnswer("sigma is 0 on other steps than the last, at an eta above 0")
                 if not close(self._sigma(student, abar_t, torch.tensor(1.0), eta), 0.0):
-                    raise Wrong("at abar_prev = 1 no noise is left: the factor 1 - abar_prev is 0")
+                    raise WrongAnswer(
+                        "at abar_prev = 1 no noise is left: the factor 1 - abar_prev is 0"
+                    )
 
     def _sigma(self, student: Any, abar_t: Tensor, abar_prev: Tensor, eta: float) -> float:
         result = student.call(self.name, abar_t, abar_prev, eta)
         if isinstance(result, Tensor) and result.numel() == 1 and result.isnan().all():
             if abar_prev == 1:
-                raise Wrong("sigma is NaN at abar_prev = 1, 0 / 0 or 0 times infinity: it is 0")
-            raise Wrong(
+                raise WrongAnswer(
+                    "sigma is NaN at abar_prev = 1, 0 / 0 or 0 times infinity: it is 0"
+                )
+            raise WrongAnswer(
                 "sigma is NaN, the square root of something negative: abar_prev is larger "
                 "than abar_t, so 1 - abar_t / abar_prev is the one between 0 and 1"
             )
@@ -94,7 +98,7 @@ class DDIMStep(Check):
             got = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
             if not close(got, steps.predict_x0(x_t, eps, a)):
                 otherwise = "x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)"
-                raise Wrong(diagnose(got, steps.x0_mistakes(x_t, eps, a), otherwise))
+                raise WrongAnswer(diagnose(got, steps.x0_mistakes(x_t, eps, a), otherwise))
 
     @behaviour("eta 0: on to abar_prev along eps, whatever the noise", 2)
     def deterministic(self, student: Any, draw: Draw) -> None:
@@ -102,7 +106,9 @@ class DDIMStep(Check):
         for x_t, eps, pair, noise in self._cases(draw):
             got = self._step(student, x_t, eps, pair, 0.0, noise)
             if not close(got, self._step(student, x_t, eps, pair, 0.0, -2 * noise)):
-                raise Wrong("at eta 0 the result still changes with the noise: sigma is 0 there")
+                raise WrongAnswer(
+                    "at eta 0 the result still changes with the noise: sigma is 0 there"
+                )
             if not close(got, steps.ddim_step(x_t, eps, pair, 0.0, noise)):
                 between = pair[0], (pair[0] + pair[1]) / 2
                 other = self._step(student, x_t, eps, between, 0.0, noise)
@@ -114,7 +120,7 @@ class DDIMStep(Check):
                     *steps.direction_mistakes(x_t, eps, pair),
                 ]
                 otherwise = "at eta 0, x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("eta > 0: the noise is scaled by sigma", 1)
     def noise(self, student: Any, draw: Draw) -> None:
@@ -127,7 +133,7 @@ class DDIMStep(Check):
                     require_repeatable(student, self.name, x_t, eps, *pair, eta, noise)
                     mistakes = [(s * noise, h) for s, h in steps.scale_mistakes(pair, eta)]
                     otherwise = "the noise must enter as sigma * noise, with the sigma of this eta"
-                    raise Wrong(diagnose(moved, mistakes, otherwise))
+                    raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
     @behaviour("eta > 0: the step along eps makes room, 1 - abar_prev - sigma^2", 1)
     def direction(self, student: Any, draw: Draw) -> None:
@@ -140,7 +146,7 @@ class DDIMStep(Check):
                 if not close(moved, right - steps.ddim_step(x_t, eps, pair, 0.0, noise)):
                     mistakes = [(s * eps, h) for s, h in steps.room_mistakes(pair, eta)]
                     otherwise = "the share along eps is sqrt(1 - abar_prev - sigma^2)"
-                    raise Wrong(diagnose(moved, mistakes, otherwise))
+                    raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
     @behaviour("no noise on the last step, at any eta", 1)
     def last(self, student: Any, draw: Draw) -> None:
@@ -151,9 +157,13 @@ class DDIMStep(Check):
                 got = self._step(student, x_t, eps, (a, self.ONE), eta, noise)
                 plain = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
                 if not close(got, plain):
-                    raise Wrong("noise is added on the last step: at abar_prev = 1, sigma is 0")
+                    raise WrongAnswer(
+                        "noise is added on the last step: at abar_prev = 1, sigma is 0"
+                    )
                 if close(self._step(student, x_t, eps, (a, p), eta, noise), got):
-                    raise Wrong("the step before the last gives the same: abar_prev is not used")
+                    raise WrongAnswer(
+                        "the step before the last gives the same: abar_prev is not used"
+                    )
 
     @behaviour("whole runs: exact samples at eta 0, DDPM's steps at eta 1", 1)
     def runs(self, student: Any, draw: Draw) -> None:
@@ -165,7 +175,7 @@ class DDIMStep(Check):
             x = self._step(student, x.float(), eps.float(), pair, 0.0, noise).float()
         if not close(x, run.end()):
             off = float((x - run.exact).abs().max())
-            raise Wrong(
+            raise WrongAnswer(
                 f"a run at eta 0 over {len(run.kept)} uneven timesteps with a perfect model must "
                 f"turn noise z into mean + std z; its samples are off by up to {off:.2g}"
             )
@@ -175,7 +185,7 @@ class DDIMStep(Check):
             right = steps.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
             got = self._step(student, x_t, eps, (abar[t], abar[t - 1]), 1.0, noise)
             if not close(got, right):
-                raise Wrong("at eta 1 on neighbouring timesteps the step must be DDPM's")
+                raise WrongAnswer("at eta 1 on neighbouring timesteps the step must be DDPM's")
 
     def _cases(self, draw: Draw) -> list[tuple]:
         """x_t, eps, abar of both timesteps, noise: for each kind of shape another gap."""
@@ -190,7 +200,7 @@ class DDIMStep(Check):
     ) -> Tensor:
         result = student.call(self.name, x_t, eps, *pair, eta, noise)
         if isinstance(result, Tensor) and result.shape == x_t.shape and result.isnan().any():
-            raise Wrong(
+            raise WrongAnswer(
                 "the result holds NaN: something under a square root is negative. "
                 "If it is 1 - abar_prev - sigma^2, then sigma is too large"
             )

@@ -15,7 +15,7 @@ from autograder.checks.base import (
     diagnose,
     require_repeatable,
 )
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class AddNoise(Check):
@@ -42,7 +42,7 @@ class AddNoise(Check):
             got = self._noised(student, *given)
             if not close(got, a[t].sqrt() * x0):
                 require_repeatable(student, self.name, *given)
-                raise Wrong(diagnose(got, mistakes, "with noise = 0, x_t is sqrt(abar_t) x0"))
+                raise WrongAnswer(diagnose(got, mistakes, "with noise = 0, x_t is sqrt(abar_t) x0"))
 
     @behaviour("the noise is scaled by sqrt(1 - abar_t)", 1)
     def noise(self, student: Any, draw: Draw) -> None:
@@ -61,7 +61,9 @@ class AddNoise(Check):
             got = self._noised(student, *given)
             if not close(got, (1 - a[t]).sqrt() * noise):
                 require_repeatable(student, self.name, *given)
-                raise Wrong(diagnose(got, mistakes, "with x0 = 0, x_t is sqrt(1 - abar_t) noise"))
+                raise WrongAnswer(
+                    diagnose(got, mistakes, "with x0 = 0, x_t is sqrt(1 - abar_t) noise")
+                )
 
     @behaviour("latents (B, D), each row at its own t", 1)
     def latents(self, student: Any, draw: Draw) -> None:
@@ -98,13 +100,13 @@ class AddNoise(Check):
         """One call; wrong shapes are broadcasting gone wrong."""
         try:
             result = student.call(self.name, x0, *arguments)
-        except Wrong as wrong:
+        except WrongAnswer as wrong:
             if "must match the size" in str(wrong) or "is invalid for input" in str(wrong):
-                raise Wrong(f"{wrong}. {self.AXES}") from None
+                raise WrongAnswer(f"{wrong}. {self.AXES}") from None
             raise
         if isinstance(result, Tensor) and result.shape != x0.shape:
             found, asked = tuple(result.shape), tuple(x0.shape)
-            raise Wrong(f"x0 has shape {asked} and the result {found}: {self.AXES}")
+            raise WrongAnswer(f"x0 has shape {asked} and the result {found}: {self.AXES}")
         return as_tensor(result, x0.shape, "of x0")
 
     def _rows(self, student: Any, draw: Draw, shape: tuple[int, ...]) -> None:
@@ -120,12 +122,12 @@ class AddNoise(Check):
             at_first = self._noised(student, x0, t[:1].expand(len(t)), noise, abar)
             mistakes = [(at_first, "every row is treated with the same t: row i has t[i]")]
             otherwise = f"row i comes out otherwise than alone with t[i]: {self.AXES}"
-            raise Wrong(diagnose(got, mistakes, otherwise))
+            raise WrongAnswer(diagnose(got, mistakes, otherwise))
         # Of all rows: one alone may be clipped to the same.
         if close(self._noised(student, x0, 0 * t, noise, abar), got):
-            raise Wrong("the result does not depend on t")
+            raise WrongAnswer("the result does not depend on t")
         if close(self._noised(student, x0, t, noise.roll(1, 0), abar), got):
-            raise Wrong("the result does not depend on the noise argument")
+            raise WrongAnswer("the result does not depend on the noise argument")
 
 
 class DDPMStep(Check):
@@ -145,7 +147,7 @@ class DDPMStep(Check):
             if not close(got, steps.posterior_mean(x0_hat, x_t, beta, pair)):
                 mistakes = steps.ddpm_mean_mistakes(x_t, eps, beta, pair)
                 otherwise = "with noise = 0 the step must give the posterior mean of x_{t-1}"
-                raise Wrong(diagnose(got, mistakes, otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("the noise is scaled by the posterior's standard deviation", 2)
     def scale(self, student: Any, draw: Draw) -> None:
@@ -158,7 +160,9 @@ class DDPMStep(Check):
                 require_repeatable(student, self.name, x_t, eps, t, betas, abar, noise)
                 wrong = [(s * noise, hint) for s, hint in steps.ddpm_scale_mistakes(beta, pair)]
                 otherwise = "sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t)"
-                raise Wrong(diagnose(moved, wrong, f"the noise is scaled by sigma_t: {otherwise}"))
+                raise WrongAnswer(
+                    diagnose(moved, wrong, f"the noise is scaled by sigma_t: {otherwise}")
+                )
 
     @behaviour("at t = 0 no noise, and x0_hat comes out", 1)
     def last(self, student: Any, draw: Draw) -> None:
@@ -169,13 +173,15 @@ class DDPMStep(Check):
                 for noise in (0 * x_t, draw.signed(*x_t.shape))
             ]
             if not close(*results):
-                raise Wrong("at t = 0 the result still changes with the noise: return the mean")
+                raise WrongAnswer(
+                    "at t = 0 the result still changes with the noise: return the mean"
+                )
             x0_hat = steps.predict_x0(x_t, eps, abar[0])
             wrapped = steps.posterior_mean(x0_hat, x_t, betas[0], (abar[0], abar[-1]))
             mistakes = [(wrapped, "at t = 0, abar[t - 1] is abar[-1], the last one: use 1 there")]
             if not close(results[0], x0_hat):
                 otherwise = "at t = 0 the mean is x0_hat: there abar_{t-1} = 1"
-                raise Wrong(diagnose(results[0], mistakes, otherwise))
+                raise WrongAnswer(diagnose(results[0], mistakes, otherwise))
 
     def _cases(self, draw: Draw) -> list[tuple]:
         """x_t, eps, t, betas, abar for each kind of shape, t = 1 among them."""

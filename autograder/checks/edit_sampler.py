@@ -17,7 +17,7 @@ from autograder.checks.graphs import (
     require_unchanged,
     same,
 )
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class EditSampler(Check):
@@ -34,7 +34,7 @@ class EditSampler(Check):
             before, now = (_sampler(one)["inputs"] for one in (graph, found))
             for field, value in zip(("sampler_name", "steps", "cfg"), wanted[2:], strict=True):
                 if not same(now.get(field), value):
-                    raise Wrong(_about_setting(field, now, before, value))
+                    raise WrongAnswer(_about_setting(field, now, before, value))
 
     @behaviour("the encoder behind the KSampler's input positive has the positive text", 1)
     def positive(self, student: Any, draw: Draw) -> None:
@@ -53,7 +53,7 @@ class EditSampler(Check):
             result, after = student.call_and_look(self.name, graph, *wanted)
             found = as_graph(result)
             if isomorphic(found, graph):
-                raise Wrong("the result is the graph as it was: nothing is edited")
+                raise WrongAnswer("the result is the graph as it was: nothing is edited")
             if not isomorphic(self._blank(found), self._blank(graph)):
                 self._require_rest(found, graph)
             require_unchanged(after[0], graph)
@@ -91,17 +91,19 @@ class EditSampler(Check):
             if same(now, texts[which]):
                 continue
             if same(now, texts[other]):
-                raise Wrong(
+                raise WrongAnswer(
                     f"the encoder that the KSampler's input {which} is linked to has the {other} "
                     "text: follow the links, the order and the ids of the nodes tell nothing"
                 )
             if same(now, _encoder(graph, which)["inputs"]["text"]):
                 empty = " (an empty text is a text, too)" if texts[which] == "" else ""
-                raise Wrong(
+                raise WrongAnswer(
                     f"the encoder that the KSampler's input {which} is linked to still has its old "
                     f"text{empty}: inputs[{which!r}] of the KSampler holds that encoder's id"
                 )
-            raise Wrong(f"the encoder of the {which} prompt must have the {which} text as `text`")
+            raise WrongAnswer(
+                f"the encoder of the {which} prompt must have the {which} text as `text`"
+            )
 
     def _blank(self, graph: Graph) -> Graph:
         """The graph without what an edit changes."""
@@ -114,27 +116,27 @@ class EditSampler(Check):
 
     def _require_rest(self, found: Graph, graph: Graph) -> None:
         if lost := graph.keys() - found.keys():
-            raise Wrong(f"{place(graph, min(lost))} is lost: an edit keeps every node")
+            raise WrongAnswer(f"{place(graph, min(lost))} is lost: an edit keeps every node")
         if extra := found.keys() - graph.keys():
-            raise Wrong(f"{place(found, min(extra))} is new: edit the nodes that are there")
+            raise WrongAnswer(f"{place(found, min(extra))} is new: edit the nodes that are there")
         before, now = self._blank(graph), self._blank(found)
         for name, node in before.items():
             if now[name]["class_type"] != node["class_type"]:
-                raise Wrong(f"{place(graph, name)} has another class_type now")
+                raise WrongAnswer(f"{place(graph, name)} has another class_type now")
             inputs = now[name]["inputs"]
             for field in node["inputs"].keys() | inputs.keys():
                 if not same(inputs.get(field), node["inputs"].get(field)):
-                    raise Wrong(
+                    raise WrongAnswer(
                         f"input {field} of {place(graph, name)} has changed: the edit is the "
                         "KSampler's three values and the texts of the two encoders it is linked to"
                     )
-        raise Wrong("the nodes are linked in another way than before")
+        raise WrongAnswer("the nodes are linked in another way than before")
 
 
 def _sampler(graph: Graph) -> dict[str, Any]:
     found = [node for node in graph.values() if node["class_type"] == SAMPLER]
     if len(found) != 1:
-        raise Wrong(
+        raise WrongAnswer(
             f"the graph has {len(found) or 'no'} KSampler now; it had one, and must keep it"
         )
     return found[0]
@@ -145,7 +147,7 @@ def _encoder(graph: Graph, which: str) -> dict[str, Any]:
     link = _sampler(graph)["inputs"].get(which)
     node = graph.get(str(link[0])) if is_link(link) else None
     if node is None or node["class_type"] != ENCODER:
-        raise Wrong(
+        raise WrongAnswer(
             f"the KSampler's input {which} must stay linked to its CLIPTextEncode: the text goes "
             "into that node, not into the KSampler"
         )

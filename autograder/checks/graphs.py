@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograder.checks.base import Draw, kind
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 Graph = dict[str, dict[str, Any]]
 ENCODER, LORA, SAMPLER = "CLIPTextEncode", "LoraLoader", "KSampler"
@@ -33,15 +33,17 @@ def same(value: object, wanted: object) -> bool:
 def as_graph(result: object) -> Graph:
     """A returned graph: every node with a class_type and inputs by name."""
     if not isinstance(result, dict) or not result:
-        raise Wrong(f"expected a graph, {{id: node, ...}}, got {kind(result)}")
+        raise WrongAnswer(f"expected a graph, {{id: node, ...}}, got {kind(result)}")
     for name, node in result.items():
         if not isinstance(node, dict) or type(node.get("class_type")) is not str:
-            raise Wrong(
+            raise WrongAnswer(
                 f"{name!r} is no node: it needs a class_type and inputs, as in "
                 '{"class_type": "KSampler", "inputs": {...}}'
             )
         if not isinstance(node.get("inputs"), dict):
-            raise Wrong(f"the node {name!r} ({node['class_type']}) has no dictionary of inputs")
+            raise WrongAnswer(
+                f"the node {name!r} ({node['class_type']}) has no dictionary of inputs"
+            )
     return result
 
 
@@ -64,7 +66,7 @@ def require_unchanged(after: object, graph: Graph) -> None:
         kept = same(now.get("class_type"), node["class_type"]) and isinstance(inputs, dict)
         kept = kept and inputs.keys() == node["inputs"].keys()
         if not kept or not all(same(inputs[f], value) for f, value in node["inputs"].items()):
-            raise Wrong(
+            raise WrongAnswer(
                 "the graph that was given has changed: work on a deep copy (a plain copy, "
                 "dict(graph) or graph.copy(), shares its nodes with the original)"
             )

@@ -16,7 +16,7 @@ from autograder.checks.graphs import (
     require_unchanged,
     same,
 )
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 LOADERS = ("MnistdiffLoader", "CheckpointLoaderSimple")
 
@@ -95,7 +95,7 @@ class InsertLora(Check):
             return
         new = _new_lora(found, graph)
         if new in graph:
-            raise Wrong(
+            raise WrongAnswer(
                 f"{place(graph, new)} is lost: the LoraLoader took its id. Take one that the graph "
                 "does not have yet, whatever its ids are"
             )
@@ -105,11 +105,11 @@ class InsertLora(Check):
         inputs = found[new]["inputs"]
         for field, value in wanted.items():
             if field not in inputs:
-                raise Wrong(f"the LoraLoader lacks its input {field}")
+                raise WrongAnswer(f"the LoraLoader lacks its input {field}")
             if not same(inputs[field], value):
-                raise Wrong(_about_input(field, inputs[field], value, new))
+                raise WrongAnswer(_about_input(field, inputs[field], value, new))
         if extra := inputs.keys() - wanted.keys():
-            raise Wrong(f"a LoraLoader has no input {min(extra)}")
+            raise WrongAnswer(f"a LoraLoader has no input {min(extra)}")
 
     def _require_rewired(self, student: Any, draw: Draw, slot: int, kinds: str) -> None:
         for graph, lora_name, strength in self._cases(draw):
@@ -119,22 +119,22 @@ class InsertLora(Check):
             new, old = _new_lora(found, graph), [_loader(graph), slot]
             for name, field in _users(graph, old):
                 if name not in found:
-                    raise Wrong(f"{place(graph, name)} is no longer in the graph")
+                    raise WrongAnswer(f"{place(graph, name)} is no longer in the graph")
                 link = found[name]["inputs"].get(field)
                 if name != new and not same(link, [new, slot]):
                     what = f"input {field} of {place(graph, name)}"
-                    raise Wrong(_about_link(link, old, [new, slot], what, kinds))
+                    raise WrongAnswer(_about_link(link, old, [new, slot], what, kinds))
 
     def _require_rest(self, found: Graph, graph: Graph) -> None:
         new, loader = _new_lora(found, graph), _loader(graph)
         if new in graph or graph.keys() - found.keys():
             lost = new if new in graph else min(graph.keys() - found.keys())
-            raise Wrong(f"{place(graph, lost)} is lost: all nodes stay, one is added")
+            raise WrongAnswer(f"{place(graph, lost)} is lost: all nodes stay, one is added")
         if len(found) > len(graph) + 1:
-            raise Wrong("there are more new nodes than the one LoraLoader")
+            raise WrongAnswer("there are more new nodes than the one LoraLoader")
         for name, node in graph.items():
             if found[name]["class_type"] != node["class_type"]:
-                raise Wrong(f"{place(graph, name)} has another class_type now")
+                raise WrongAnswer(f"{place(graph, name)} has another class_type now")
             before, now = node["inputs"], found[name]["inputs"]
             for field in before.keys() | now.keys():
                 if before.get(field) in ([loader, 0], [loader, 1]):
@@ -142,11 +142,11 @@ class InsertLora(Check):
                 if field not in before or not same(now.get(field), before[field]):
                     what = f"input {field} of {place(graph, name)}"
                     if before.get(field) == [loader, 2]:
-                        raise Wrong(
+                        raise WrongAnswer(
                             f"{what} came from the loader's VAE, and must still: a LoraLoader has "
                             "the outputs MODEL and CLIP only, so the VAE stays where it was"
                         )
-                    raise Wrong(f"{what} has changed, and the LoRA does not concern it")
+                    raise WrongAnswer(f"{what} has changed, and the LoRA does not concern it")
 
 
 def _loader(graph: Graph) -> str:
@@ -182,17 +182,17 @@ def _new_lora(found: Graph, graph: Graph) -> str:
     if len(new) == 1:
         return new[0]
     if new:
-        raise Wrong(f"there are {len(new)} new LoraLoaders, one is enough")
+        raise WrongAnswer(f"there are {len(new)} new LoraLoaders, one is enough")
     added = [place(found, name) for name in found if name not in graph]
     told = f"the new node is {added[0]}" if added else "no node is new"
-    raise Wrong(f'a node with the class_type "LoraLoader" must be added; {told}')
+    raise WrongAnswer(f'a node with the class_type "LoraLoader" must be added; {told}')
 
 
 def _require_text_ids(found: Graph) -> None:
     for name, node in found.items():
         for field, value in node["inputs"].items():
             if is_link(value) and type(value[0]) is int:
-                raise Wrong(
+                raise WrongAnswer(
                     f"input {field} of {place(found, name)} is linked to {value[0]}, a number: ids "
                     f'are text, as the keys of the graph are, ["{value[0]}", {value[1]}]'
                 )

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from autograder.checks.base import Check, Draw, behaviour, kind
-from autograder.inside.student import Wrong
+from autograder.inside.student import WrongAnswer
 
 
 class DDIMTimesteps(Check):
@@ -25,16 +25,22 @@ class DDIMTimesteps(Check):
             result = student.call(self.name, total, count)
             values = self._numbers(result)
             if not all(type(value) is int for value in values):
-                raise Wrong("expected whole numbers of type int, since they index abar: use int()")
+                raise WrongAnswer(
+                    "expected whole numbers of type int, since they index abar: use int()"
+                )
             if len(values) != count:
-                raise Wrong(f"asked for {count} timesteps, got {len(values)}")
+                raise WrongAnswer(f"asked for {count} timesteps, got {len(values)}")
             if min(values) < 0 or max(values) >= total:
                 low, high = min(values), max(values)
-                raise Wrong(f"timesteps run from 0 to T - 1: with T = {total}, got {low} to {high}")
+                raise WrongAnswer(
+                    f"timesteps run from 0 to T - 1: with T = {total}, got {low} to {high}"
+                )
             if values == sorted(values) and count > 1:
-                raise Wrong("the order is ascending: sampling starts at the noisiest timestep")
+                raise WrongAnswer(
+                    "the order is ascending: sampling starts at the noisiest timestep"
+                )
             if any(after >= before for before, after in pairwise(values)):
-                raise Wrong("each timestep must be lower than the one before it")
+                raise WrongAnswer("each timestep must be lower than the one before it")
 
     @behaviour("trailing spacing, T divisible by S", 2)
     def even(self, student: Any, draw: Draw) -> None:
@@ -66,13 +72,13 @@ class DDIMTimesteps(Check):
         if isinstance(result, Tensor) and result.ndim == 1:
             result = result.tolist()
         if not isinstance(result, list) or not result:
-            raise Wrong(f"expected a list of ints, got {kind(result)}")
+            raise WrongAnswer(f"expected a list of ints, got {kind(result)}")
         values = [v.item() if isinstance(v, Tensor) and v.numel() == 1 else v for v in result]
         for value in values:
             if type(value) not in (int, float):
-                raise Wrong(f"expected a list of ints, but it holds {kind(value)}")
+                raise WrongAnswer(f"expected a list of ints, but it holds {kind(value)}")
             if not math.isfinite(value):
-                raise Wrong(f"expected a list of ints, but it holds {value}")
+                raise WrongAnswer(f"expected a list of ints, but it holds {value}")
         return values
 
     def _compare(self, student: Any, total: int, count: int) -> None:
@@ -100,7 +106,7 @@ class DDIMTimesteps(Check):
         ]
         if got != right:
             hint = next((hint for value, hint in mistakes if value == got), self.RULE)
-            raise Wrong(f"T = {total}, S = {count}: {hint}")
+            raise WrongAnswer(f"T = {total}, S = {count}: {hint}")
 
     def _cut(self, values: list[float]) -> list[list]:
         """Made whole in each of the usual ways, or not at all."""

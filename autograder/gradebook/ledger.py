@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.submissions.intake import Job, jobs
+from autograder.submissions.intake import jobs
+from autograder.submissions.job import Job
 
 STATES = ("graded", "rejected", "missing", "failed")
 

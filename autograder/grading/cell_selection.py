@@ -2,7 +2,8 @@
 
 from nbformat import NotebookNode
 
-from autograder.submissions.rebuild import is_parameters, role_of
+from autograder.submissions.cells import is_parameters
+from autograder.submissions.rebuild import role_of
 from mnistdiff.course import dependencies as names
 
 

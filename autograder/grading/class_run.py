@@ -15,7 +15,7 @@ from typing import Any
 from autograder.errors import STOPPED, AutograderError
 from autograder.gradebook import commit, ledger
 from autograder.grading.pools import UNSAFE, DaskPool, LocalPool, shard
-from autograder.sandbox.process import process
+from autograder.sandbox.bubblewrap import require_bubblewrap
 from autograder.submissions.intake import passed_over
 
 
@@ -24,7 +24,7 @@ def grade(options: argparse.Namespace) -> int:
     if options.unsafe:
         os.environ[UNSAFE] = "yes"
     else:
-        process.require_bubblewrap()
+        require_bubblewrap()
     options.course = options.course.resolve()  # a cluster's workers stand elsewhere
     only = {unicodedata.normalize("NFC", student) for student in options.students} or None
     if options.shard:

@@ -5,7 +5,6 @@ student's process costs that cell: the others run again in a fresh sandbox, with
 by itself is tried twice, for a machine that is short of memory kills processes, too.
 """
 
-import base64
 import contextlib
 import dataclasses
 import hashlib
@@ -21,10 +20,12 @@ from autograder import report
 from autograder.checks import find
 from autograder.checks.base import Verdict
 from autograder.grading.cell_selection import needed
-from autograder.grading.remote_student import CHECK_SECONDS, GRACE, Remote, text
-from autograder.inside.student import Wrong
-from autograder.sandbox.process import Died, Nursery, OverLimit, Sandbox
-from autograder.submissions.rebuild import Rebuilt, is_answer, is_test, rebuild, role_of
+from autograder.grading.outputs import MAX_NOTEBOOK, rebuilt_output, size_of
+from autograder.grading.remote_student import CHECK_SECONDS, GRACE, Remote
+from autograder.inside.student import WrongAnswer
+from autograder.sandbox.process import ForkServer, OverLimit, Sandbox, SandboxDied
+from autograder.submissions.cells import is_test
+from autograder.submissions.rebuild import Rebuilt, is_answer, rebuild, role_of
 from mnistdiff.course import dependencies as names
 
 CELL_SECONDS = 20.0
@@ -32,7 +33,6 @@ OTHER_SECONDS = 120.0  # of all cells that are no answers, together
 ANSWER_SECONDS = 120.0  # of all answers and their checks
 TRIES = 2  # of a cell that ends the sandbox
 MAX_RESTARTS = 16
-MAX_NOTEBOOK = 4 << 20  # bytes of a notebook's outputs that are kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ def seed_of(assignment: str, student: str, grade_id: str) -> int:
 
 
 def grade_notebook(
-    released: NotebookNode, submitted: NotebookNode, who: tuple[str, str], nursery: Nursery
+    released: NotebookNode, submitted: NotebookNode, who: tuple[str, str], nursery: ForkServer
 ) -> Graded:
     """Grade a submitted notebook of `who`, (assignment, student)."""
     started = time.perf_counter()
@@ -86,7 +86,7 @@ def _record(cell: NotebookNode, rebuilt: Rebuilt, run: "Run") -> dict[str, Any]:
 class Run:
     """One notebook's way through one sandbox, or several where its code ends them."""
 
-    def __init__(self, rebuilt: Rebuilt, who: tuple[str, str], nursery: Nursery) -> None:
+    def __init__(self, rebuilt: Rebuilt, who: tuple[str, str], nursery: ForkServer) -> None:
         self.cells = rebuilt.notebook.cells
         self.who = who
         self.nursery = nursery
@@ -122,7 +122,7 @@ class Run:
                         self._judge(cell, sandbox)
                     elif place not in self.deadly:
                         self._run(cell, sandbox)
-                except Died as died:
+                except SandboxDied as died:
                     self.ends[place] += 1
                     if isinstance(died, OverLimit) or self.ends[place] == TRIES:
                         self._end(place, str(died))
@@ -158,15 +158,15 @@ class Run:
 
     def _show(self, cell: NotebookNode, outputs: list) -> None:
         """Keep outputs that are well-formed, as long as there is room."""
-        self.room += sum(map(_size, cell.outputs))  # of a run before a restart
+        self.room += sum(map(size_of, cell.outputs))  # of a run before a restart
         kept = []
         for raw in outputs[:60]:
             try:
-                output = _output(raw)
+                output = rebuilt_output(raw)
             except (KeyError, TypeError, ValueError, AttributeError):
                 continue
-            if _size(output) <= self.room:
-                self.room -= _size(output)
+            if size_of(output) <= self.room:
+                self.room -= size_of(output)
                 kept.append(output)
         cell.outputs = kept
 
@@ -180,7 +180,7 @@ class Run:
         try:
             with self._clock("checks", "answers"):
                 verdicts = find(answer)().run(remote, seed_of(*self.who, answer))
-        except Wrong as wrong:  # outside of any behaviour: the agent itself was spoilt
+        except WrongAnswer as wrong:  # outside of any behaviour: the agent itself was spoilt
             line = f"{answer}: {wrong}"
             self._keep(cell, {"points": 0.0, "state": "ended", "lines": [line]})
             return
@@ -251,46 +251,5 @@ def _row(verdict: Verdict) -> dict[str, Any]:
     return row | {"hint": verdict.hint[:1000], "seconds": round(verdict.seconds, 4)}
 
 
-def _size(output: NotebookNode) -> int:
-    return len(str(output))
-
-
 def _ended(reason: str) -> dict[str, Any]:
     return {"output_type": "error", "ename": "Ended", "evalue": reason, "traceback": [reason]}
-
-
-def _output(raw: dict[str, Any]) -> NotebookNode:
-    """An output of a kind that we know, rebuilt field by field."""
-    new = nbformat.v4.new_output
-    match raw["output_type"]:
-        case "stream":
-            name = "stderr" if raw["name"] == "stderr" else "stdout"
-            return new("stream", name=name, text=text(raw["text"], MAX_NOTEBOOK))
-        case "error":
-            named = {key: text(raw[key], 1000) for key in ("ename", "evalue")}
-            lines = [text(line, MAX_NOTEBOOK) for line in raw["traceback"]]
-            return new("error", **named, traceback=lines)
-        case "display_data" | "execute_result":
-            data = {k: clean(raw["data"][k]) for k, clean in KINDS.items() if k in raw["data"]}
-            return new("display_data", data=data)
-    raise ValueError(raw["output_type"])
-
-
-def _markdown(value: object) -> str:
-    """Markdown without HTML: a person's browser would run what stands in it."""
-    return text(value, MAX_NOTEBOOK).replace("<", "&lt;")
-
-
-def _picture(value: object) -> str:
-    """The base64 of what begins as a PNG does. Raises ValueError."""
-    data = base64.b64decode(str(value), validate=False)
-    if not data.startswith(b"\x89PNG"):
-        raise ValueError("no picture")
-    return base64.b64encode(data).decode()
-
-
-KINDS = {
-    "text/plain": lambda value: text(value, MAX_NOTEBOOK),
-    "text/markdown": _markdown,
-    "image/png": _picture,
-}

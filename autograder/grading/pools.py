@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.submissions.intake import Job, grader_version
+from autograder.submissions.intake import grader_version
+from autograder.submissions.job import Job
 
 TRIES = 3
 START_SECONDS = 300  # until a worker has imported torch, on a slow disk
@@ -26,7 +27,7 @@ JOB_SECONDS = 600  # a notebook's own limits are far below
 UNSAFE = "MNISTDIFF_UNSAFE"  # set by `autograder grade --unsafe` for its workers
 
 
-class Lost(Exception):
+class WorkerLost(Exception):
     """A worker ended, or said nothing that can be read."""
 
 
@@ -52,7 +53,7 @@ class WorkerProcess:
         watch.cancel()
         if not line.endswith("\n"):
             self.close()
-            raise Lost(f"a worker ended ({self.process.returncode})")
+            raise WorkerLost(f"a worker ended ({self.process.returncode})")
         return json.loads(line)
 
     def grade(self, job: Job, keep: Path) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class WorkerProcess:
             self.process.stdin.flush()
         except OSError:
             self.close()
-            raise Lost("a worker is gone") from None
+            raise WorkerLost("a worker is gone") from None
         return self._read(JOB_SECONDS)
 
     def close(self) -> None:
@@ -117,7 +118,7 @@ def _feed(
                 try:
                     worker = worker or WorkerProcess()
                     record = worker.grade(job, keep)
-                except (Lost, OSError) as lost:
+                except (WorkerLost, OSError) as lost:
                     worker = None
                     record = job.record("failed", reason=str(lost), time=time.time())
                 if record["state"] != "failed" or stop.is_set():
@@ -182,7 +183,7 @@ def grade_on_dask(job: dict[str, Any], keep: str, version: str) -> dict[str, Any
             if not getattr(_pool, "worker", None):
                 _pool.worker = WorkerProcess()
             return _pool.worker.grade(Job(**job), Path(keep))
-        except Lost as lost:
+        except WorkerLost as lost:
             _pool.worker, reason = None, str(lost)
     return Job(**job).record("failed", reason=reason, time=time.time())
 

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from autograder.inside.stubs import Filled, Settings
-from autograder.inside.student import MAX_DEPTH, MAX_SECONDS, Foreign, Handle, Interrupted, Wrong
+from autograder.inside.student import (
+    MAX_DEPTH,
+    MAX_SECONDS,
+    Foreign,
+    Handle,
+    Interrupted,
+    WrongAnswer,
+)
 from autograder.sandbox.process import Sandbox
 
 GRACE = 3.0  # seconds beyond the student side's own deadline: then the sandbox is killed
@@ -33,16 +40,16 @@ class Remote:
 
     def call(self, target: str | Handle, *args: object) -> object:
         """The plain result of the function or object `target` on copies of `args`."""
-        return clean(self._ask(op="call", target=target, args=list(args)))
+        return plain_values(self._ask(op="call", target=target, args=list(args)))
 
     def call_and_look(self, target: str | Handle, *args: object) -> tuple[object, list]:
         """The plain result, and the copies of `args` as the call has left them."""
         answer = self._ask(op="call_and_look", target=target, args=list(args))
         if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], list):
-            raise Wrong(TAMPERED)
+            raise WrongAnswer(TAMPERED)
         if len(answer[1]) != len(args):
-            raise Wrong(TAMPERED)
-        return clean(answer[0]), clean(answer[1])
+            raise WrongAnswer(TAMPERED)
+        return plain_values(answer[0]), plain_values(answer[1])
 
     def new(
         self,
@@ -55,7 +62,7 @@ class Remote:
         """Build the notebook's class `cls` with these weights, in evaluation mode by default."""
         answer = self._ask(op="new", cls=cls, config=config, weights=weights, training=training)
         if not isinstance(answer, Handle):
-            raise Wrong(TAMPERED)
+            raise WrongAnswer(TAMPERED)
         return answer
 
     def grad(
@@ -65,7 +72,7 @@ class Remote:
         answer = self._ask(op="grad", target=target, args=list(args), wrt=list(wrt))
         whole = isinstance(answer, list) and len(answer) == len(wrt)
         if not whole or not all(g is None or isinstance(g, Tensor) for g in answer):
-            raise Wrong(TAMPERED)
+            raise WrongAnswer(TAMPERED)
         return answer
 
     @contextlib.contextmanager
@@ -84,18 +91,18 @@ class Remote:
     def _block(self, block: str, given: Any) -> Iterator[None]:
         self._ask(op="enter", block=block, given=given)
         yield  # where the sandbox died there is nothing to leave
-        with contextlib.suppress(Wrong):  # what was judged stands
+        with contextlib.suppress(WrongAnswer):  # what was judged stands
             self._ask(op="leave")
 
     def _ask(self, **request: Any) -> object:
         if request["op"] != "leave" and time.monotonic() > self.until:
             raise Interrupted("it takes too long: right answers take milliseconds")
         answer = self.sandbox.ask(MAX_SECONDS + GRACE, **request)
-        for name, kind in (("interrupted", Interrupted), ("wrong", Wrong)):
+        for name, kind in (("interrupted", Interrupted), ("wrong", WrongAnswer)):
             if name in answer:
                 raise kind(text(answer[name], 500))
         if "value" not in answer:
-            raise Wrong(TAMPERED)
+            raise WrongAnswer(TAMPERED)
         return answer["value"]
 
 
@@ -107,7 +114,7 @@ def text(value: object, most: int) -> str:
     return str(value)[:most].encode("utf-8", "replace").decode()
 
 
-def clean(value: object, depth: int = 0) -> object:
+def plain_values(value: object, depth: int = 0) -> object:
     """What `plain` can give on the student's side, and nothing else: they may have replaced it."""
     if value is None or type(value) in (bool, float):
         return value
@@ -118,7 +125,7 @@ def clean(value: object, depth: int = 0) -> object:
     if isinstance(value, Tensor) and value.dtype in KINDS:
         return value
     if type(value) is list and depth <= MAX_DEPTH:
-        return [clean(item, depth + 1) for item in value]
+        return [plain_values(item, depth + 1) for item in value]
     if type(value) is dict and depth <= MAX_DEPTH:
-        return {text(key, 1000): clean(item, depth + 1) for key, item in value.items()}
+        return {text(key, 1000): plain_values(item, depth + 1) for key, item in value.items()}
     return Foreign(text(getattr(value, "type_name", type(value).__name__), 100))

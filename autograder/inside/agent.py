@@ -23,7 +23,7 @@ from traitlets.config import Config
 
 from . import wire
 from .guards import deadline
-from .student import InKernel, Interrupted, Wrong
+from .student import InKernel, Interrupted, WrongAnswer
 
 MAX_TEXT = 100_000  # characters that a cell may print; the rest is dropped
 MAX_PICTURE = 1_000_000  # of one output's base64
@@ -131,7 +131,7 @@ class Agent:
         while True:
             try:
                 request = wire.receive(self.channel)
-            except wire.Broken:
+            except wire.BrokenFrame:
                 return
             most = wire.largest(request["op"])
             self._reply(self._answer(request), most)
@@ -147,7 +147,7 @@ class Agent:
             return {"value": getattr(self, f"do_{request.pop('op')}")(**request)}
         except Interrupted as wrong:
             return {"interrupted": str(wrong)}
-        except Wrong as wrong:
+        except WrongAnswer as wrong:
             return {"wrong": str(wrong)}
         except BaseException as error:  # the student may have broken anything
             return {"wrong": f"the notebook's process is broken: {type(error).__name__}"}
@@ -202,7 +202,7 @@ def prepare() -> Shell:
     import mnistdiff
     from mnistdiff.experiments import get_profile, load_digits
 
-    for module in pkgutil.iter_modules(mnistdiff.__path__, "mnistdiff."):
+    for module in pkgutil.walk_packages(mnistdiff.__path__, "mnistdiff."):
         importlib.import_module(module.name)
     load_digits(get_profile("smoke"), quiet=True)
 

@@ -33,11 +33,11 @@ MAX_TEXT = 300  # of an error message
 MAX_SECONDS = 10.0  # of one call: right answers take milliseconds
 
 
-class Wrong(Exception):
+class WrongAnswer(Exception):
     """What is wrong with the student's work, in words for the student."""
 
 
-class Interrupted(Wrong):
+class Interrupted(WrongAnswer):
     """The student's code was stopped: nothing more of it should be run."""
 
 
@@ -86,16 +86,16 @@ def fresh(value: object) -> object:
     return value
 
 
-def explain(error: BaseException, label: str, file_name: str | None) -> Wrong:
+def explain(error: BaseException, label: str, file_name: str | None) -> WrongAnswer:
     """Turn what student code raised into a sentence that says what and in which line."""
-    if isinstance(error, Wrong):
+    if isinstance(error, WrongAnswer):
         return error
     try:
         text = str(error)[:MAX_TEXT]
     except Exception:
         text = ""
     if isinstance(error, NotImplementedError) and (not text or "fill in" in text):
-        return Wrong(f"`{label}` is not written yet: replace the line that raises this error")
+        return WrongAnswer(f"`{label}` is not written yet: replace the line that raises this error")
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(f"`{label}` was interrupted: does it ever end?")
     line, trace = "", error.__traceback__
@@ -103,7 +103,7 @@ def explain(error: BaseException, label: str, file_name: str | None) -> Wrong:
         if trace.tb_frame.f_code.co_filename == file_name:
             line = f" in line {trace.tb_lineno} of its cell"
         trace = trace.tb_next
-    return Wrong(f"`{label}` raised {type(error).__name__}{line}: {text}".rstrip(": "))
+    return WrongAnswer(f"`{label}` raised {type(error).__name__}{line}: {text}".rstrip(": "))
 
 
 def gradients(result: object, leaves: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
@@ -157,7 +157,9 @@ class InKernel:
             given = fresh(config)
             built = klass(**given) if isinstance(given, dict) else klass(given)
             if not isinstance(built, nn.Module):
-                raise Wrong(f"`{cls}` must be a class of networks: keep its first line as given")
+                raise WrongAnswer(
+                    f"`{cls}` must be a class of networks: keep its first line as given"
+                )
             if isinstance(weights, Filled):
                 weights.fill(built)
             else:
@@ -238,9 +240,11 @@ class InKernel:
             return type(found).__name__, found
         found = self.namespace.get(target)
         if found is None:
-            raise Wrong(f"`{target}` is not defined: run its cell, and keep the name it was given")
+            raise WrongAnswer(
+                f"`{target}` is not defined: run its cell, and keep the name it was given"
+            )
         if not callable(found):
-            raise Wrong(
+            raise WrongAnswer(
                 f"`{target}` is no function but a {type(found).__name__}: rename that value"
             )
         return target, found

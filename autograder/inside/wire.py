@@ -25,7 +25,7 @@ TAG = "~"
 DEEPEST = 24  # values within values: what is read must not exhaust the stack
 
 
-class Broken(Exception):
+class BrokenFrame(Exception):
     """The other side is gone, or what it says is no frame."""
 
 
@@ -68,7 +68,7 @@ def decode(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
     if not isinstance(value, (list, dict)):
         return value
     if depth > DEEPEST:
-        raise Broken("values within values without end")
+        raise BrokenFrame("values within values without end")
     read = functools.partial(decode, tensors=tensors, depth=depth + 1)
     if isinstance(value, list):
         return [read(item) for item in value]
@@ -91,8 +91,8 @@ def decode(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
             case "filled":
                 return Filled(int(value["seed"]), read(value["given"]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Broken(f"a value that cannot be read ({type(error).__name__})") from None
-    raise Broken("a value of an unknown kind")
+        raise BrokenFrame(f"a value that cannot be read ({type(error).__name__})") from None
+    raise BrokenFrame("a value of an unknown kind")
 
 
 def send(channel: socket.socket, message: dict[str, Any], most: int = LARGEST) -> None:
@@ -101,11 +101,11 @@ def send(channel: socket.socket, message: dict[str, Any], most: int = LARGEST) -
     text = json.dumps({key: encode(value, tensors) for key, value in message.items()}).encode()
     numbers = save({str(at): tensor for at, tensor in enumerate(tensors)}) if tensors else b""
     if max(len(text), len(numbers)) > most:
-        raise Broken(f"a value of more than {most >> 20} MB")
+        raise BrokenFrame(f"a value of more than {most >> 20} MB")
     try:
         channel.sendall(LENGTHS.pack(len(text), len(numbers)) + text + numbers)
     except OSError as error:
-        raise Broken(f"the other side is gone ({type(error).__name__})") from None
+        raise BrokenFrame(f"the other side is gone ({type(error).__name__})") from None
 
 
 def receive(
@@ -117,16 +117,16 @@ def receive(
     """
     sizes = LENGTHS.unpack(_exactly(channel, LENGTHS.size, look))
     if max(sizes) > most:
-        raise Broken(f"a frame of {max(sizes)} bytes")
+        raise BrokenFrame(f"a frame of {max(sizes)} bytes")
     text, numbers = (_exactly(channel, size, look) for size in sizes)
     try:
         tensors = load(numbers) if numbers else {}
         message = json.loads(text)
         return {str(key): decode(value, tensors) for key, value in message.items()}
-    except Broken:
+    except BrokenFrame:
         raise
     except Exception as error:  # safetensors has errors of its own
-        raise Broken(f"a frame that cannot be read ({type(error).__name__})") from None
+        raise BrokenFrame(f"a frame that cannot be read ({type(error).__name__})") from None
 
 
 def _exactly(channel: socket.socket, size: int, look: Callable[[], None]) -> bytes:
@@ -138,9 +138,9 @@ def _exactly(channel: socket.socket, size: int, look: Callable[[], None]) -> byt
         except TimeoutError:
             continue
         except OSError as error:
-            raise Broken(f"the other side is gone ({type(error).__name__})") from None
+            raise BrokenFrame(f"the other side is gone ({type(error).__name__})") from None
         if not part:
-            raise Broken("the other side is gone")
+            raise BrokenFrame("the other side is gone")
         parts.append(part)
         missing -= len(part)
     return b"".join(parts)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autograder.reports.marks import Column, newest
+from autograder.text import drop_controls
 
 WIDTH = 96
 WAITING = {
@@ -13,16 +14,6 @@ WAITING = {
     "ended": "its code ended the notebook's process",
     "not reached": "not reached",
 }
-
-
-def clean(text: str) -> str:
-    """Text without what would command a terminal, or turn the writing direction around."""
-    kept = (c for c in text if c in "\n\t" or (c.isprintable() and not _turns(c)))
-    return "".join(kept)
-
-
-def _turns(character: str) -> bool:
-    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
 
 
 def seconds_of(record: dict[str, Any]) -> float:
@@ -42,7 +33,7 @@ def explain(
     """
     records = [record for record in newest(records) if record["student"] == student]
     parts = [_notebook(record, points or {}) for record in records]
-    head = f"{clean(student)}: {_sum(records, points or {})}"
+    head = f"{drop_controls(student)}: {_sum(records, points or {})}"
     head += f"; less {penalty:g} for lateness" if penalty else ""
     return "\n\n".join([head, *parts])
 
@@ -72,7 +63,7 @@ def _given(
 
 
 def _notebook(record: dict[str, Any], points: Mapping[Column, float | None]) -> str:
-    name = clean(record["notebook"])
+    name = drop_controls(record["notebook"])
     received = f", received {record['received']}" if record.get("received") else ""
     if record["state"] != "graded":
         return _wrap(f"{name}: {record['state']}{received}. {record.get('reason', '')}", "")
@@ -107,7 +98,7 @@ def cell_text(cell: dict[str, Any]) -> str:
         lines.append(f"- {named} (0 of {missed:g}): {hint}")
     if not cell.get("checks"):
         lines += [line for line in cell.get("lines", []) if line not in lines]
-    return clean("\n".join(lines))
+    return drop_controls("\n".join(lines))
 
 
 def _timing(record: dict[str, Any]) -> str:
@@ -121,7 +112,7 @@ def _timing(record: dict[str, Any]) -> str:
 def _wrap(text: str, indent: str) -> str:
     """Text in lines of WIDTH, the first with the indent, the others below it."""
     return textwrap.fill(
-        clean(text),
+        drop_controls(text),
         WIDTH,
         initial_indent=indent,
         subsequent_indent=" " * (len(indent) + 2),

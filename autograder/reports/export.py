@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.reports.explain import cell_text, clean, explain, seconds_of
+from autograder.reports.explain import cell_text, explain, seconds_of
 from autograder.reports.marks import ByHand, Column, Marks, Row, tabulate
+from autograder.text import drop_controls
 from mnistdiff.storage import write_atomically
 
 KINDS = ("csv", "canvas", "moodle", "gradescope")
@@ -76,7 +77,7 @@ def safe(field: object) -> str:
         return ""
     if isinstance(field, (int, float)):
         return number(field)
-    text = clean(str(field))
+    text = drop_controls(str(field))
     first = unicodedata.normalize("NFKC", text.lstrip()[:1])  # of double width, it counts in Japan
     return f"'{text}" if first in tuple("=+-@") and text.strip() != "-" else text
 
@@ -281,7 +282,7 @@ def _test(row: Row, key: Column, most: float) -> dict[str, Any]:
         "score": round(points, 2),
         "max_score": most,
         "status": "passed" if points >= most else "failed",
-        "output": cell_text(cell) if cell else clean(record.get("reason", "")),
+        "output": cell_text(cell) if cell else drop_controls(record.get("reason", "")),
         "visibility": "after_published",
         "execution_time": round(spent, 4),
     }

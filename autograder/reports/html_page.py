@@ -9,7 +9,7 @@ import hashlib
 import html
 from collections.abc import Iterable, Sequence
 
-from autograder.reports.explain import clean
+from autograder.text import drop_controls
 
 SHOWN = 15  # rows of a long table that stand open
 
@@ -23,7 +23,7 @@ class Html(str):
 def tag(name: str, *children: object, **attributes: object) -> Html:
     """An element; a trailing `_` of an attribute's name is dropped, other ones become `-`."""
     named = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{html.escape(clean(str(value)))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(drop_controls(str(value)))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -39,7 +39,7 @@ def join(children: Iterable[object]) -> Html:
         elif isinstance(child, (list, tuple)):
             parts.append(str(join(child)))
         elif child is not None:
-            parts.append(html.escape(clean(str(child)), quote=False))
+            parts.append(html.escape(drop_controls(str(child)), quote=False))
     return Html("".join(parts))
 
 

@@ -17,22 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from autograder.errors import AutograderError
-from autograder.sandbox.process import (
-    HERE,
-    SETTINGS,
-    Died,
-    Nursery,
-    Sandbox,
-    attacks,
-    environment,
-    leaks,
-    python_folders,
-)
+from autograder.sandbox import attacks, leaks
+from autograder.sandbox.bubblewrap import PACKAGE, SETTINGS, environment, python_folders
+from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
 
 MEGABYTE = 1 << 20
 PARTS = ("network", "files", "secrets", "processes", "memory", "time", "disk", "rights")
 SECONDS = 20.0  # for an attack that ends by itself
-ROOT = HERE.parent
+ROOT = PACKAGE.parent
 NAMESPACES = (
     "Let bubblewrap make namespaces. Ubuntu from 23.10: an AppArmor profile for bwrap, or sysctl "
     "kernel.apparmor_restrict_unprivileged_userns=0. Debian before 11: sysctl "
@@ -56,7 +48,7 @@ class Finding(NamedTuple):
 class Doctor:
     """Attacks sandboxes of one nursery, and notes what it finds."""
 
-    def __init__(self, nursery: Nursery) -> None:
+    def __init__(self, nursery: ForkServer) -> None:
         self.nursery = nursery
         self.limits = nursery.limits
         self.findings: list[Finding] = []
@@ -97,7 +89,7 @@ class Doctor:
         try:
             with self.sandbox() as sandbox:
                 held, measured = self.measure(sandbox, attack, **given)
-        except Died as died:
+        except SandboxDied as died:
             held, measured = False, f"the sandbox ended: {died}"
         self.note(name, limit, held, measured, fix)
 
@@ -107,7 +99,7 @@ class Doctor:
         with self.sandbox(**changes) as sandbox:
             try:
                 self.attack(sandbox, attack, *seconds)
-            except Died as died:
+            except SandboxDied as died:
                 self.note(name, limit, True, f"{died} ({time.monotonic() - started:.1f} s)")
                 return
         self.note(name, limit, False, "it was not ended")
@@ -220,7 +212,7 @@ def running(name: str) -> int:
     return count
 
 
-def diagnose(nursery: Nursery) -> list[Finding]:
+def diagnose(nursery: ForkServer) -> list[Finding]:
     """Attack every limit. A sandbox that cannot even be made is the one finding then."""
     if nursery.unsafe:
         raise AutograderError("without a sandbox there is nothing to examine: leave --unsafe out.")
@@ -228,13 +220,13 @@ def diagnose(nursery: Nursery) -> list[Finding]:
     started = time.monotonic()
     try:
         nursery.spawn().close()
-    except Died as died:
+    except SandboxDied as died:
         return [Finding("sandbox", "one can be made", str(died), False, NAMESPACES)]
     doctor.note("sandbox", "one can be made", True, f"{time.monotonic() - started:.1f} s")
     for part in PARTS:
         try:
             getattr(doctor, part)()
-        except (Died, KeyError) as error:
+        except (SandboxDied, KeyError) as error:
             doctor.note(part, "", False, f"the attack could not be made: {error!r}")
     return doctor.findings
 

@@ -23,7 +23,8 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning import LocalProvisioner
 
 from autograder.inside.namespaces import WHOLE_PROC, Limits
-from autograder.sandbox.process import FIRST_UID, HERE, OPT, command
+from autograder.sandbox.bubblewrap import OPT, PACKAGE, command
+from autograder.sandbox.process import FIRST_UID
 
 LIMITS = Limits(memory=6 << 30)  # torch's libraries count here: no warm parent has them yet
 SOCKETS, FILE = "/opt/kernel", "/opt/kernel.json"  # as the sandbox sees them
@@ -75,7 +76,7 @@ class SandboxProvisioner(LocalProvisioner):
             *("--bind", "/proc", WHOLE_PROC),
             *("--bind", str(self.sockets), SOCKETS),
             *("--ro-bind", str(self.theirs), FILE),
-            *("--ro-bind", str(HERE), f"{OPT}/autograder"),
+            *("--ro-bind", str(PACKAGE), f"{OPT}/autograder"),
         ]
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:

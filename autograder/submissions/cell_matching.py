@@ -4,35 +4,15 @@ import ast
 import re
 from bisect import bisect_right
 from difflib import SequenceMatcher
-from typing import Any
 
 from nbformat import NotebookNode
 
+from autograder.submissions.cells import is_answer, role_of, same, trimmed
 from mnistdiff.course.dependencies import names_of
 
 DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 LIKE = 0.6  # of a cell to the released one with its id, to be taken for its edited version
 Cells = dict[int, list[NotebookNode]]
-
-
-def role_of(cell: NotebookNode) -> dict[str, Any]:
-    """The cell's nbgrader metadata, {} where it is none."""
-    role = cell.get("metadata", {}).get("nbgrader", {})
-    return role if isinstance(role, dict) else {}
-
-
-def is_answer(cell: NotebookNode) -> bool:
-    """Whether a source cell is one that students fill."""
-    return bool(role_of(cell).get("solution"))
-
-
-def same(a: NotebookNode, b: NotebookNode) -> bool:
-    """Whether two cells hold the same text, but for white space at line ends and around it."""
-    return _trimmed(a.source) == _trimmed(b.source)
-
-
-def _trimmed(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 def match(released: NotebookNode, submitted: NotebookNode) -> tuple[Cells, Cells, set[int]]:
@@ -74,7 +54,7 @@ def _places(released: NotebookNode, submitted: NotebookNode) -> list[int | None]
     by_id = {c.id: i for i, c in enumerate(released.cells)}
     by_text: dict[str, list[int]] = {}
     for i, cell in reversed([*enumerate(released.cells)]):
-        by_text.setdefault(_trimmed(cell.source), []).append(i)
+        by_text.setdefault(trimmed(cell.source), []).append(i)
     places: list[int | None] = []
     taken: set[int] = set()
     for cell in submitted.cells:
@@ -85,7 +65,7 @@ def _places(released: NotebookNode, submitted: NotebookNode) -> list[int | None]
             # An id says less than a name: it may have moved to a cell of the student's own.
             place = found if _alike(cell, released.cells[found]) else None
         if place is None:
-            free = by_text.get(_trimmed(cell.source), [])
+            free = by_text.get(trimmed(cell.source), [])
             while free and free[-1] in taken:
                 free.pop()
             place = free.pop() if free else None
@@ -110,7 +90,7 @@ def _by_content(cell: NotebookNode, place: int | None, released: NotebookNode) -
 def _alike(cell: NotebookNode, released: NotebookNode) -> bool:
     if cell.cell_type != released.cell_type or is_answer(released):
         return cell.cell_type == released.cell_type
-    if _trimmed(released.source) in _trimmed(cell.source):
+    if trimmed(released.source) in trimmed(cell.source):
         return True
     return SequenceMatcher(None, cell.source, released.source).quick_ratio() >= LIKE
 

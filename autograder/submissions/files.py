@@ -7,6 +7,7 @@ else may hold the work, no notebook is called missing, or blank.
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -20,7 +21,7 @@ BESIDE = (".txt", ".md", ".csv", ".log", ".pdf", ".png", ".jpg", ".jpeg", ".gif"
           "-ubyte", "-ubyte.gz")  # fmt: skip
 
 
-class Refused(Exception):
+class SubmissionRefused(Exception):
     """Why a file is not taken, in words."""
 
 
@@ -35,13 +36,13 @@ def list_files(folder: Path, released: Iterable[str]) -> Listing:
     """A submission's notebooks, and what else may hold one. Raises Refused."""
     try:
         if folder.is_symlink() or not folder.is_dir():
-            raise Refused("what was handed in is no folder; a link is not followed")
+            raise SubmissionRefused("what was handed in is no folder; a link is not followed")
         with os.scandir(folder) as entries:
             found = sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name)
     except OSError as error:
-        raise Refused(f"the folder cannot be read: {error.strerror}") from None
+        raise SubmissionRefused(f"the folder cannot be read: {error.strerror}") from None
     if len(found) > MAX_FILES:
-        raise Refused(f"more than {MAX_FILES} files")
+        raise SubmissionRefused(f"more than {MAX_FILES} files")
     notebooks = [e.name for e in found if _is_notebook(e.name)]
     others = [e for e in found if e.name[0] != "." and not _is_notebook(e.name)]
     if notebooks:  # without any, the work may be in whatever is there
@@ -65,14 +66,18 @@ def find(
         copies = [file for file in like if file != exact]
         doubt = (copies or other or stray) and is_blank(exact)  # it takes a while to see that
         if doubt and (rivals := [f for f in copies if not is_blank(f)] + other + stray):
-            raise Refused(f"{exact} is as it was given out; is the work in {_list(rivals)}?")
+            raise SubmissionRefused(
+                f"{exact} is as it was given out; is the work in {_list(rivals)}?"
+            )
         return exact
     if len(like) > 1:
-        raise Refused(f"{exact} is not there, but {_list(like)}: which one counts?")
+        raise SubmissionRefused(f"{exact} is not there, but {_list(like)}: which one counts?")
     if like and not ((other or stray) and is_blank(like[0])):
         return like[0]
     if like or other or stray:
-        raise Refused(f"{exact} is not there, but {_list(other + stray)}: is it that, or in there?")
+        raise SubmissionRefused(
+            f"{exact} is not there, but {_list(other + stray)}: is it that, or in there?"
+        )
     return None
 
 
@@ -120,3 +125,29 @@ def _names_below(folder: str) -> Iterator[str]:
 def _letters(name: str) -> str:
     """A file's name without case, blanks and signs."""
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+MAX_BYTES = 20 << 20  # of one notebook
+
+
+def read_regular(folder: Path, name: str) -> bytes:
+    """A file's bytes. Raises Refused for links, devices, folders and what is too large."""
+    try:
+        handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise SubmissionRefused(
+            f"{name} cannot be read: {error.strerror}; a link is not followed"
+        ) from None
+    try:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise SubmissionRefused(f"{name} is no regular file")
+        if about.st_nlink > 1 and about.st_uid != os.stat(folder).st_uid:
+            raise SubmissionRefused(f"{name} is a link to someone else's file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(handle)
+    if len(data) > MAX_BYTES:
+        raise SubmissionRefused(f"{name} is larger than {MAX_BYTES >> 20} MB; clear its outputs")
+    return data

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from nbformat import NotebookNode, v4
 
-from autograder.submissions.cell_matching import Cells, is_answer, match, role_of, same
+from autograder.submissions.cell_matching import Cells, match
+from autograder.submissions.cells import is_answer, is_parameters, role_of, same
 
 ACCIDENT, TAMPERING = "accident", "tampering"
 ELSEWHERE = "# written in another cell"
@@ -32,17 +33,6 @@ class Rebuilt:
 
     def note(self, kind: str, text: str) -> None:
         self.notes.append({"kind": kind, "text": text[:300]})
-
-
-def is_test(cell: NotebookNode) -> bool:
-    """Whether a source cell is worth points that a check decides on."""
-    role = role_of(cell)
-    return bool(role.get("grade")) and not role.get("solution") and cell.cell_type == "code"
-
-
-def is_parameters(cell: NotebookNode) -> bool:
-    """Whether papermill, and this grader, put the profile here."""
-    return "parameters" in cell.metadata.get("tags", [])
 
 
 def rebuild(released: NotebookNode, submitted: NotebookNode) -> Rebuilt:

@@ -18,7 +18,7 @@ import build_notebooks  # noqa: E402
 import notebook_guard as guard  # noqa: E402
 
 from autograder.grading.worker import Worker  # noqa: E402
-from autograder.sandbox.process import Nursery  # noqa: E402
+from autograder.sandbox.process import ForkServer  # noqa: E402
 from autograder.submissions import intake  # noqa: E402
 
 NAME = "03_small"
@@ -103,7 +103,7 @@ class Class:
         text = json.dumps(notebook)
         (self.folder(student) / f"{self.name}.ipynb").write_text(text)
 
-    def grade(self, nursery: Nursery, which: Callable[[str], bool] = bool) -> None:
+    def grade(self, nursery: ForkServer, which: Callable[[str], bool] = bool) -> None:
         """One run over these students, in one worker."""
         worker = Worker.__new__(Worker)
         worker.nursery = nursery

@@ -28,7 +28,7 @@ from submissions import NAME, Class, cell_of, filled, insert, released, solution
 from autograder.gradebook import ledger
 from autograder.grading import notebook_run, remote_student
 from autograder.inside.namespaces import Limits
-from autograder.sandbox.process import Nursery
+from autograder.sandbox.process import ForkServer
 
 SECRET = "hub-token-5f2c"
 NEIGHBOUR = "the-neighbours-idea-77"
@@ -696,7 +696,7 @@ def school(tmp_path_factory) -> Class:
     slow = {*SLOW, "99-honest"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HUB_TOKEN", SECRET)
-        with Nursery(Limits(memory=500 << 20, cpu_seconds=20)) as nursery:
+        with ForkServer(Limits(memory=500 << 20, cpu_seconds=20)) as nursery:
             school.grade(nursery, lambda student: student not in slow)
             for module, name in SECONDS:
                 patch.setattr(module, name, 2.0)
@@ -802,7 +802,7 @@ def test_a_second_submission_owes_nothing_to_the_first(school):
     notebook = filled(ddim_sigma="ddim_sigma = None", ddim_step=WRONG)
     _deleted_tests(notebook)
     school.hand_in("99-honest", notebook)
-    with Nursery() as nursery:
+    with ForkServer() as nursery:
         school.grade(nursery, lambda student: student == "99-honest")
     assert school.points("99-honest") == HONEST | {"ddim_sigma": 0.0, "ddim_step": 0.0}
     with ledger.Ledger(ledger.folder(school.course) / "main.jsonl") as book:

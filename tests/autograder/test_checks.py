@@ -13,7 +13,7 @@ import torch
 from autograder import check
 from autograder.checks import find, registry
 from autograder.checks.base import Check, Draw, behaviour, close, earned
-from autograder.inside.student import Handle, InKernel, Interrupted, Wrong, plain
+from autograder.inside.student import Handle, InKernel, Interrupted, WrongAnswer, plain
 
 POINTS = {  # the table of CELLS: a contract that students and gradebooks rely on
     "reparameterize": 4,
@@ -205,7 +205,7 @@ def test_gradients_and_handles() -> None:
     handle = student.new("Linear", {"in_features": 1, "out_features": 1}, weights)
     assert handle == Handle(0)
     assert student.call(handle, torch.tensor([[3.0]])).item() == 7.0
-    with pytest.raises(Wrong, match="raised RuntimeError"):
+    with pytest.raises(WrongAnswer, match="raised RuntimeError"):
         student.new("Linear", {"in_features": 2, "out_features": 1}, weights)
 
 

@@ -240,7 +240,7 @@ def test_nothing_is_done_where_nothing_is_new(course):
     assert enter(course, ada=records) == []
     ready = {"ada": records}
     code = (
-        "import json, sys; from pathlib import Path; from autograder import commit\n"
+        "import json, sys; from pathlib import Path; from autograder.gradebook import commit\n"
         "found = commit.enter(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))\n"
         "assert not found, found; assert not {'nbgrader', 'torch', 'nbformat'} & set(sys.modules)"
     )

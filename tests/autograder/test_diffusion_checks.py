@@ -14,7 +14,7 @@ from autograder.checks.runs import GaussianRun, draw_long_schedule
 from autograder.inside import student
 from autograder.inside.guards import deadline
 from autograder.inside.stubs import Stub
-from autograder.inside.student import InKernel, Wrong
+from autograder.inside.student import InKernel, WrongAnswer
 from mnistdiff import samplers
 
 SEEDS = range(50)
@@ -76,7 +76,7 @@ def test_stubs_are_built_where_the_student_is() -> None:
     assert by_a.tolist() == [[2.0] * 3] * 3
     assert by_x.tolist() == by_bias.mul(2).tolist() == [[2.0] * 3] * 2
     for arguments in ((t, x), (x, t[:, None]), (x, 3)):
-        with pytest.raises(Wrong, match="the model"):
+        with pytest.raises(WrongAnswer, match="the model"):
             student.call("f", stub, *arguments)
 
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from submissions import NAME, ROOT, Class, cell_of, filled, insert, released, solutions
 
-from autograder.sandbox.process import Nursery
+from autograder.sandbox.process import ForkServer
 
 FULL = {"ddim_sigma": 4.0, "ddim_step": 8.0, "explain_ddim": None}
 SIGMA, STEP = solutions()["ddim_sigma"], solutions()["ddim_step"]
@@ -364,7 +364,7 @@ def school(tmp_path_factory) -> Class:
     for name in (f"{NAME} (1)", f"Copy of {NAME}", f"{NAME}-final", NAME.upper()):
         text = "\ufeff" + json.dumps(filled())  # some editors begin a file so
         (school.folder(name) / f"{name}.ipynb").write_text(text, encoding="utf-8")
-    with Nursery() as nursery:
+    with ForkServer() as nursery:
         school.grade(nursery)
     return school
 

@@ -19,7 +19,7 @@ from autograder.inside import agent, wire
 from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.inside.student import Foreign, Handle
-from autograder.sandbox.process import Died, Sandbox
+from autograder.sandbox.process import Sandbox, SandboxDied
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -98,7 +98,7 @@ class Impostor:
                 theirs.sendall(self.reply)
                 if wire.LENGTHS.size + sum(wire.LENGTHS.unpack(self.reply[:8])) > len(self.reply):
                     theirs.shutdown(socket.SHUT_WR)
-        except (wire.Broken, OSError):
+        except (wire.BrokenFrame, OSError):
             theirs.close()
 
     def kill(self, pid: int) -> int:
@@ -123,7 +123,7 @@ def test_a_result_has_less_room_than_what_a_cell_shows():
     nursery = Impostor(frame(b'{"value": "' + b"x" * (2 << 20) + b'"}'))
     with nursery.spawn() as sandbox:
         assert len(sandbox.ask(5, op="cell")["value"]) == 2 << 20
-        with pytest.raises(Died, match="frame"):
+        with pytest.raises(SandboxDied, match="frame"):
             sandbox.ask(5, op="call")
 
 
@@ -210,7 +210,7 @@ def test_whatever_bytes_come_are_a_message_or_broken():
         with ours, theirs:
             ours.sendall(data[:50_000])
             ours.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(wire.Broken):
+            with contextlib.suppress(wire.BrokenFrame):
                 assert isinstance(wire.receive(theirs), dict)
 
 

@@ -18,8 +18,8 @@ from submissions import NAME, Class, filled, released
 from autograder import cli
 from autograder.errors import AutograderError
 from autograder.gradebook import ledger, sync
-from autograder.grading.worker import Unreadable, read_notebook
 from autograder.submissions import files, intake
+from autograder.submissions.reading import UnreadableNotebook, read_notebook
 
 RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
 
@@ -103,7 +103,7 @@ def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found,
     ],
 )
 def test_a_doubt_is_for_a_person(files, tmp_path):
-    with pytest.raises(files.Refused, match="is not there"):
+    with pytest.raises(files.SubmissionRefused, match="is not there"):
         found_in(tmp_path, dict.fromkeys(files, "work"))
 
 
@@ -111,7 +111,7 @@ def test_a_doubt_is_for_a_person(files, tmp_path):
     "other", ["03_ddpm_ddim-Copy1.ipynb", "final.ipynb", "work.zip", "03_ddpm_ddim.ipynb.txt"]
 )
 def test_a_blank_notebook_beside_the_work_is_for_a_person(other, tmp_path):
-    with pytest.raises(files.Refused, match="as it was given out"):
+    with pytest.raises(files.SubmissionRefused, match="as it was given out"):
         found_in(tmp_path, {"03_ddpm_ddim.ipynb": "given", other: "work"})
 
 
@@ -124,7 +124,7 @@ def test_what_lies_beside_notebooks_is_no_doubt(tmp_path):
 def test_a_link_may_lead_to_the_work(tmp_path):
     (tmp_path / "01_vae_beta.ipynb").write_text("work")
     (tmp_path / "sub").symlink_to("/nowhere")
-    with pytest.raises(files.Refused, match="is it that"):
+    with pytest.raises(files.SubmissionRefused, match="is it that"):
         found_in(tmp_path, {})
 
 
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_read_is_for_a_person_and_stops_no_one(where, sc
 def test_a_folder_inside_that_cannot_be_read_may_hold_the_work(tmp_path):
     (tmp_path / "01_vae_beta.ipynb").write_text("work")
     (tmp_path / "sub").mkdir()
-    with forbidden(tmp_path / "sub"), pytest.raises(files.Refused, match="is it that"):
+    with forbidden(tmp_path / "sub"), pytest.raises(files.SubmissionRefused, match="is it that"):
         found_in(tmp_path, {})
 
 
@@ -335,7 +335,7 @@ def test_old_notebooks_are_read(tmp_path):
 def test_sheets_of_an_old_notebook_hold_no_more_cells_than_a_notebook(tmp_path):
     cells = [{"cell_type": "code", "input": "", "outputs": []}] * 3_000
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": 2 * [{"cells": cells}]}
-    with pytest.raises(Unreadable, match="6000 cells"):
+    with pytest.raises(UnreadableNotebook, match="6000 cells"):
         read_notebook(write(tmp_path / "x.ipynb", old))
 
 
@@ -356,7 +356,7 @@ def test_texts_become_ones_that_a_file_can_hold(tmp_path):
 @pytest.mark.parametrize("cells", [5, [5], [{}], [{"cell_type": "code"}], {}, None])
 def test_what_is_no_cell_is_refused_in_words(tmp_path, cells):
     notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableNotebook):
         read_notebook(write(tmp_path / "x.ipynb", notebook))
 
 

@@ -7,10 +7,10 @@ import torch
 
 from autograder.checks import find, registry
 from autograder.grading import notebook_run, remote_student
-from autograder.grading.remote_student import Remote, clean
+from autograder.grading.remote_student import Remote, plain_values
 from autograder.inside import wire
 from autograder.inside.stubs import Filled, Settings, Stub
-from autograder.inside.student import Foreign, Handle, Interrupted, Wrong
+from autograder.inside.student import Foreign, Handle, Interrupted, WrongAnswer
 
 FLOATS = [0.0, -1.0, 1e30, float("nan"), float("inf"), -float("inf"), 0.5]
 OTHERS = [None, True, False, 0, 7, -1, 10**400, -(2**63), "", "x", "\ud800", Handle(3)]
@@ -63,7 +63,7 @@ def test_no_answer_of_a_notebook_makes_a_check_fail(name: str) -> None:
     for seed in range(60):
         try:
             verdicts = find(name)().run(Remote(Liar(seed)), seed)
-        except Wrong:
+        except WrongAnswer:
             continue  # the agent spoilt on entry: `judge` knows
         assert sum(v.points for v in verdicts if v.passed) < find(name).points
         for verdict in verdicts:
@@ -72,7 +72,7 @@ def test_no_answer_of_a_notebook_makes_a_check_fail(name: str) -> None:
 
 def test_what_crosses_is_plain() -> None:
     for seed in range(500):
-        _is_plain(clean(rubbish(random.Random(seed))))
+        _is_plain(plain_values(rubbish(random.Random(seed))))
 
 
 def _is_plain(value: object) -> None:

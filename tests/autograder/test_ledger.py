@@ -80,7 +80,8 @@ def test_a_value_that_is_no_json_is_not_written(tmp_path):
 def on_small_disk(path: Path, size: int, *records: dict) -> subprocess.CompletedProcess:
     """Append records in a process whose files cannot grow beyond a size."""
     code = (
-        "import json, sys; from pathlib import Path; from autograder.gradebook.ledger import Ledger\n"
+        "import json, sys; from pathlib import Path\n"
+        "from autograder.gradebook.ledger import Ledger\n"
         "with Ledger(Path(sys.argv[1])) as book:\n"
         "    for record in json.loads(sys.argv[2]): book.append(record)"
     )

@@ -13,15 +13,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from submissions import Class, filled, insert, solutions
 
 from autograder.grading import notebook_run
-from autograder.sandbox.process import Nursery, process
+from autograder.sandbox import usage
+from autograder.sandbox.process import ForkServer
 
 STEP = solutions()["ddim_step"]
 FULL = {"ddim_sigma": 4.0, "ddim_step": 8.0, "explain_ddim": None}
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as nursery:
+def nursery() -> Iterator[ForkServer]:
+    with ForkServer() as nursery:
         yield nursery
 
 
@@ -30,10 +31,10 @@ def school(tmp_path) -> Class:
     return Class(tmp_path)
 
 
-def kill_students(nursery: Nursery) -> None:
+def kill_students(nursery: ForkServer) -> None:
     """What the kernel does when the machine is out of memory."""
-    warm = process._warm(nursery.process.pid)
-    os.kill(process._below(warm)[-1], signal.SIGKILL)
+    warm = usage.warm_parent_of(nursery.process.pid)
+    os.kill(usage.descendants_of(warm)[-1], signal.SIGKILL)
 
 
 def test_a_process_that_was_killed_during_a_check_is_no_zero(nursery, school, monkeypatch):

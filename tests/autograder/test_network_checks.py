@@ -13,7 +13,7 @@ from autograder.checks.base import Draw, close
 from autograder.checks.contrastive import unit
 from autograder.inside.guards import seal
 from autograder.inside.stubs import Filled, Settings
-from autograder.inside.student import InKernel, Wrong
+from autograder.inside.student import InKernel, WrongAnswer
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig
 
 CONFIG = Settings("mnistdiff.latent:EpsMLPCondConfig", latent_dim=3, width=4, emb_dim=2, cond_dim=5)
@@ -73,7 +73,7 @@ def test_new_builds_in_either_mode_and_refuses_what_is_no_network() -> None:
         result, given = carrier.call_and_look(handle, torch.ones(5))
         assert result.tolist() == [2.0 * training] * 5
         assert given[0].tolist() == [0] * 5, "the argument as the call has left it"
-    with pytest.raises(Wrong, match="a class of networks"):
+    with pytest.raises(WrongAnswer, match="a class of networks"):
         InKernel({"Net": lambda config: 3}).new("Net", CONFIG, Filled(0))
 
 
@@ -107,7 +107,7 @@ def test_an_error_in_a_class_names_the_line_of_its_cell() -> None:
     carrier = InKernel(namespace)
     namespace["Net"].__init__ = lambda self, config: nn.Module.__init__(self)
     handle = carrier.new("Net", CONFIG, Filled(0))
-    with pytest.raises(Wrong, match="`Net` raised AttributeError in line 3 of its cell"):
+    with pytest.raises(WrongAnswer, match="`Net` raised AttributeError in line 3 of its cell"):
         carrier.call(handle, torch.ones(1))
 
 

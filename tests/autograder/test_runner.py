@@ -19,8 +19,8 @@ from autograder import cli
 from autograder.errors import AutograderError
 from autograder.gradebook import ledger
 from autograder.grading import pools
-from autograder.grading.pools import LocalPool, Lost, shard
-from autograder.submissions.intake import Job
+from autograder.grading.pools import LocalPool, WorkerLost, shard
+from autograder.submissions.job import Job
 
 Course = Path
 
@@ -203,7 +203,7 @@ class FakeWorker:
             todo = self.script.get(job.student, [])
             what = todo.pop(0) if todo else "graded"
         if what == "lost":
-            raise Lost("a worker ended (-9)")
+            raise WorkerLost("a worker ended (-9)")
         return job.record(what, reason=what, time=0.0)
 
     def close(self) -> None:
@@ -254,5 +254,5 @@ def test_a_worker_that_hangs_is_ended(monkeypatch, tmp_path):
     program.chmod(0o755)
     monkeypatch.setattr(pools, "START_SECONDS", 0.5)
     monkeypatch.setattr(pools.sys, "executable", str(program))
-    with pytest.raises(Lost, match="a worker ended"):
+    with pytest.raises(WorkerLost, match="a worker ended"):
         pools.WorkerProcess()

@@ -14,7 +14,8 @@ import pytest
 from autograder.errors import AutograderError
 from autograder.grading.notebook_run import grade_notebook
 from autograder.inside.namespaces import Limits
-from autograder.sandbox.process import Died, Nursery, Sandbox, doctor, process
+from autograder.sandbox import bubblewrap, doctor
+from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
@@ -26,13 +27,13 @@ needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bwrap i
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
+def nursery() -> Iterator[ForkServer]:
     """One warm parent for all tests, with a secret in the environment that it starts from."""
     if not shutil.which("bwrap"):
         pytest.skip("bwrap is not installed")
     os.environ["DOCTOR_CANARY"] = CANARY
     try:
-        with Nursery() as nursery:
+        with ForkServer() as nursery:
             yield nursery
     finally:
         del os.environ["DOCTOR_CANARY"]
@@ -90,7 +91,7 @@ def test_the_doctor_tells_every_finding(findings):
 
 def test_the_doctor_finds_what_is_broken(monkeypatch):
     monkeypatch.setenv("DOCTOR_CANARY", CANARY)
-    with Nursery(unsafe=True) as nursery:
+    with ForkServer(unsafe=True) as nursery:
         found = doctor.Doctor(nursery)
         found.network()  # only what harms nobody where there is no sandbox
         found.files()
@@ -115,24 +116,22 @@ def test_a_sandbox_that_cannot_be_made_is_the_one_finding(nursery, monkeypatch):
 def test_without_bubblewrap_the_remedy_is_told(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(AutograderError, match=r"apt install bubblewrap.*--unsafe"):
-        Nursery()
+        ForkServer()
 
 
 # What a sandbox says
 
 
 def run(sandbox: Sandbox, source: str, limit: float = 10) -> dict:
-    return process.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
+    return sandbox.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
 
 
 def test_an_installed_grader_is_out_of_sight(monkeypatch):
-    folders = [*process.python_folders(), str(process.HERE.parent)]
-    monkeypatch.setattr(process, "python_folders", lambda: folders)
-    script = (
-        f"import os; print(os.listdir({str(sandbox.HERE)!r}), sorted(os.listdir('/opt/course')))"
-    )
+    folders = [*bubblewrap.python_folders(), str(bubblewrap.PACKAGE.parent)]
+    monkeypatch.setattr(bubblewrap, "python_folders", lambda: folders)
+    script = f"import os; print(os.listdir({str(bubblewrap.PACKAGE)!r}), sorted(os.listdir('/opt/course')))"
     done = subprocess.run(
-        process.command([sys.executable, "-c", script]), capture_output=True, text=True
+        bubblewrap.command([sys.executable, "-c", script]), capture_output=True, text=True
     )
     assert done.stdout == "[] ['inside', 'mnistdiff']\n", done.stderr
 
@@ -149,14 +148,14 @@ def test_two_sandboxes_at_once_do_not_meet(nursery):
 def test_a_dead_sandbox_is_told_as_often_as_it_is_asked(nursery):
     with nursery.spawn() as sandbox:
         for _ in range(2):
-            with pytest.raises(Died):
-                run(process, "import os; os._exit(0)")
+            with pytest.raises(SandboxDied):
+                run(sandbox, "import os; os._exit(0)")
 
 
 GRADER = """
 import sys
-from autograder.sandbox.process import Nursery
-nursery = Nursery()
+from autograder.sandbox.process import ForkServer
+nursery = ForkServer()
 sandbox = nursery.spawn()
 forks = "import os; os.fork(); open('/proc/self/comm', 'w').write('left-over')"
 sandbox.ask(9, op="cell", source=forks, limit=5)

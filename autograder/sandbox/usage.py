@@ -1,0 +1,46 @@
+"""What the processes of a sandbox take of the machine, as the kernel counts it."""
+
+import contextlib
+from pathlib import Path
+
+SOCKET_BYTES = 416 << 10  # that one socket can hold: twice Linux's net.core.wmem_default
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def descendants_of(pid: int) -> list[int]:
+    """All descendants of a process."""
+    found = children_of(pid)
+    return [*found, *(deeper for child in found for deeper in descendants_of(child))]
+
+
+def warm_parent_of(pid: int) -> int:
+    """The Python process below bubblewrap's own two."""
+    with contextlib.suppress(OSError, IndexError):
+        while Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap":
+            pid = children_of(pid)[0]
+    return pid
+
+
+def sockets_of(pid: int) -> int:
+    """How many sockets that can hold something there are in the network that a process sees."""
+    try:
+        lines = Path(f"/proc/{pid}/net/protocols").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[2]) for line in lines if line.startswith(("UNIX", "NETLINK")))
+
+
+def written_by(pid: int) -> int:
+    """Bytes of a process's own memory, and of what it shares with others of its sandbox."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = [line for line in text.splitlines() if line.startswith(("RssAnon:", "RssShmem:"))]
+    return sum(int(line.split()[1]) for line in found) << 10
