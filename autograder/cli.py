@@ -94,8 +94,8 @@ def run_doctor(options: argparse.Namespace) -> int:
     from autograder.sandbox import doctor
     from autograder.sandbox.process import ForkServer
 
-    with ForkServer() as nursery:
-        findings = doctor.diagnose(nursery)
+    with ForkServer() as fork_server:
+        findings = doctor.diagnose(fork_server)
     if options.json:
         print(json.dumps([finding._asdict() for finding in findings], indent=1))
     else:

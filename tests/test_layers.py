@@ -1,4 +1,4 @@
-"""The architecture's arrows point down only (DESIGN: mnistdiff: modules, names, arrows)."""
+"""The architecture's arrows point down only, and no package takes a private name of another."""
 
 import ast
 import subprocess
@@ -8,64 +8,96 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# A module may import from strictly lower layers, and the names listed beside its own.
-LAYERS = [
-    {"errors", "memory"},
-    {"weights", "report", "expect", "muon", "prompts"},
-    {"layers", "data", "pictures", "styles", "cells", "notebooks"},
-    {"schedules", "guidance", "doctor", "self_check"},
-    {"samplers", "vae", "unet", "latent", "clip", "lora"},
-    {"training", "metrics", "objectives"},
-    {"judge", "plotting", "pipeline"},
-    {"experiments", "export", "comfyui"},
-    {"diffusion"},
-    {"text_to_image"},
-    {"evaluation", "diffusion_plots", "clip_plots", "workflow_plots", "release"},
-    {"text_evaluation", "ladder"},
-    {"commands", "text_plots"},
-    {"cli"},
-]
-# figures of a run draw its samples with the same functions that measured them, imported late
-SIDEWAYS = {("plotting", "experiments")}
+# A room (a module, or a package with all that is in it) imports from strictly lower layers.
+LAYERS = {
+    "mnistdiff": [
+        {"errors"},
+        {"storage", "runtime", "layers", "prompts"},
+        {"data", "schedules", "guidance", "results", "pictures", "lora"},
+        {"samplers", "vae", "unet", "latent", "clip", "course"},
+        {"training", "metrics", "diffusion", "pipeline"},
+        {"experiments", "comfyui"},
+        {"evaluation"},
+        {"plotting"},
+        {"cli"},
+    ],
+    "autograder": [
+        {"errors", "text", "fast_imports", "safe_html", "inside"},
+        {"checks", "submissions", "sandbox"},
+        {"gradebook"},
+        {"grading", "reports"},
+        {"cli"},
+        {"rehearsal"},
+    ],
+}
 
 
-def imports(path: Path, package: str) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package:
-            if node.module == package:  # from package import module
-                found |= {f"{package}.{alias.name}" for alias in node.names}
-            else:
-                found.add(node.module)
-        elif isinstance(node, ast.Import):
-            found |= {a.name for a in node.names if a.name.split(".")[0] == package}
-    return found
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
 
 
-def layer_of(name: str) -> int:
-    return next(i for i, layer in enumerate(LAYERS) if name in layer)
+def room_of(module: str) -> str:
+    """The name below the package: of a module, or of the package that it is in."""
+    return module.split(".")[1]
 
 
 def module_of(path: Path) -> str:
-    """The name below mnistdiff: of a file, or of the package that it is in."""
-    return path.relative_to(ROOT / "mnistdiff").with_suffix("").parts[0]
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, package: str) -> set[tuple[str, str]]:
+    """(module, name) of everything that a file imports from the package; name "" for a module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:  # relative, as in autograder.inside
+                parent = module_of(path).split(".")[: -node.level]
+                module = ".".join([*parent, *([module] if module else [])])
+            if module.split(".")[0] != package:
+                continue
+            for alias in node.names:
+                if (ROOT / module.replace(".", "/") / f"{alias.name}.py").exists():
+                    found.add((f"{module}.{alias.name}", ""))
+                else:
+                    found.add((module, alias.name))
+        elif isinstance(node, ast.Import):
+            found |= {(a.name, "") for a in node.names if a.name.split(".")[0] == package}
+    return found
+
+
+def rooms() -> list[tuple[str, Path]]:
+    return [(package, path) for package in LAYERS for path in files(package)]
 
 
 @pytest.mark.parametrize(
-    "path",
-    [p for p in sorted((ROOT / "mnistdiff").rglob("*.py")) if module_of(p) != "__init__"],
-    ids=lambda p: p.stem,
+    ("package", "path"), rooms(), ids=[str(path.relative_to(ROOT)) for _, path in rooms()]
 )
-def test_module_imports_only_lower_layers(path):
-    name = module_of(path)
-    for module in imports(path, "mnistdiff"):
-        target = module.split(".")[1]
-        if target != name and (name, target) not in SIDEWAYS:
-            assert layer_of(target) < layer_of(name), f"{name} imports {target}"
+def test_imports_point_down_and_take_no_private_name(package, path):
+    layer = {room: i for i, layer in enumerate(LAYERS[package]) for room in layer}
+    here = module_of(path)
+    if here == package:  # its __init__ hands names on, or stands on top
+        return
+    for module, name in imports(path, package):
+        if module == package:
+            continue
+        target, own = room_of(module), room_of(here)
+        if target != own:
+            assert layer[target] < layer[own], f"{here} imports {module}: that is an arrow upwards"
+            private = [part for part in [*module.split("."), name] if part.startswith("_")]
+            assert not private, f"{here} imports the private name {private[0]} of {module}"
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_every_room_has_a_layer_and_every_layer_only_rooms(package):
+    found = {room_of(module_of(path)) for path in files(package) if module_of(path) != package}
+    named = [room for layer in LAYERS[package] for room in layer]
+    assert sorted(named) == sorted(found)
 
 
 def test_library_never_imports_the_autograder():
-    for path in (ROOT / "mnistdiff").rglob("*.py"):
+    for path in files("mnistdiff"):
         assert not imports(path, "autograder"), path
 
 

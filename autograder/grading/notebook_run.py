@@ -50,12 +50,12 @@ def seed_of(assignment: str, student: str, grade_id: str) -> int:
 
 
 def grade_notebook(
-    released: NotebookNode, submitted: NotebookNode, who: tuple[str, str], nursery: ForkServer
+    released: NotebookNode, submitted: NotebookNode, who: tuple[str, str], fork_server: ForkServer
 ) -> Graded:
     """Grade a submitted notebook of `who`, (assignment, student)."""
     started = time.perf_counter()
     rebuilt = rebuild(released, submitted)
-    run = Run(rebuilt, who, nursery)
+    run = Run(rebuilt, who, fork_server)
     run.all()
     cells = [_record(cell, rebuilt, run) for cell in rebuilt.notebook.cells if _graded(cell)]
     verdict = {
@@ -86,10 +86,10 @@ def _record(cell: NotebookNode, rebuilt: Rebuilt, run: "Run") -> dict[str, Any]:
 class Run:
     """One notebook's way through one sandbox, or several where its code ends them."""
 
-    def __init__(self, rebuilt: Rebuilt, who: tuple[str, str], nursery: ForkServer) -> None:
+    def __init__(self, rebuilt: Rebuilt, who: tuple[str, str], fork_server: ForkServer) -> None:
         self.cells = rebuilt.notebook.cells
         self.who = who
-        self.nursery = nursery
+        self.fork_server = fork_server
         self.places = sorted(needed(self.cells, rebuilt.own))
         self.ends: Counter[int] = Counter()  # how often each cell ended a sandbox
         self.deadly: set[int] = set()  # cells that are not run again
@@ -110,7 +110,7 @@ class Run:
     def _once(self) -> bool:
         """One sandbox; whether all cells have been run and judged, or the time is over."""
         before = time.perf_counter()
-        sandbox = self.nursery.spawn()
+        sandbox = self.fork_server.spawn()
         self.seconds["sandbox"] += time.perf_counter() - before
         with sandbox:
             for place in self.places:

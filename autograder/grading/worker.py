@@ -26,7 +26,7 @@ class Worker:
     """Grades jobs with one warm parent; a new one is started when it is lost."""
 
     def __init__(self) -> None:
-        self.nursery = ForkServer(unsafe=bool(os.environ.get(UNSAFE)))
+        self.fork_server = ForkServer(unsafe=bool(os.environ.get(UNSAFE)))
 
     def grade(self, job: Job, keep: Path) -> dict[str, Any]:
         """The ledger's record of a job; the executed notebook is kept in the folder."""
@@ -41,7 +41,9 @@ class Worker:
         except UnreadableNotebook as unreadable:
             return job.record("rejected", reason=str(unreadable))
         released = nbformat.read(job.released, as_version=4)
-        graded = grade_notebook(released, submitted, (job.assignment, job.student), self.nursery)
+        graded = grade_notebook(
+            released, submitted, (job.assignment, job.student), self.fork_server
+        )
         keep.mkdir(parents=True, exist_ok=True)
         path = keep / f"{job.key}.ipynb"
         new = path.with_suffix(f".{os.getpid()}")
@@ -50,7 +52,7 @@ class Worker:
         return job.record("graded", verdict=graded.verdict)
 
     def close(self) -> None:
-        self.nursery.close()
+        self.fork_server.close()
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from .namespaces import Limits, die_with_parent, furnish, leave
 
 
 def main() -> None:
-    """Fork twice, as the nursery does, then become the program."""
+    """Fork twice, as the fork server does, then become the program."""
     order, program = json.loads(sys.argv[1]), sys.argv[2:]
     leave(order["uid"])
     if first := os.fork():

@@ -46,11 +46,11 @@ class Finding(NamedTuple):
 
 
 class Doctor:
-    """Attacks sandboxes of one nursery, and notes what it finds."""
+    """Attacks sandboxes of one fork server, and notes what it finds."""
 
-    def __init__(self, nursery: ForkServer) -> None:
-        self.nursery = nursery
-        self.limits = nursery.limits
+    def __init__(self, fork_server: ForkServer) -> None:
+        self.fork_server = fork_server
+        self.limits = fork_server.limits
         self.findings: list[Finding] = []
 
     def note(self, name: str, limit: str, ok: bool, measured: str, remedy: str = REPORT) -> None:
@@ -59,12 +59,12 @@ class Doctor:
     @contextlib.contextmanager
     def sandbox(self, **changes: Any) -> Iterator[Sandbox]:
         """A fresh one, with some limits changed."""
-        self.nursery.limits = dataclasses.replace(self.limits, **changes)
+        self.fork_server.limits = dataclasses.replace(self.limits, **changes)
         try:
-            with self.nursery.spawn() as sandbox:
+            with self.fork_server.spawn() as sandbox:
                 yield sandbox
         finally:
-            self.nursery.limits = self.limits
+            self.fork_server.limits = self.limits
 
     def attack(
         self, sandbox: Sandbox, name: str, seconds: float = SECONDS, wait: float = 3, **given: Any
@@ -120,7 +120,7 @@ class Doctor:
         self.try_it("files: reading", "Python only", "reading", paths=paths, allowed=allowed)
 
     def secrets(self) -> None:
-        outer = Path(f"/proc/{self.nursery.process.pid}/environ").read_text().split("\0")
+        outer = Path(f"/proc/{self.fork_server.process.pid}/environ").read_text().split("\0")
         given = {f"{name}={value}" for name, value in environment().items()}
         values = [pair.partition("=")[2] for pair in outer if pair not in given]
         secrets = [value for value in values if len(value) > 7 and "/" not in value]
@@ -138,7 +138,7 @@ class Doctor:
         limit = "none opened"
         self.try_it("processes: the sandbox's own", limit, "first_process", NAMESPACES)
         with subprocess.Popen(["sleep", "60"]) as victim:
-            pids = [victim.pid, os.getpid(), self.nursery.process.pid]
+            pids = [victim.pid, os.getpid(), self.fork_server.process.pid]
             with self.sandbox() as sandbox:
                 held, measured = self.measure(sandbox, "signals", pids=pids)
             alive = victim.poll() is None
@@ -212,14 +212,14 @@ def running(name: str) -> int:
     return count
 
 
-def diagnose(nursery: ForkServer) -> list[Finding]:
+def diagnose(fork_server: ForkServer) -> list[Finding]:
     """Attack every limit. A sandbox that cannot even be made is the one finding then."""
-    if nursery.unsafe:
+    if fork_server.unsafe:
         raise AutograderError("without a sandbox there is nothing to examine: leave --unsafe out.")
-    doctor = Doctor(nursery)
+    doctor = Doctor(fork_server)
     started = time.monotonic()
     try:
-        nursery.spawn().close()
+        fork_server.spawn().close()
     except SandboxDied as died:
         return [Finding("sandbox", "one can be made", str(died), False, NAMESPACES)]
     doctor.note("sandbox", "one can be made", True, f"{time.monotonic() - started:.1f} s")

@@ -140,8 +140,8 @@ class ForkServer:
 class Sandbox:
     """One notebook's process, as the judge sees it: requests go in, values come out."""
 
-    def __init__(self, nursery: ForkServer, pid: int, channel: socket.socket) -> None:
-        self.nursery = nursery
+    def __init__(self, fork_server: ForkServer, pid: int, channel: socket.socket) -> None:
+        self.fork_server = fork_server
         self.pid = pid
         self.channel = channel
         started = self._read(START_SECONDS)
@@ -167,7 +167,7 @@ class Sandbox:
 
         try:
             self.channel.settimeout(LOOK_SECONDS)
-            return wire.receive(self.channel, Watch(self.nursery, seconds), most)
+            return wire.receive(self.channel, Watch(self.fork_server, seconds), most)
         except OverLimit:
             self.close()
             raise
@@ -178,7 +178,7 @@ class Sandbox:
     def close(self) -> None:
         """End every process of the sandbox."""
         if self.pid:
-            self.nursery.kill(self.pid)
+            self.fork_server.kill(self.pid)
             self.pid = 0
             self.channel.close()
 
@@ -192,8 +192,8 @@ class Sandbox:
 class Watch:
     """Called while an answer is awaited: raises OverLimit for too much time or memory."""
 
-    def __init__(self, nursery: ForkServer, seconds: float) -> None:
-        self.nursery, self.seconds = nursery, seconds
+    def __init__(self, fork_server: ForkServer, seconds: float) -> None:
+        self.fork_server, self.seconds = fork_server, seconds
         self.until = time.monotonic() + seconds
         self.next_look = time.monotonic() + LOOK_SECONDS
 
@@ -203,5 +203,5 @@ class Watch:
         self.next_look = now + LOOK_SECONDS
         if now > self.until:
             raise OverLimit(f"it took longer than {self.seconds:g} s")
-        if self.nursery.resident() > (most := self.nursery.limits.resident):
+        if self.fork_server.resident() > (most := self.fork_server.limits.resident):
             raise OverLimit(f"it took more than {most / (1 << 30):g} GB of memory")

@@ -103,10 +103,10 @@ class Class:
         text = json.dumps(notebook)
         (self.folder(student) / f"{self.name}.ipynb").write_text(text)
 
-    def grade(self, nursery: ForkServer, which: Callable[[str], bool] = bool) -> None:
+    def grade(self, fork_server: ForkServer, which: Callable[[str], bool] = bool) -> None:
         """One run over these students, in one worker."""
         worker = Worker.__new__(Worker)
-        worker.nursery = nursery
+        worker.fork_server = fork_server
         keep = self.course / ".autograder" / "notebooks"
         for job in filter(lambda job: which(job.student), intake.jobs(self.course, ASSIGNMENT)):
             self.records[job.student] = json.loads(json.dumps(worker.grade(job, keep)))

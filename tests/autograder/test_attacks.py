@@ -696,11 +696,11 @@ def school(tmp_path_factory) -> Class:
     slow = {*SLOW, "99-honest"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HUB_TOKEN", SECRET)
-        with ForkServer(Limits(memory=500 << 20, cpu_seconds=20)) as nursery:
-            school.grade(nursery, lambda student: student not in slow)
+        with ForkServer(Limits(memory=500 << 20, cpu_seconds=20)) as fork_server:
+            school.grade(fork_server, lambda student: student not in slow)
             for module, name in SECONDS:
                 patch.setattr(module, name, 2.0)
-            school.grade(nursery, lambda student: student in slow)
+            school.grade(fork_server, lambda student: student in slow)
             school.left = _processes()
     listening.close()
     return school
@@ -802,8 +802,8 @@ def test_a_second_submission_owes_nothing_to_the_first(school):
     notebook = filled(ddim_sigma="ddim_sigma = None", ddim_step=WRONG)
     _deleted_tests(notebook)
     school.hand_in("99-honest", notebook)
-    with ForkServer() as nursery:
-        school.grade(nursery, lambda student: student == "99-honest")
+    with ForkServer() as fork_server:
+        school.grade(fork_server, lambda student: student == "99-honest")
     assert school.points("99-honest") == HONEST | {"ddim_sigma": 0.0, "ddim_step": 0.0}
     with ledger.Ledger(ledger.folder(school.course) / "main.jsonl") as book:
         book.append(school.records["99-honest"] | {"time": 1.0})

@@ -364,8 +364,8 @@ def school(tmp_path_factory) -> Class:
     for name in (f"{NAME} (1)", f"Copy of {NAME}", f"{NAME}-final", NAME.upper()):
         text = "\ufeff" + json.dumps(filled())  # some editors begin a file so
         (school.folder(name) / f"{name}.ipynb").write_text(text, encoding="utf-8")
-    with ForkServer() as nursery:
-        school.grade(nursery)
+    with ForkServer() as fork_server:
+        school.grade(fork_server)
     return school
 
 

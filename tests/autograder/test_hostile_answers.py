@@ -75,7 +75,7 @@ FRAMES = {
 
 
 class Impostor:
-    """A nursery whose sandboxes answer every request with the same bytes."""
+    """A fork server whose sandboxes answer every request with the same bytes."""
 
     limits = Limits()
 
@@ -120,8 +120,8 @@ def test_no_answer_stops_the_judge(name):
 
 
 def test_a_result_has_less_room_than_what_a_cell_shows():
-    nursery = Impostor(frame(b'{"value": "' + b"x" * (2 << 20) + b'"}'))
-    with nursery.spawn() as sandbox:
+    fork_server = Impostor(frame(b'{"value": "' + b"x" * (2 << 20) + b'"}'))
+    with fork_server.spawn() as sandbox:
         assert len(sandbox.ask(5, op="cell")["value"]) == 2 << 20
         with pytest.raises(SandboxDied, match="frame"):
             sandbox.ask(5, op="call")

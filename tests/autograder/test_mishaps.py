@@ -21,9 +21,9 @@ FULL = {"ddim_sigma": 4.0, "ddim_step": 8.0, "explain_ddim": None}
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[ForkServer]:
-    with ForkServer() as nursery:
-        yield nursery
+def fork_server() -> Iterator[ForkServer]:
+    with ForkServer() as fork_server:
+        yield fork_server
 
 
 @pytest.fixture
@@ -31,58 +31,58 @@ def school(tmp_path) -> Class:
     return Class(tmp_path)
 
 
-def kill_students(nursery: ForkServer) -> None:
+def kill_students(fork_server: ForkServer) -> None:
     """What the kernel does when the machine is out of memory."""
-    warm = usage.warm_parent_of(nursery.process.pid)
+    warm = usage.warm_parent_of(fork_server.process.pid)
     os.kill(usage.descendants_of(warm)[-1], signal.SIGKILL)
 
 
-def test_a_process_that_was_killed_during_a_check_is_no_zero(nursery, school, monkeypatch):
+def test_a_process_that_was_killed_during_a_check_is_no_zero(fork_server, school, monkeypatch):
     check, killed = notebook_run.find("ddim_step"), []
     run = check.run
 
     def killing(self, student, seed):
         if not killed:
             killed.append(seed)
-            kill_students(nursery)
+            kill_students(fork_server)
         return run(self, student, seed)
 
     monkeypatch.setattr(check, "run", killing)
     school.hand_in("ann", filled())
-    school.grade(nursery)
+    school.grade(fork_server)
     assert killed
     assert school.points("ann") == FULL
 
 
-def test_a_process_that_was_killed_during_a_cell_is_no_zero(nursery, school, monkeypatch):
+def test_a_process_that_was_killed_during_a_cell_is_no_zero(fork_server, school, monkeypatch):
     run, killed = notebook_run.Run._run, []
 
     def killing(self: notebook_run.Run, cell, box) -> None:
         if cell.get("id") == "ddim_step" and not killed:
             killed.append(cell)
-            kill_students(nursery)
+            kill_students(fork_server)
         run(self, cell, box)
 
     monkeypatch.setattr(notebook_run.Run, "_run", killing)
     school.hand_in("ann", filled())
-    school.grade(nursery)
+    school.grade(fork_server)
     assert killed
     assert school.points("ann") == FULL
 
 
-def test_code_that_always_ends_its_process_gets_nothing_and_spares_the_rest(nursery, school):
+def test_code_that_always_ends_its_process_gets_nothing_and_spares_the_rest(fork_server, school):
     ending = STEP.replace("    x0_hat", "    import os\n    os._exit(0)\n    x0_hat", 1)
     assert ending != STEP
     school.hand_in("ann", filled(ddim_step=ending))
     school.hand_in("bob", filled(ddim_step="import os\nos._exit(0)"))
-    school.grade(nursery)
+    school.grade(fork_server)
     for student in ("ann", "bob"):
         assert school.points(student) == FULL | {"ddim_step": 0.0}
         # Two for each cell that ends it; the visible test may be one of them.
         assert school.records[student]["verdict"]["restarts"] in {2, 4}
 
 
-def test_slow_cells_of_ones_own_cost_nothing(nursery, school, monkeypatch):
+def test_slow_cells_of_ones_own_cost_nothing(fork_server, school, monkeypatch):
     monkeypatch.setattr(notebook_run, "OTHER_SECONDS", 6.0)
     monkeypatch.setattr(notebook_run, "CELL_SECONDS", 0.7)
     notebook = filled(ddim_step=STEP.replace("eta)", "eta * ONE)"))
@@ -90,12 +90,12 @@ def test_slow_cells_of_ones_own_cost_nothing(nursery, school, monkeypatch):
         insert(notebook, "cell-026", "import time\ntime.sleep(25)")
     insert(notebook, "ddim_step", "ONE = 1.0")
     school.hand_in("ann", notebook)
-    school.grade(nursery)
+    school.grade(fork_server)
     assert school.points("ann") == FULL
 
 
 def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
-    nursery, school, monkeypatch
+    fork_server, school, monkeypatch
 ):
     monkeypatch.setattr(notebook_run, "OTHER_SECONDS", 2.0)
     monkeypatch.setattr(notebook_run, "CELL_SECONDS", 0.7)
@@ -104,12 +104,12 @@ def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
         insert(notebook, "cell-026", "import time\ntime.sleep(25)")
     insert(notebook, "ddim_step", "import time\ntime.sleep(0.3)\nONE = 1.0")
     school.hand_in("ann", notebook)
-    school.grade(nursery)
+    school.grade(fork_server)
     assert school.points("ann") == FULL | {"ddim_step": None}
     assert "more time than there was" in school.printed("ann")
 
 
-def test_only_what_needs_a_slow_cell_is_for_a_person(nursery, school, monkeypatch):
+def test_only_what_needs_a_slow_cell_is_for_a_person(fork_server, school, monkeypatch):
     """A cell that has had all of its time, and did not come to its end."""
     monkeypatch.setattr(notebook_run, "CELL_SECONDS", 0.7)
     for student in ("ann", "bob"):
@@ -120,24 +120,24 @@ def test_only_what_needs_a_slow_cell_is_for_a_person(nursery, school, monkeypatc
         source = "import time\nfor _ in range(99): time.sleep(0.1)\nONE = 1.0"
         insert(notebook, "cell-026", source if student == "ann" else source.replace("ONE", "TWO"))
         school.hand_in(student, notebook)
-    school.grade(nursery)
+    school.grade(fork_server)
     assert school.points("ann") == FULL | {"ddim_sigma": 0.0, "ddim_step": None}
     assert school.points("bob") == FULL | {"ddim_sigma": 0.0, "ddim_step": 0.0}
 
 
-def test_outputs_are_kept_when_the_notebook_starts_over(nursery, school, monkeypatch):
+def test_outputs_are_kept_when_the_notebook_starts_over(fork_server, school, monkeypatch):
     monkeypatch.setattr(notebook_run, "MAX_NOTEBOOK", 4000)
     notebook = filled(ddim_step="import os\nos._exit(0)")
     insert(notebook, "cell-026", "print('x' * 1500)")
     school.hand_in("ann", notebook)
-    school.grade(nursery)
+    school.grade(fork_server)
     assert "x" * 1500 in school.printed("ann")
 
 
-def test_what_there_was_no_time_for_is_for_a_person(nursery, school, monkeypatch):
+def test_what_there_was_no_time_for_is_for_a_person(fork_server, school, monkeypatch):
     monkeypatch.setattr(notebook_run, "ANSWER_SECONDS", 3.0)
     school.hand_in("ann", filled(ddim_step=f"import time\ntime.sleep(9)\n{STEP}"))
-    school.grade(nursery)
+    school.grade(fork_server)
     assert school.points("ann") == FULL | {"ddim_step": None}
     assert "not reached" in school.printed("ann")
 

@@ -27,21 +27,21 @@ needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bwrap i
 
 
 @pytest.fixture(scope="module")
-def nursery() -> Iterator[ForkServer]:
+def fork_server() -> Iterator[ForkServer]:
     """One warm parent for all tests, with a secret in the environment that it starts from."""
     if not shutil.which("bwrap"):
         pytest.skip("bwrap is not installed")
     os.environ["DOCTOR_CANARY"] = CANARY
     try:
-        with ForkServer() as nursery:
-            yield nursery
+        with ForkServer() as fork_server:
+            yield fork_server
     finally:
         del os.environ["DOCTOR_CANARY"]
 
 
 @pytest.fixture(scope="module")
-def findings(nursery) -> dict[str, doctor.Finding]:
-    return {finding.name: finding for finding in doctor.diagnose(nursery)}
+def findings(fork_server) -> dict[str, doctor.Finding]:
+    return {finding.name: finding for finding in doctor.diagnose(fork_server)}
 
 
 # The doctor's attacks
@@ -91,13 +91,13 @@ def test_the_doctor_tells_every_finding(findings):
 
 def test_the_doctor_finds_what_is_broken(monkeypatch):
     monkeypatch.setenv("DOCTOR_CANARY", CANARY)
-    with ForkServer(unsafe=True) as nursery:
-        found = doctor.Doctor(nursery)
+    with ForkServer(unsafe=True) as fork_server:
+        found = doctor.Doctor(fork_server)
         found.network()  # only what harms nobody where there is no sandbox
         found.files()
         found.secrets()
         with pytest.raises(AutograderError, match="--unsafe"):
-            doctor.diagnose(nursery)
+            doctor.diagnose(fork_server)
     broken = {finding.name for finding in found.findings if not finding.ok}
     assert {"network: this machine", "files: reading", "environment"} <= broken
     text = doctor.render(found.findings)
@@ -105,9 +105,9 @@ def test_the_doctor_finds_what_is_broken(monkeypatch):
     assert "AppArmor" in text
 
 
-def test_a_sandbox_that_cannot_be_made_is_the_one_finding(nursery, monkeypatch):
-    monkeypatch.setattr(nursery, "limits", Limits(home_bytes=-1))
-    findings = doctor.diagnose(nursery)
+def test_a_sandbox_that_cannot_be_made_is_the_one_finding(fork_server, monkeypatch):
+    monkeypatch.setattr(fork_server, "limits", Limits(home_bytes=-1))
+    findings = doctor.diagnose(fork_server)
     assert [finding.ok for finding in findings] == [False]
     assert "no sandbox could be made" in findings[0].measured
     assert "AppArmor" in findings[0].remedy
@@ -129,15 +129,16 @@ def run(sandbox: Sandbox, source: str, limit: float = 10) -> dict:
 def test_an_installed_grader_is_out_of_sight(monkeypatch):
     folders = [*bubblewrap.python_folders(), str(bubblewrap.PACKAGE.parent)]
     monkeypatch.setattr(bubblewrap, "python_folders", lambda: folders)
-    script = f"import os; print(os.listdir({str(bubblewrap.PACKAGE)!r}), sorted(os.listdir('/opt/course')))"
+    hidden = str(bubblewrap.PACKAGE)
+    script = f"import os; print(os.listdir({hidden!r}), sorted(os.listdir('/opt/course')))"
     done = subprocess.run(
         bubblewrap.command([sys.executable, "-c", script]), capture_output=True, text=True
     )
     assert done.stdout == "[] ['inside', 'mnistdiff']\n", done.stderr
 
 
-def test_two_sandboxes_at_once_do_not_meet(nursery):
-    with nursery.spawn() as one, nursery.spawn() as two:
+def test_two_sandboxes_at_once_do_not_meet(fork_server):
+    with fork_server.spawn() as one, fork_server.spawn() as two:
         run(one, "open('/tmp/x', 'w').write('one'); x = 1")
         seen = run(two, "import os; print(os.path.exists('/tmp/x'), 'x' in globals())")
         assert seen["outputs"][0]["text"] == "False False\n"
@@ -145,8 +146,8 @@ def test_two_sandboxes_at_once_do_not_meet(nursery):
         assert run(two, "print(2)")["outputs"][0]["text"] == "2\n"
 
 
-def test_a_dead_sandbox_is_told_as_often_as_it_is_asked(nursery):
-    with nursery.spawn() as sandbox:
+def test_a_dead_sandbox_is_told_as_often_as_it_is_asked(fork_server):
+    with fork_server.spawn() as sandbox:
         for _ in range(2):
             with pytest.raises(SandboxDied):
                 run(sandbox, "import os; os._exit(0)")
@@ -155,8 +156,8 @@ def test_a_dead_sandbox_is_told_as_often_as_it_is_asked(nursery):
 GRADER = """
 import sys
 from autograder.sandbox.process import ForkServer
-nursery = ForkServer()
-sandbox = nursery.spawn()
+fork_server = ForkServer()
+sandbox = fork_server.spawn()
 forks = "import os; os.fork(); open('/proc/self/comm', 'w').write('left-over')"
 sandbox.ask(9, op="cell", source=forks, limit=5)
 print("ready", flush=True)
@@ -206,10 +207,10 @@ for number in range(3, 64):
     ],
     ids=["garbage", "4 GB", "closed", "killed", "segmentation fault"],
 )
-def test_a_hostile_cell_costs_itself_only(nursery, hostile):
+def test_a_hostile_cell_costs_itself_only(fork_server, hostile):
     released = notebooks("kl_divergence", "ddim_sigma")
     answers = {"kl_divergence": f"{hostile}\n{KL}", "ddim_sigma": SIGMA}
-    graded = grade_notebook(released, filled(released, answers), ("a", "b"), nursery)
+    graded = grade_notebook(released, filled(released, answers), ("a", "b"), fork_server)
     first, second = graded.verdict["cells"]
     assert first["points"] in (0.0, first["max"])
     assert second["points"] == second["max"], second
