@@ -454,7 +454,7 @@ def train_with(reparameterize, vae_loss, epochs: int) -> tuple[VAE, float, float
 
 # %% mystnb={"image": {"alt": "Ten real digits and below each its reconstruction by a small VAE."}, "figure": {"caption": "Real digits above, reconstructions with your loss below.", "name": "fig-01-yours"}}
 try:
-    model, yours, reference = train_with(reparameterize, vae_loss, settings.epochs)
+    model, yours, reference = train_with(reparameterize, vae_loss, settings.vae.epochs)
     print(f"last batch: {yours:.3f} by your loss, {reference:.3f} by the library's")
     real = test.images[:10]
     with torch.inference_mode():
@@ -472,9 +472,9 @@ except Exception as error:  # an unfinished cell must not stop the notebook
 
 # %% tags=["hide-input"]
 ours = {
-    "epochs": settings.epochs,
-    "batch_size": settings.batch_size,
-    "learning_rate": settings.learning_rate,
+    "epochs": settings.vae.epochs,
+    "batch_size": settings.vae.batch_size,
+    "learning_rate": settings.vae.learning_rate,
     "latent_dim": VAE_SETTINGS["latent_dim"],
     "beta": ", ".join(f"{beta:g}" for beta in BETAS),
     "loss_type": VAE_SETTINGS["loss_type"],
@@ -635,7 +635,7 @@ Markdown("\n".join(lines))
 # our scale: our number of epochs, and five times as many (the ratio of the report's).
 
 # %% mystnb={"image": {"alt": "Total training loss against epochs: both curves fall steeply at first; the long run's goes on falling slowly."}, "figure": {"caption": "Total training loss of both runs, epoch by epoch.", "name": "fig-01-history"}}
-long = fit_vae(settings, epochs=settings.long_epochs)
+long = fit_vae(settings, epochs=settings.vae.long_epochs)
 plotting.plot_history([by_beta[1], long], labels=["the sweep's run", "the long run"])
 
 # %% mystnb={"image": {"alt": "Two grids of sampled digits side by side, after few and after five times as many epochs."}, "figure": {"caption": "Figure 2 of the report, ours: samples from the same noise, after one and after five times the training.", "name": "fig-01-longer"}}
@@ -643,7 +643,7 @@ plotting.plot_sample_pair(by_beta[1], long)
 
 # %% tags=["hide-input"]
 short_row, long_row = by_beta[1].row, long.row
-steps = short_row["epochs"] * math.ceil(len(train.images) / settings.batch_size)
+steps = short_row["epochs"] * math.ceil(len(train.images) / settings.vae.batch_size)
 report_steps = VAE_SETTINGS["epochs"] * math.ceil(60_000 / VAE_SETTINGS["batch_size"])
 lines = [
     "| epochs | total (train) | total (test) | confident samples | FD ratio |",

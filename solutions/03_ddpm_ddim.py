@@ -354,12 +354,12 @@ check("ddpm_step", globals())
 # knows *which*, and it changes its mind, because each step's fresh noise pushes it about.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Film strip of three digits under DDPM. Upper block: noise that stays grainy until the last frames and then is a digit. Lower block: the predicted digit, first a blur, then ever sharper and sometimes another digit."}, "figure": {"caption": "DDPM at work: $x_t$ above, the predicted clean digit below, for the same timesteps.", "name": "fig-03-ddpm-film"}}
-film = Film(settings.ddpm_steps)
+film = Film(settings.pixel.ddpm_steps)
 samplers.sample_ddpm(
     shipped.model,
     schedule,
     (3, 1, 28, 28),
-    num_inference_steps=settings.ddpm_steps,
+    num_inference_steps=settings.pixel.ddpm_steps,
     generator=torch.Generator().manual_seed(3),
     callback=film,
 )
@@ -749,7 +749,7 @@ except Exception as error:  # an unfinished cell must not stop the notebook
 
 # %%
 network, fit = fit_unet(settings)
-here = pixel_training(settings.pixel_epochs)
+here = pixel_training(settings.pixel.epochs)
 
 # %% tags=["hide-input"]
 rows = [
@@ -813,7 +813,7 @@ def confident(images: Tensor) -> tuple[int, tuple[float, float]]:
     return count, wilson_interval(count, len(images))
 
 
-ddpm = generate(shipped, settings.gallery, "ddpm", settings.ddpm_steps, seed=1)
+ddpm = generate(shipped, settings.gallery, "ddpm", settings.pixel.ddpm_steps, seed=1)
 ddim = generate(shipped, settings.gallery, "ddim", few, seed=1)
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of digits side by side, by DDPM and by DDIM; they look equally good."}, "figure": {"caption": "Figure 3 of the report, ours: DDPM beside DDIM, with the share that the judge reads confidently (95 % interval) and the time.", "name": "fig-03-ddpm-ddim"}}
@@ -824,7 +824,7 @@ for samples in (ddpm, ddim):
     notes.append(
         f"read confidently: {share} %\n{samples.seconds:.1f} s for {settings.gallery} digits"
     )
-names = f"DDPM, {settings.ddpm_steps} steps", f"DDIM, {few} steps, η = 0"
+names = f"DDPM, {settings.pixel.ddpm_steps} steps", f"DDIM, {few} steps, η = 0"
 plotting.plot_grids(dict(zip(names, (ddpm.images, ddim.images), strict=True)), notes)
 
 # %% tags=["hide-input"]
@@ -867,7 +867,7 @@ for name, (sampler, eta) in series.items():
         seconds = samples.seconds / settings.gallery
         points.append(Point(name, evaluations(sampler, steps), seconds, row))
 row, seconds = measure(ddpm.images, memorised=False), ddpm.seconds / settings.gallery
-points.append(Point("DDIM, η = 1 (DDPM)", settings.ddpm_steps, seconds, row))
+points.append(Point("DDIM, η = 1 (DDPM)", settings.pixel.ddpm_steps, seconds, row))
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "FD ratio against network evaluations and against seconds per digit on logarithmic axes, one line per sampler. All fall and flatten; Heun starts far above the others; the point of DDPM with 1000 evaluations lies far to the right."}, "figure": {"caption": "Quality against cost, quick version: few digits per point. Lower is better.", "name": "fig-03-quality"}}
 plotting.plot_quality(points)
@@ -1027,7 +1027,7 @@ claims = [
     (
         "DDIM is many times faster",
         f"{ddpm.seconds:.1f} s against {ddim.seconds:.1f} s: {faster:.0f} times, for "
-        f"{settings.ddpm_steps / few:.0f} times fewer evaluations",
+        f"{settings.pixel.ddpm_steps / few:.0f} times fewer evaluations",
         "holds" if faster > 3 else "**does not hold here**",
     ),
     (

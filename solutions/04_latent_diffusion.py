@@ -77,11 +77,11 @@ settings = get_profile(profile)
 train, test = load_digits(settings)
 shipped = load_latent_model(beta=1.0, latent_dim=50)  # VAE and noise predictor, full MNIST
 steps = settings.curve_evaluations[-1]  # of DDIM
-ddpm_steps = max(settings.ddpm_steps // 5, 2)  # DDPM keeps a fifth of its timesteps here
+ddpm_steps = max(settings.pixel.ddpm_steps // 5, 2)  # DDPM keeps a fifth of its timesteps here
 
 # %% tags=["hide-input"]
 run_label = (
-    f"*{settings.label[0].upper()}{settings.label[1:]} for the VAE, {settings.latent_epochs} for "
+    f"*{settings.label[0].upper()}{settings.label[1:]} for the VAE, {settings.latent.epochs} for "
     f"the noise predictor ({train.source} MNIST); {settings.samples:,} samples per measurement, "
     "one seed.*"
 )
@@ -284,7 +284,7 @@ def train_with(scaling_factor, latent_loss, epochs: int) -> tuple[list[float], T
 
 # %% mystnb={"image": {"alt": "Twenty samples of a briefly trained latent diffusion model: some are digits, some are not quite."}, "figure": {"caption": "Samples of a network trained with your loss, for some seconds.", "name": "fig-04-yours"}}
 try:
-    means, images = train_with(scaling_factor, latent_loss, settings.latent_epochs)
+    means, images = train_with(scaling_factor, latent_loss, settings.latent.epochs)
     print(f"mean loss: {means[0]:.3f} in the first epoch, {means[-1]:.3f} in the last")
     display(plotting.plot_columns(list(images.mul(2).sub(1).split(10)), [""] * 10, []))
 except Exception as error:  # an unfinished cell must not stop the notebook

@@ -75,12 +75,12 @@ from mnistdiff.experiments import class_embeddings, fit_clip
 
 settings = get_profile(profile)
 train, test = load_digits(settings)
-small_epochs = max(settings.clip_epochs // 2, 1)  # of the small models that explain something
+small_epochs = max(settings.text.clip_epochs // 2, 1)  # of the small models that explain something
 
 # %% tags=["hide-input"]
 run_label = (
     f"*{settings.name.capitalize()} profile: {len(train.images):,} training digits "
-    f"({train.source} MNIST), epochs of CLIP: {settings.clip_epochs}, of the small models: "
+    f"({train.source} MNIST), epochs of CLIP: {settings.text.clip_epochs}, of the small models: "
     f"{small_epochs}; measured on {len(test.images):,} test digits, one seed.*"
 )
 Markdown(run_label)

@@ -524,7 +524,7 @@ def train_with(network_class, drop_condition, apply_guidance, epochs: int):
 
 # %% mystnb={"image": {"alt": "Two rows of ten digits, one column per prompt from 0 to 9; most are rough versions of the digit asked for."}, "figure": {"caption": "Text to image by your three answers, after some seconds of training. Above each column: the digit asked for.", "name": "fig-06-yours"}}
 try:
-    epochs = max(settings.ladder_epochs // 2, 1)
+    epochs = max(settings.ladder.epochs // 2, 1)
     means, images = train_with(EpsMLPCond, drop_condition, apply_guidance, epochs)
     right = int((read_digits(images).digits == torch.arange(20) % 10).sum())
     print(f"mean loss: {means[0]:.3f} in the first epoch, {means[-1]:.3f} in the last")
@@ -685,7 +685,7 @@ head = ["rung", "label accuracy, %", "FD ratio", "coverage", "recall"]
 display(Markdown(markdown_table(head, rows)))
 Markdown(
     f"*{settings.name.capitalize()} profile: {len(train.images):,} training digits, "
-    f"{settings.ladder_epochs} epochs, {settings.ladder_samples} digits per seed. The last row is "
+    f"{settings.ladder.epochs} epochs, {settings.ladder.samples} digits per seed. The last row is "
     f"another run: {shipped_with['source']} MNIST, {shipped_with['text_epochs']} epochs, a wider "
     "network that predicts $v$.*"
 )

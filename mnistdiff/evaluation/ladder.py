@@ -136,7 +136,7 @@ def fit_rung(
     factor = compute_scaling_factor(latents) if rung.scaled else 1.0
     seed_everything(seed)
     # two widths, so that both have about the same number of weights
-    width = profile.ladder_width if rung.adaptive else 3 * profile.ladder_width // 2
+    width = profile.ladder.width if rung.adaptive else 3 * profile.ladder.width // 2
     config = EpsMLPCondConfig(LATENT_DIM, width, blocks=2, cond_dim=bank.shape[2])
     network = (EpsMLPCond if rung.adaptive else PlainMLP)(config).to(default_device())
     loss = PromptedNoiseLoss(NoiseSchedule(linear_beta_schedule()), bank, rung.cond_drop_prob)
@@ -146,8 +146,8 @@ def fit_rung(
         loss,
         (latents * factor, train.labels),
         TrainConfig(
-            profile.ladder_epochs,
-            profile.latent_batch_size,
+            profile.ladder.epochs,
+            profile.latent.batch_size,
             3e-3,
             seed=seed,
             ema_decay=rung.ema_decay,
@@ -180,12 +180,12 @@ def draw_rung(
 
 
 def run_ladder(profile: Profile, clip: CLIP, seeds: Sequence[int] = SEEDS) -> list[Climbed]:
-    """Train and measure every rung with every seed; `profile.ladder_samples` digits each.
+    """Train and measure every rung with every seed; `profile.ladder.samples` digits each.
 
     All rungs draw from the same noise for the same prompts. The VAEs are trained once per beta.
     """
     bank = prompt_bank(clip)
-    labels = torch.arange(profile.ladder_samples) % 10
+    labels = torch.arange(profile.ladder.samples) % 10
     generator = torch.Generator().manual_seed(0)
     cond = bank[labels, torch.randint(bank.shape[1], (len(labels),), generator=generator)]
     noise = torch.randn(len(labels), LATENT_DIM, generator=generator)
@@ -217,8 +217,8 @@ def evaluate_ladder(profile: Profile, clip: CLIP) -> dict[str, Any]:
     return {
         "profile": profile.name,
         "train_size": profile.train_size,
-        "epochs": profile.ladder_epochs,
-        "n": profile.ladder_samples,
+        "epochs": profile.ladder.epochs,
+        "n": profile.ladder.samples,
         "seeds": list(SEEDS),
         "judge": load_judge().version,
         "rungs": rungs,

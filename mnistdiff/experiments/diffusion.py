@@ -32,7 +32,7 @@ def pixel_training(epochs: int, seed: int = 0) -> TrainConfig:
 def fit_unet(profile: Profile, seed: int = 0) -> tuple[UNet, Fit]:
     """Train a U-Net on the profile's digits, or load it from the cache."""
     train, _ = load_digits(profile, quiet=True)
-    return _fit_unet("unet", UNetConfig(), train.images, pixel_training(profile.pixel_epochs, seed))
+    return _fit_unet("unet", UNetConfig(), train.images, pixel_training(profile.pixel.epochs, seed))
 
 
 def fit_weak_unet(profile: Profile) -> tuple[UNet, Fit]:
@@ -72,14 +72,14 @@ def fit_eps_mlp(
     latents = encode_means(vae, train.images)
     factor = compute_scaling_factor(latents) if scaled else 1.0
     config = TrainConfig(
-        profile.latent_epochs,
-        profile.latent_batch_size,
+        profile.latent.epochs,
+        profile.latent.batch_size,
         2e-3,
         seed=seed,
         ema_decay=0.999 if ema else None,
         cosine_decay=True,
     )
-    network, fit = _fit_eps_mlp(name, width or profile.latent_width, latents, factor, config)
+    network, fit = _fit_eps_mlp(name, width or profile.latent.width, latents, factor, config)
     schedule = default_schedule()
     return LatentModel(as_eps(network, schedule), schedule, vae, factor), fit
 

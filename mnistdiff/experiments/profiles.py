@@ -8,6 +8,55 @@ from mnistdiff.errors import MnistdiffError
 
 
 @dataclass(frozen=True)
+class VAESettings:
+    """How a VAE is built and trained."""
+
+    epochs: int
+    long_epochs: int  # the report's Figure 2 compares `epochs` with these
+    batch_size: int
+    learning_rate: float
+    width: int  # of the hidden layers
+    blocks: int
+    cosine_decay: bool = False  # of the learning rate
+
+
+@dataclass(frozen=True)
+class PixelSettings:
+    """How the U-Net is trained, and how long its DDPM samples."""
+
+    epochs: int
+    ddpm_steps: int = 1_000  # of the DDPM that stands beside DDIM
+
+
+@dataclass(frozen=True)
+class LatentSettings:
+    """How the noise predictor on latents is built and trained."""
+
+    epochs: int
+    width: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """How CLIP, the conditioned noise predictor and the LoRAs are built and trained."""
+
+    clip_epochs: int
+    epochs: int  # of the noise predictor
+    width: int  # of its blocks
+    lora_epochs: int
+
+
+@dataclass(frozen=True)
+class LadderSettings:
+    """How each network on the ladder of section 6 is built, trained and measured."""
+
+    epochs: int
+    width: int
+    samples: int  # that are measured, per network
+
+
+@dataclass(frozen=True)
 class Profile:
     """How much data, network and training an experiment gets."""
 
@@ -15,33 +64,19 @@ class Profile:
     source: str  # of the digits: "bundled" or "full"
     train_size: int
     test_size: int
-    epochs: int
-    long_epochs: int  # Figure 2 compares `epochs` with these
-    batch_size: int
-    learning_rate: float
-    width: int  # of the VAE's hidden layers
-    blocks: int
-    samples: int  # samples that the judge reads, per model
-    pixel_epochs: int  # of the U-Net
-    latent_epochs: int  # of the noise predictor on latents
-    latent_width: int
-    latent_batch_size: int
-    clip_epochs: int
-    text_epochs: int  # of the conditioned noise predictor
-    text_width: int  # of its blocks
-    lora_epochs: int
-    ladder_epochs: int  # of each network on the ladder of section 6
-    ladder_width: int
-    ladder_samples: int  # per network
-    cosine_decay: bool = False  # of the VAE's learning rate
-    ddpm_steps: int = 1_000  # of the pixel-space DDPM beside which DDIM stands
-    gallery: int = 36  # digits in each of those two grids, and per point of the curves
+    samples: int  # that the judge reads, per model
+    vae: VAESettings
+    pixel: PixelSettings
+    latent: LatentSettings
+    text: TextSettings
+    ladder: LadderSettings
+    gallery: int = 36  # digits in a grid beside another one, and per point of the curves
     curve_evaluations: tuple[int, ...] = (5, 10, 20, 50)  # of the network, per digit
 
     @property
     def label(self) -> str:
         """What a figure from this profile must say about itself."""
-        return f"{self.name} profile: {self.train_size:,} training digits, {self.epochs} epochs"
+        return f"{self.name} profile: {self.train_size:,} training digits, {self.vae.epochs} epochs"
 
 
 PROFILES = {
@@ -50,25 +85,12 @@ PROFILES = {
         source="bundled",
         train_size=256,
         test_size=128,
-        epochs=1,
-        long_epochs=2,
-        batch_size=128,
-        learning_rate=1e-3,
-        width=32,
-        blocks=1,
         samples=64,
-        pixel_epochs=1,
-        latent_epochs=1,
-        latent_width=32,
-        latent_batch_size=128,
-        clip_epochs=1,
-        text_epochs=1,
-        text_width=64,
-        lora_epochs=1,
-        ladder_epochs=1,
-        ladder_width=32,
-        ladder_samples=60,
-        ddpm_steps=12,
+        vae=VAESettings(1, long_epochs=2, batch_size=128, learning_rate=1e-3, width=32, blocks=1),
+        pixel=PixelSettings(1, ddpm_steps=12),
+        latent=LatentSettings(1, width=32, batch_size=128),
+        text=TextSettings(clip_epochs=1, epochs=1, width=64, lora_epochs=1),
+        ladder=LadderSettings(1, width=32, samples=60),
         gallery=16,
         curve_evaluations=(5, 7),
     ),
@@ -77,61 +99,35 @@ PROFILES = {
         source="bundled",
         train_size=4_000,
         test_size=1_000,
-        epochs=16,
-        long_epochs=80,
-        batch_size=64,
-        learning_rate=2e-3,
-        width=256,
-        blocks=1,
         samples=1_000,
-        pixel_epochs=3,
-        latent_epochs=40,
-        latent_width=160,
-        latent_batch_size=128,
-        clip_epochs=8,
-        text_epochs=60,
-        text_width=256,
-        lora_epochs=6,
-        ladder_epochs=24,
-        ladder_width=128,
-        ladder_samples=500,
+        vae=VAESettings(16, long_epochs=80, batch_size=64, learning_rate=2e-3, width=256, blocks=1),
+        pixel=PixelSettings(3),
+        latent=LatentSettings(40, width=160, batch_size=128),
+        text=TextSettings(clip_epochs=8, epochs=60, width=256, lora_epochs=6),
+        ladder=LadderSettings(24, width=128, samples=500),
     ),
     "report": Profile(
         name="report",
         source="full",
         train_size=60_000,
         test_size=10_000,
-        epochs=40,
-        long_epochs=200,
-        batch_size=128,
-        learning_rate=2e-4,
-        width=768,
-        blocks=2,
         samples=10_000,
-        pixel_epochs=24,
-        latent_epochs=100,
-        latent_width=320,
-        latent_batch_size=512,
-        clip_epochs=12,
-        text_epochs=120,
-        text_width=384,
-        lora_epochs=8,
-        ladder_epochs=70,
-        ladder_width=320,
-        ladder_samples=5_000,
+        vae=VAESettings(
+            40, long_epochs=200, batch_size=128, learning_rate=2e-4, width=768, blocks=2
+        ),
+        pixel=PixelSettings(24),
+        latent=LatentSettings(100, width=320, batch_size=512),
+        text=TextSettings(clip_epochs=12, epochs=120, width=384, lora_epochs=8),
+        ladder=LadderSettings(70, width=320, samples=5_000),
     ),
 }
-
-
+_REPORT = PROFILES["report"]
 # the models that the package carries: small networks, trained at a higher learning rate
 PROFILES["ship"] = replace(
-    PROFILES["report"],
+    _REPORT,
     name="ship",
-    learning_rate=1e-3,
-    width=256,
-    latent_epochs=250,
-    latent_batch_size=256,
-    cosine_decay=True,
+    vae=replace(_REPORT.vae, learning_rate=1e-3, width=256, cosine_decay=True),
+    latent=replace(_REPORT.latent, epochs=250, batch_size=256),
 )
 
 

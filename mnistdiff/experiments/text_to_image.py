@@ -43,7 +43,7 @@ def fit_clip(profile: Profile, seed: int = 0) -> tuple[CLIP, Fit]:
     train, _ = load_digits(profile, quiet=True)
     seed_everything(seed)
     model = CLIP(CLIPConfig()).to(default_device())
-    config = TrainConfig(profile.clip_epochs, 128, 1e-3, seed=seed, cosine_decay=True)
+    config = TrainConfig(profile.text.clip_epochs, 128, 1e-3, seed=seed, cosine_decay=True)
     data = (train.images, train.labels)
     fit = fit_or_load("clip", model, ContrastiveLoss(), data, config, settings={})
     return model.cpu().eval(), fit
@@ -81,11 +81,11 @@ def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
     latents = encode_means(vae_run.model, train.images)
     factor = compute_scaling_factor(latents)
     seed_everything(seed)
-    network = EpsMLPCond(EpsMLPCondConfig(latent_dim, profile.text_width)).to(default_device())
+    network = EpsMLPCond(EpsMLPCondConfig(latent_dim, profile.text.width)).to(default_device())
     loss = TextToImageLoss(default_schedule(), prompt_bank(clip, seed))
     config = TrainConfig(
-        profile.text_epochs,
-        profile.latent_batch_size,
+        profile.text.epochs,
+        profile.latent.batch_size,
         LEARNING_RATE,
         seed=seed,
         ema_decay=0.999,
@@ -123,8 +123,8 @@ def fit_lora(
     inject_lora(network, LORA_RANK)
     loss = TextToImageLoss(pipeline.schedule, prompt_bank(pipeline.clip, seed))
     config = TrainConfig(
-        profile.lora_epochs,
-        profile.latent_batch_size,
+        profile.text.lora_epochs,
+        profile.latent.batch_size,
         LEARNING_RATE,
         seed=seed,
         ema_decay=0.999,

@@ -48,15 +48,15 @@ def fit_vae(
     train, test = load_digits(profile, quiet=True)
     loss = VAELoss(beta, loss_type)
     config = TrainConfig(
-        epochs=profile.epochs if epochs is None else epochs,
-        batch_size=profile.batch_size,
-        learning_rate=profile.learning_rate,
+        epochs=profile.vae.epochs if epochs is None else epochs,
+        batch_size=profile.vae.batch_size,
+        learning_rate=profile.vae.learning_rate,
         seed=seed,
-        cosine_decay=profile.cosine_decay,
+        cosine_decay=profile.vae.cosine_decay,
     )
     seed_everything(seed)
     device = default_device()
-    model = VAE(VAEConfig(latent_dim, profile.width, profile.blocks)).to(device)
+    model = VAE(VAEConfig(latent_dim, profile.vae.width, profile.vae.blocks)).to(device)
     settings = {"beta": beta, "loss_type": loss_type}
     name = f"vae-{loss_type}-beta{beta:g}-dim{latent_dim}"
     fit = fit_or_load(name, model, loss, (train.images,), config, settings=settings)
