@@ -42,8 +42,15 @@ from mnistdiff.schedules import (
     linear_beta_schedule,
     predict_x0,
 )
-from mnistdiff.training import EMA, TrainConfig, TrainStep, fit_or_load, train
-from mnistdiff.training.objectives import DiffusionLoss, FlowLoss
+from mnistdiff.training import (
+    EMA,
+    DiffusionLoss,
+    FlowLoss,
+    TrainConfig,
+    TrainStep,
+    fit_or_load,
+    train,
+)
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig, kl_divergence, vae_loss
 

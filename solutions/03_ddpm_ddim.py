@@ -70,7 +70,7 @@ from mnistdiff.course.expect import expect, on_copies
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.guidance import AUTOGUIDANCE
 from mnistdiff.metrics import CONFIDENT, read_digits, wilson_interval
-from mnistdiff.training.objectives import DiffusionLoss
+from mnistdiff.training import DiffusionLoss
 from mnistdiff.experiments.student_report import PIXEL_SETTINGS
 from mnistdiff.unet import UNet
 from mnistdiff.storage import PACKAGED, read_weights

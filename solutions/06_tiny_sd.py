@@ -66,7 +66,7 @@ from mnistdiff.experiments import get_profile, load_digits, markdown_table, perc
 from mnistdiff.evaluation.ladder import run_ladder
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig
 from mnistdiff.metrics import read_digits, wilson_interval
-from mnistdiff.training.objectives import draw_timesteps
+from mnistdiff.training import draw_timesteps
 from mnistdiff.pictures import save_grid
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, TEMPLATES

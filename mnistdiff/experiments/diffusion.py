@@ -12,8 +12,7 @@ from mnistdiff.experiments.vae import VAERun, fit_vae
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor
 from mnistdiff.runtime import default_device, seed_everything
 from mnistdiff.samplers import as_eps
-from mnistdiff.training import Fit, TrainConfig, fit_or_load
-from mnistdiff.training.objectives import DiffusionLoss
+from mnistdiff.training import DiffusionLoss, Fit, TrainConfig, fit_or_load
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE
 

@@ -20,8 +20,7 @@ from mnistdiff.lora import inject_lora, lora_state_dict
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, prompts_for, random_prompt
 from mnistdiff.runtime import default_device, seed_everything
-from mnistdiff.training import Fit, TrainConfig, fit_or_load
-from mnistdiff.training.objectives import ContrastiveLoss, TextToImageLoss
+from mnistdiff.training import ContrastiveLoss, Fit, TextToImageLoss, TrainConfig, fit_or_load
 
 LEARNING_RATE = 2e-3  # of the noise predictor and the LoRAs, falling to 0
 TINY_SD_VAE = (0.01, 64)  # beta and latent dimension: (16, 2, 2) for ComfyUI

@@ -19,8 +19,7 @@ from mnistdiff.metrics import (
     wilson_interval,
 )
 from mnistdiff.runtime import default_device, seed_everything
-from mnistdiff.training import TrainConfig, fit_or_load
-from mnistdiff.training.objectives import VAELoss
+from mnistdiff.training import TrainConfig, VAELoss, fit_or_load
 from mnistdiff.vae import VAE, VAEConfig
 
 BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0)

@@ -15,7 +15,7 @@ from mnistdiff.metrics.classifier import (
     read_digits,
     to_8_bits,
 )
-from mnistdiff.metrics.intervals import student_interval, wilson_interval
+from mnistdiff.metrics.intervals import student_interval, student_t, wilson_interval
 from mnistdiff.metrics.measures import (
     distance_floor,
     distance_to_train,
@@ -47,6 +47,7 @@ __all__ = [
     "read_digits",
     "shuffled_test_features",
     "student_interval",
+    "student_t",
     "to_8_bits",
     "wilson_interval",
 ]

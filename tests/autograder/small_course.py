@@ -9,8 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import nbformat
-
-sys.path.insert(0, str(Path(__file__).parent))
 from submissions import ASSIGNMENT, ROOT, build_notebooks, solutions
 
 NOTEBOOKS = ("02_latent_dim", "04_latent_diffusion")

@@ -1,25 +1,22 @@
 """Submissions for the tests of the grader: a small assignment, its answers, and one grading run."""
 
 import json
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import build_notebooks
 import nbformat
+import notebook_guard as guard
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
+from autograder.grading.worker import Worker
+from autograder.sandbox.process import ForkServer
+from autograder.submissions import intake
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import build_notebooks  # noqa: E402
-import notebook_guard as guard  # noqa: E402
-
-from autograder.grading.worker import Worker  # noqa: E402
-from autograder.sandbox.process import ForkServer  # noqa: E402
-from autograder.submissions import intake  # noqa: E402
 
 NAME = "03_small"
 ASSIGNMENT = "project3"

@@ -9,7 +9,6 @@ archives) are refused unopened.
 import json
 import os
 import socket
-import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -20,9 +19,6 @@ from pathlib import Path
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from submissions import NAME, Class, cell_of, filled, insert, released, solutions
 
 from autograder.gradebook import ledger

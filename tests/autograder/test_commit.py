@@ -11,10 +11,8 @@ from typing import Any
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
-
-sys.path.insert(0, str(Path(__file__).parent))
 import small_course
+from bs4 import BeautifulSoup
 from small_course import ASSIGNMENT, copies, environment, gradebook, marks, query
 
 from autograder.errors import AutograderError

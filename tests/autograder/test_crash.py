@@ -9,15 +9,12 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import small_course
 from small_course import ASSIGNMENT, copies, fixture, grade, gradebook, query, start
 

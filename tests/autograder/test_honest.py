@@ -5,18 +5,13 @@ leaves no doubt about what was meant.
 """
 
 import json
-import sys
 import textwrap
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from submissions import NAME, ROOT, Class, cell_of, filled, insert, released, solutions
 
 from autograder.sandbox.process import ForkServer

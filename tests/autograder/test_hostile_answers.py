@@ -5,12 +5,11 @@ import json
 import random
 import socket
 import struct
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 import torch
+from small import filled, notebooks
 
 from autograder.checks import find, registry
 from autograder.grading.notebook_run import grade_notebook
@@ -20,10 +19,6 @@ from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.inside.student import Foreign, Handle
 from autograder.sandbox.process import Sandbox, SandboxDied
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small import filled, notebooks
 
 
 def frame(text: bytes, numbers: bytes = b"") -> bytes:

@@ -3,16 +3,12 @@
 import contextlib
 import ctypes
 import json
-import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from submissions import NAME, Class, filled, released
 
 from autograder import cli

@@ -2,14 +2,9 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from submissions import Class, filled, insert, solutions
 
 from autograder.grading import notebook_run

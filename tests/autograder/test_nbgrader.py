@@ -9,17 +9,15 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import build_notebooks
 import nbformat
+import notebook_guard as guard
 import pytest
 from nbformat import NotebookNode
 
+from autograder.checks import find
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import build_notebooks  # noqa: E402
-import notebook_guard as guard  # noqa: E402
-
-from autograder.checks import find  # noqa: E402
 
 FIXTURES = sorted((ROOT / "tests" / "answers").glob("*/*.py"))
 NOISE = """### BEGIN SOLUTION

@@ -10,11 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from small import filled, fixture, notebooks
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small import filled, fixture, notebooks  # noqa: E402
 
 CANARY = "a-secret-of-the-grader"
 NBGRADER = """

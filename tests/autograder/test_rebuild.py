@@ -1,16 +1,11 @@
 """The matching of a submission to its source: nothing of either is lost, and points are ours."""
 
 import random
-import sys
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from submissions import ROOT, cell_of, filled, insert, released, solutions
 
 from autograder.grading.cell_selection import needed

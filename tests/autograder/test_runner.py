@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import small_course
 from small_course import ASSIGNMENT, copies, fixture, gradebook, marks
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small import filled, fixture, notebooks
 
 from autograder.errors import AutograderError
 from autograder.grading.notebook_run import grade_notebook
@@ -18,9 +19,6 @@ from autograder.sandbox import bubblewrap, doctor
 from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small import filled, fixture, notebooks  # noqa: E402
 
 CANARY = "a-secret-of-the-grader"
 needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bwrap is not installed")

@@ -11,15 +11,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import build_book
+import build_notebooks
 import nbformat
+import notebook_guard as guard
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import build_book  # noqa: E402
-import build_notebooks  # noqa: E402
-import notebook_guard as guard  # noqa: E402
 
 PARTS = (
     "_config.yml",

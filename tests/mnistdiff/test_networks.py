@@ -8,7 +8,7 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor, latent_loss
 from mnistdiff.layers import GROUPS, GroupNorm, ResBlock, SelfAttention, timestep_embedding
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule, velocity
-from mnistdiff.training.objectives import DiffusionLoss, FlowLoss
+from mnistdiff.training import DiffusionLoss, FlowLoss
 from mnistdiff.unet import UNet, UNetConfig
 
 SCHEDULE = NoiseSchedule(linear_beta_schedule())

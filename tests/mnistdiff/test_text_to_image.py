@@ -29,7 +29,7 @@ from mnistdiff.prompts import (
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.storage import save_weights
-from mnistdiff.training.objectives import ContrastiveLoss, TextToImageLoss
+from mnistdiff.training import ContrastiveLoss, TextToImageLoss
 from mnistdiff.vae import VAE, VAEConfig
 
 SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))

@@ -19,8 +19,7 @@ from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.runtime import seed_everything
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.storage import read_weights, save_weights
-from mnistdiff.training import EMA, TrainConfig, cache, fit_or_load, train
-from mnistdiff.training.objectives import DiffusionLoss, VAELoss
+from mnistdiff.training import EMA, DiffusionLoss, TrainConfig, VAELoss, cache, fit_or_load, train
 from mnistdiff.vae import VAE, VAEConfig
 
 IMAGES = torch.rand(96, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -88,7 +87,7 @@ def test_resumes_bit_identically_from_any_step(tmp_path, options):
 KILLED = textwrap.dedent("""
     import torch
     torch.set_num_threads(1)
-    from mnistdiff.training.objectives import VAELoss
+    from mnistdiff.training import VAELoss
     from mnistdiff.training import TrainConfig, fit_or_load
     from mnistdiff.runtime import seed_everything
     from mnistdiff.vae import VAE, VAEConfig

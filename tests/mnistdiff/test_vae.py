@@ -10,7 +10,6 @@ from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as torch_kl
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.experiments import VAELoss
 from mnistdiff.storage import (
     check_writable,
     load_into,
@@ -18,6 +17,7 @@ from mnistdiff.storage import (
     save_weights,
     write_atomically,
 )
+from mnistdiff.training import VAELoss
 from mnistdiff.vae import VAE, VAEConfig, kl_divergence, vae_loss
 
 
