@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mnistdiff.data import cache_folder
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.runtime import under_grading
-from mnistdiff.storage import alone, load_into, read_weights, save_weights
+from mnistdiff.storage import exclusive_lock, load_into, read_weights, save_weights
 from mnistdiff.training.loop import LossFunction, TrainStep, train
 from mnistdiff.training.state import TrainConfig
 
@@ -67,12 +67,15 @@ class Run:
 
     def _described(self) -> dict[str, Any]:
         config = getattr(self.model, "config", None)
-        has_config = is_dataclass(config) and not isinstance(config, type)
+        if is_dataclass(config) and not isinstance(config, type):
+            model = asdict(config)
+        else:
+            model = repr(self.model)
         return {
             "name": self.name,
             "settings": self.settings,
             "train": asdict(self.config),
-            "model": asdict(config) if has_config else repr(self.model),
+            "model": model,
             "loss": _state_of(self.loss_function),
         }
 
@@ -99,7 +102,7 @@ def fit_or_load(
     run = Run(name, model, loss_function, data, config, settings)
     path = run.path
     if not path.exists():
-        with alone(path):
+        with exclusive_lock(path):
             if not path.exists():  # another process may have finished it meanwhile
                 return _fit(run)
     tensors, meta = read_weights(path)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.runtime import check_seed
-from mnistdiff.storage import load_into, read_weights, save_weights, under
+from mnistdiff.storage import load_into, read_weights, save_weights, with_prefix
 from mnistdiff.training.muon import Muon, split_parameters
 
 
@@ -110,17 +110,17 @@ class TrainState:
                 f"{path} is not a checkpoint of this run (it names {meta.get('run')!r}, this run "
                 f"is {run_key!r}). Delete it or choose another file."
             )
-        load_into(self.model, under("model.", tensors), path)
+        load_into(self.model, with_prefix("model.", tensors), path)
         for which, optimiser in enumerate(self.optimisers):
             entries: dict[int, dict[str, Tensor]] = {}
-            for name, value in under(f"optimiser.{which}.", tensors).items():
+            for name, value in with_prefix(f"optimiser.{which}.", tensors).items():
                 index, field = name.split(".")
                 entries.setdefault(int(index), {})[field] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": entries, "param_groups": groups})
         if self.ema is not None:
             self.ema.updates = meta["ema_updates"]
-            for name, value in under("ema.", tensors).items():
+            for name, value in with_prefix("ema.", tensors).items():
                 self.ema.shadow[name].copy_(value)
         self.generator.set_state(tensors["generator"])
         self.epoch, self.step, self.seconds = meta["epoch"], meta["step"], meta["seconds"]

@@ -184,7 +184,7 @@ def test_checkpoint_without_an_entry_is_told_in_words(tmp_path, key):
     tensors, meta = read_weights(path)
     del meta[key]
     save_weights(path, tensors, meta)
-    with pytest.raises(MnistdiffError, match=rf"c\.checkpoint does not tell '{key}'"):
+    with pytest.raises(MnistdiffError, match=rf"c\.checkpoint lacks '{key}'"):
         list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
 
 
