@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 
-GROUPS = 8  # of every group normalisation
+GROUPS = 8  # groups of every group normalisation
 
 
 def timestep_embedding(

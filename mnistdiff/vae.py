@@ -109,9 +109,7 @@ def vae_loss(
             "be equal."
         )
     error = F.mse_loss if loss_type == "mse" else F.binary_cross_entropy
-    with torch.autocast(
-        recon.device.type, enabled=False
-    ):  # torch refuses cross-entropy in autocast
+    with torch.autocast(recon.device.type, enabled=False):  # it refuses binary cross-entropy
         recon_loss = error(recon.float(), x.float(), reduction="sum") / len(x)
     kl = kl_divergence(mu, logvar)
     return recon_loss + beta * kl, recon_loss, kl
