@@ -44,12 +44,12 @@ class EditSampler(Check):
 
     @behaviour("the encoder at the input negative of the KSampler has the negative text", 1)
     def negative(self, student: Student, draw: Draw) -> None:
-        """Test also an empty text."""
+        """Include an empty text."""
         self._require_text(student, draw, "negative", "positive")
 
     @behaviour("the rest is as before, and the given graph is unchanged", 1)
     def rest(self, student: Student, draw: Draw) -> None:
-        """Test that an encoder that the sampler does not use keeps its text, among others."""
+        """Test everything else, such as the text of an encoder that the sampler does not use."""
         for graph, *wanted in self._cases(draw):
             result, after = student.call_and_look(self.name, graph, *wanted)
             found = as_graph(result)
@@ -138,7 +138,7 @@ def _sampler(graph: Graph) -> dict[str, Any]:
     found = [node for node in graph.values() if node["class_type"] == SAMPLER]
     if len(found) != 1:
         raise WrongAnswer(
-            f"the graph now has {len(found)} nodes KSampler: it must keep exactly one"
+            f"the graph now has {len(found)} KSampler nodes: it must keep exactly one"
         )
     return found[0]
 

@@ -65,7 +65,7 @@ class InsertLora(Check):
             ("CheckpointLoaderSimple", 1, True),
         ):
             made, old = Builder(draw, loader), []
-            # "9" is the last id in the order of text, but 10 is taken. And another kind of loader.
+            # Id 9 is the largest as text, but 10 is taken. A VAELoader comes before the loader.
             own, vae = made.loader, made.add("VAELoader", "9", vae_name=made.words.pop())
             model, clip, latent = [own, 0], [own, 1], made.latent()
             if taken:
@@ -97,7 +97,7 @@ class InsertLora(Check):
         if new in graph:
             raise WrongAnswer(
                 f"{place(graph, new)} is lost: the LoraLoader took its id. Choose an id that is "
-                "not in the graph, for every possible graph"
+                "not in the graph yet, whatever ids the graph has"
             )
         links = {"model": [_loader(graph), 0], "clip": [_loader(graph), 1]}
         wanted = links | {"lora_name": lora_name}
