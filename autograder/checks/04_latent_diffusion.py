@@ -128,7 +128,7 @@ class LatentLoss(Check):
                 otherwise = "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
-    @behaviour("the model sees z_t, the noised latents", 1)
+    @behaviour("the model gets z_t, the noised latents", 1)
     def noised(self, student: Student, draw: Draw) -> None:
         """Use a model whose error is a linear map of its input, plus an offset per entry."""
         for shape in ((4, 6), (5, 5)):

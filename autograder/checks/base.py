@@ -115,10 +115,11 @@ def close(a: object, b: object) -> bool:
         first, second = (torch.as_tensor(value, dtype=torch.float64) for value in (a, b))
     except (TypeError, ValueError, RuntimeError):  # a student's value may be anything
         return False
-    pairs = zip(first.flatten().tolist(), second.flatten().tolist(), strict=False)
+    if first.shape != second.shape:
+        return False
+    pairs = zip(first.flatten().tolist(), second.flatten().tolist(), strict=True)
     # Compared as Python floats: `<=` is also False for NaN.
-    equal = all(abs(x - y) <= ATOL + RTOL * abs(y) for x, y in pairs)
-    return first.shape == second.shape and equal
+    return all(abs(x - y) <= ATOL + RTOL * abs(y) for x, y in pairs)
 
 
 def diagnose(got: Tensor | float, mistakes: Iterable[tuple], otherwise: str) -> str:

@@ -115,7 +115,7 @@ class EpsMLPCond(Check):
             found[0] = through
         require_gradients(found, *(f"self.{name}" for name in parts), "x_t")
 
-    @behaviour("the condition goes in before the last layer, whose output is eps", 2)
+    @behaviour("the condition enters before the last layer, whose output is eps", 2)
     def inside(self, student: Student, draw: Draw) -> None:
         """A head of zeros must give eps = 0, and the effect of the condition must depend on x_t."""
         x_t, t, cond = self._inputs(draw, self.BATCH)
