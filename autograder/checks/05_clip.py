@@ -27,7 +27,7 @@ class ZeroShotAccuracy(Check):
     points = 4
     seals = ("mnistdiff.clip:zero_shot_accuracy",)
 
-    @behaviour("the share of images whose most similar text is that of their label", 2)
+    @behaviour("the share of images whose most similar text is the text of their label", 2)
     def value(self, student: Student, draw: Draw) -> None:
         """Use texts of length 1, fewer than the images or as many."""
         for n, k, rival, hub in ((30, 4, 0.3, False), (40, 13, 0.0, True), (16, 16, 0.0, False)):

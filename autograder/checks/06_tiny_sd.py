@@ -72,7 +72,7 @@ class DropCondition(Check):
             self._drop(student, *case)
             require_repeatable(student, self.name, *case)
             require_untouched(student, self.name, case, ("cond", "null_cond", "drop"))
-        # An answer that draws one coin per call, such as 1 in 10, shows only in many calls.
+        # An answer may draw one number for the whole batch: a rare drop shows only in many calls.
         require_repeatable(student, self.name, *case, calls=50)
         found = student.grad(self.name, next(self._cases(draw)), (0, 1))
         require_gradients(found, "cond", "null_cond")
