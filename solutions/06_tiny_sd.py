@@ -624,7 +624,7 @@ def share_of(hits: Tensor) -> str:
 
 
 def behind_the_rest(digit: int) -> bool:
-    """Return whether a digit's interval lies below the one of all other digits together."""
+    """Return whether a digit's interval lies below the interval of all other digits."""
     others = right[labels != digit]
     return intervals[digit][1] < wilson_interval(int(others.sum()), len(others))[0]
 
@@ -639,25 +639,26 @@ failing = [digit for digit in range(10) if done[digit] < asked_for[digit]]
 worst = sorted(failing, key=lambda digit: shares[digit])[:3]
 lowest = "no digit falls below 100 %"
 if failing:
-    lowest = f"the lowest shares are those of {listed(worst)}"
+    lowest = f"{listed(worst)} have the lowest shares"
 if len(failing) == 1:
     lowest = f"only the {worst[0]} falls below 100 %"
 low, high = wilson_interval(round(TEXT_SHARE * TEXT_OF), TEXT_OF)
 behind = [digit for digit in range(10) if behind_the_rest(digit)]
-order = "No digit's interval lies below the one of all others together, so the order may be chance."
+below = "below the interval of all other digits together"
+order = f"No digit's interval lies {below}, so the order of the digits may be chance."
 if behind:
-    order = f"By the intervals, {listed(behind)} lie behind all the others together."
+    order = f"The intervals of {listed(behind)} lie {below}."
 if len(behind) == 1:
-    order = f"By the intervals, the {behind[0]} lies behind all the others together."
+    order = f"The interval of the {behind[0]} lies {below}."
 rows = [
     [str(d), f"{done[d]} of {asked_for[d]}", percent(shares[d], intervals[d])] for d in range(10)
 ]
 display(Markdown(markdown_table(["digit", "read as requested", "% (95 % interval)"], rows)))
 display(
     Markdown(
-        f"Together **{share_of(right)} %**, beside nearly 60 % by eye in the report. (If that was "
-        f"{round(TEXT_SHARE * TEXT_OF)} of {TEXT_OF}, its interval is {100 * low:.0f} to "
-        f"{100 * high:.0f} %.) In the report, {listed(list(TEXT_WORST))} fail most; here {lowest}. "
+        f"Together **{share_of(right)} %**. The report has nearly 60 %, by eye. (If that "
+        f"was {round(TEXT_SHARE * TEXT_OF)} of {TEXT_OF}, its interval is {100 * low:.0f} to "
+        f"{100 * high:.0f} %.) In the report, {listed(list(TEXT_WORST))} fail most. Here {lowest}. "
         f"{order}"
     )
 )

@@ -612,7 +612,7 @@ Markdown(
 # %% [markdown]
 # A detailed prompt helps a model that knows many things to find what you mean. Ours knows ten
 # things, and one word is enough. The last two rows deserve a closer look. If both texts are the
-# same, both predictions are the same. Their difference is zero whatever cfg is, so there is no
+# same, both predictions are the same. Their difference is zero for every cfg, so there is no
 # guidance. And a digit that is given only as the *negative* is pushed away. Hardly any sample is
 # read as this digit, fewer than the tenth that chance would give.
 #
