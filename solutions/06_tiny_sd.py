@@ -500,7 +500,7 @@ from mnistdiff.diffusion import default_schedule, encode_means
 from mnistdiff.experiments import prompt_bank
 from mnistdiff.samplers import as_eps, sample_ddim
 from mnistdiff.schedules import add_noise, velocity
-from mnistdiff.training.objectives import draw_timesteps
+from mnistdiff.training import draw_timesteps
 
 
 def train_with(network_class, drop_condition, apply_guidance, epochs: int):

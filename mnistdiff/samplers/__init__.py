@@ -7,6 +7,7 @@ return x_0 of `shape`; `callback(step, t, x_t, x0_hat)` gets the input of each s
 predicted from it. Noise comes from torch's CPU generator: one seed is one picture on every machine.
 """
 
+from mnistdiff.guidance import apply_guidance
 from mnistdiff.samplers.ddim import interpolate_noise, invert_ddim, sample_ddim, sample_ddpm
 from mnistdiff.samplers.loop import Callback, Model, as_eps
 from mnistdiff.samplers.registry import SAMPLERS, find_sampler
@@ -25,6 +26,7 @@ __all__ = [
     "SPACINGS",
     "Callback",
     "Model",
+    "apply_guidance",
     "as_eps",
     "ddim_sigma",
     "ddim_step",
