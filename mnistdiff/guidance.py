@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import append_dims
 
-AUTOGUIDANCE = 2.25  # scale of the shipped models; how it was chosen: CHANGELOG.md
+AUTOGUIDANCE = 2.25  # scale of the shipped models; how it was chosen: book/networks.md
 GUIDED = (500, 800)  # timesteps of 1000 at which autoguidance is at work
 
 
