@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import append_dims
 
-AUTOGUIDANCE = 2.25  # scale of the shipped models; CHANGELOG.md says how it was chosen
+AUTOGUIDANCE = 2.25  # scale of the shipped models; book/networks.md says how it was chosen
 GUIDED = (500, 800)  # autoguidance acts at these timesteps of 1000
 
 
