@@ -143,9 +143,7 @@ causes = {
     "the sign of the noise is wrong": [[-1.0, 3.0], [1.0, -2.5]],
 }
 z, again = (on_copies(reparameterize, mu, logvar, noise) for _ in range(2))
-drawn = (
-    "two calls with the same noise differ: use the argument `noise` instead of drawing new noise"
-)
+drawn = "two calls with the same noise differ: use the argument `noise`, not a new random draw"
 assert not isinstance(z, Tensor) or z.equal(again), drawn
 expect("z", z, [[1.0, -1.0], [3.0, 0.5]], causes)
 
