@@ -592,8 +592,8 @@ Markdown("\n".join(lines))
 # \qquad\Longrightarrow\qquad \beta = 2 \sigma_x^2 . $$
 #
 # To see this, multiply the negative ELBO by $2 \sigma_x^2$: the squared error gets weight 1, and
-# the KL gets weight $2 \sigma_x^2$. So choosing $\beta$ *means* choosing how noisy the pixels are. A
-# detail that is fainter than that noise is not worth its price in the code. How much noise do the
+# the KL gets weight $2 \sigma_x^2$. So choosing $\beta$ *means* choosing how noisy the pixels are.
+# A detail that is fainter than that noise is not worth its price in the code. How much noise do the
 # runs really leave? The mean squared error per pixel gives the answer. The two values agree where
 # $\beta = 2 L_\text{recon} / 784$ (the idea of [Rybkin et al.,
 # 2021](https://arxiv.org/abs/2006.13202)).
@@ -765,8 +765,8 @@ Markdown(
 # %% [markdown] nbgrader={"grade": true, "grade_id": "explain_beta", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # 1. $\beta$ is the price of a nat in the code. The higher the price, the closer the encoder stays
-#    to the prior: the KL falls in every row of Table 2. A code that holds less information about the
-#    digit gives the decoder less to work with, so the reconstruction loss rises. The rank
+#    to the prior: the KL falls in every row of Table 2. A code that holds less information about
+#    the digit gives the decoder less to work with, so the reconstruction loss rises. The rank
 #    correlations are close to -1 and +1.
 # 2. Posterior collapse: the encoder ignores the picture, $q(z \mid x) \approx p(z)$ for every
 #    $x$, and the decoder draws one average digit. At $\beta = 10$ the KL is close to 0, few or no

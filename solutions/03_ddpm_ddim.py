@@ -443,8 +443,8 @@ check("ddim_timesteps", globals())
 
 # %% [markdown]
 # **Expected.** Ten of a thousand timesteps, with three spacings. A sampler starts from *pure*
-# noise, so at the first timestep nothing else should be left. Otherwise the network is told that the noise
-# hides a faint digit, and it acts on this.
+# noise, so at the first timestep nothing else should be left. Otherwise the network is told that
+# the noise hides a faint digit, and it acts on this.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of ten dots between t = 0 and 999. Trailing starts at 999 and ends at 99; leading starts at 900 and ends at 0; linspace includes both ends."}, "figure": {"caption": "Three ways to keep 10 of 1000 timesteps.", "name": "fig-03-timesteps"}}
 spacings = "trailing", "leading", "linspace"
@@ -998,7 +998,8 @@ Markdown(
 #
 # The same equation can run backwards, from a picture to the noise that would lead to it: DDIM as an
 # *encoder*. Then we decode and compare. Each backward step must use the noise predicted at the
-# point where it starts, not at the point where it ends. So the inversion is exact only for small steps.
+# point where it starts, not at the point where it ends. So the inversion is exact only for small
+# steps.
 
 # %%
 digits = to_signed(test.images[:8])
@@ -1103,7 +1104,8 @@ Markdown(run_label)
 #    noise, whichever timestep comes next.
 # 2. $\eta$ scales $\sigma_t$: how much of the noise in $x_{t-1}$ is fresh instead of predicted.
 #    The total variance, $1 - \bar\alpha_{t-1}$, stays the same, and so does the share of
-#    $\hat x_0$. $\eta = 0$ is deterministic: one noise gives one digit. $\eta = 1$ on all timesteps is DDPM.
+#    $\hat x_0$. $\eta = 0$ is deterministic: one noise gives one digit. $\eta = 1$ on all timesteps
+#    is DDPM.
 # 3. The step then removes the noise of only one timestep, but the next call tells the network a
 #    $t$ that is 100 lower. $x_t$ holds far more noise than the network is told. At the end noise is
 #    left over, and the digit stays grainy or does not appear.
