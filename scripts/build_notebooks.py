@@ -41,6 +41,8 @@ def read_source(path: Path) -> NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.metadata.pop("lines_to_next_cell", None)
+        if "hide-input" in cell.metadata.get("tags", []):  # folded in JupyterLab as on the page
+            cell.metadata["jupyter"] = {"source_hidden": True}
         cell.id = guard.grading(cell).get("grade_id") or f"cell-{number:03d}"
     note = f"<!-- Made from solutions/{path.name}: edit that file, then run `make notebooks`. -->"
     notebook.cells[0].source += f"\n\n{note}"

@@ -15,10 +15,10 @@
 #
 # *Needs: CPU, one to two minutes.*
 #
-# A variational autoencoder squeezes a digit into a few numbers and draws it again. One weight,
-# $\beta$, decides what those numbers are good for: *copying* the digit they came from, or
-# *inventing* new ones. In this notebook you write the three functions at the heart of a VAE, and
-# then sweep $\beta$ to watch the trade.
+# A variational autoencoder (VAE) compresses a digit into a few numbers and draws the digit again
+# from them. One weight, $\beta$, decides what those numbers are good for: *copying* the digit they
+# came from, or *inventing* new ones. In this notebook you write the three functions at the heart of
+# a VAE. Then you vary $\beta$ and watch the trade-off.
 
 # %%
 import sys
@@ -35,70 +35,48 @@ profile = "quick"
 # %% [markdown]
 # **By the end you can**
 #
-# - write the reparameterisation trick, the KL divergence and the loss of a $\beta$-VAE, and say
-#   why each is as it is;
+# - write the reparameterisation trick, the KL divergence and the loss of a $\beta$-VAE, and explain
+#   each of them;
 # - read a table of losses and tell a VAE that copies from a VAE that has collapsed;
-# - say in measured numbers, not by eye, what $\beta$ does to reconstructions and to new samples;
+# - describe with measured numbers, not by eye, how $\beta$ affects reconstructions and new samples;
 # - explain why $\beta = 1$ with a squared error is a stronger prior than it looks.
 
 # %%
-# %matplotlib inline
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import Markdown, display
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from mnistdiff import plotting, training
 from mnistdiff.course.expect import expect, on_copies
-from mnistdiff.experiments import (
-    BETAS,
-    beta_sweep,
-    compare_table,
-    fit_vae,
-    get_profile,
-    load_digits,
-    measured_table,
-)
-from mnistdiff.metrics import (
-    CONFIDENT,
-    distance_floor,
-    distance_to_train,
-    label_accuracy,
-    read_digits,
-)
-from mnistdiff.experiments.student_report import (
-    BETA_SWEEP,
-    EPOCHS_40_TOTAL,
-    EPOCHS_200_TOTAL,
-    VAE_SETTINGS,
-)
-from mnistdiff.vae import VAE, VAEConfig
-from mnistdiff.vae import kl_divergence as library_kl_divergence
-from mnistdiff.vae import vae_loss as library_vae_loss
+from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
 train, test = load_digits(settings)
 
 # %% tags=["hide-input"]
+# %matplotlib inline
+from IPython.display import Markdown, display
+
+from mnistdiff import plotting
+from mnistdiff.experiments.student_report import VAE_SETTINGS
+
 run_label = (
     f"*{settings.label[0].upper()}{settings.label[1:]} ({train.source} MNIST); the report used "
     f"full MNIST and {VAE_SETTINGS['epochs']} epochs.*"
 )
 Markdown(run_label)
 
-# %% mystnb={"image": {"alt": "A grid of handwritten digits from the training set, white on black."}, "figure": {"caption": "Some of the digits that the models below learn from.", "name": "fig-01-digits"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A grid of handwritten digits from the training set, white on black."}, "figure": {"caption": "Some of the digits that the models below are trained on.", "name": "fig-01-digits"}}
 plotting.plot_digits(train.images[:30], columns=10)
 
 # %% [markdown]
 # ## The model
 #
 # We imagine that each digit $x$ was made in two steps: a code $z$ was drawn from a standard
-# normal distribution, and a **decoder** drew the picture from it. An **encoder** guesses, for a
-# picture, which codes could have made it ([Kingma and Welling,
+# normal distribution, and then a **decoder** drew the picture from it. For a given picture, an
+# **encoder** estimates which codes could have produced it ([Kingma and Welling,
 # 2014](https://arxiv.org/abs/1312.6114)):
 #
 # | | equation | here |
@@ -107,13 +85,13 @@ plotting.plot_digits(train.images[:30], columns=10)
 # | decoder | $p(x \mid z)$, with mean $\hat x(z)$ | `recon = model.decode(z)` |
 # | encoder | $q(z \mid x) = \mathcal N\big(\mu(x), \operatorname{diag} \sigma^2(x)\big)$ | `mu, logvar = model.encode(x)` |
 #
-# The encoder gives $\log \sigma^2$, called `logvar`: any real number is allowed, and $\sigma^2$
-# comes out positive. To **reconstruct**, encode and decode. To **sample** a new digit, decode
-# noise.
+# The encoder outputs $\log \sigma^2$, called `logvar`. It may be any real number, and $\sigma^2$ is
+# always positive. To **reconstruct** a digit, encode it and decode the code. To **sample** a new
+# digit, decode noise.
 #
-# Training maximises a lower bound on $\log p(x)$, the *ELBO*. With its sign turned it is a loss
-# of two terms, and the weight $\beta$ between them is the theme of this notebook ([Higgins et
-# al., 2017](https://openreview.net/forum?id=Sy2fzU9gl)):
+# Training maximises a lower bound on $\log p(x)$, the *ELBO*. Its negative is a loss with two
+# terms. The weight $\beta$ between them is the theme of this notebook ([Higgins et al.,
+# 2017](https://openreview.net/forum?id=Sy2fzU9gl)):
 #
 # $$ L \;=\; \underbrace{\mathbb E_{q(z \mid x)}\big[-\log p(x \mid z)\big]}_{L_\text{recon}: \text{ draw this digit}}
 # \;+\; \beta \; \underbrace{D_\text{KL}\big(q(z \mid x) \,\|\, p(z)\big)}_{L_\text{KL}: \text{ keep codes near the prior}} $$
@@ -121,25 +99,26 @@ plotting.plot_digits(train.images[:30], columns=10)
 # %% [markdown]
 # ## Exercise 1: the reparameterisation trick
 #
-# The loss needs a draw from $q(z \mid x)$, and training needs its gradient with respect to $\mu$
-# and $\sigma$. A random draw has none. The trick: draw the randomness *outside*, and let $z$ be a
-# plain function of it.
+# The loss needs a random draw from $q(z \mid x)$, and training needs the gradient of that draw with
+# respect to $\mu$ and $\sigma$. A random draw has no gradient. The trick is to draw the randomness
+# *outside* and to make $z$ an ordinary function of it:
 #
 # $$ z = \mu + \sigma \odot \varepsilon, \qquad \varepsilon \sim \mathcal N(0, I) $$
 #
-# The noise $\varepsilon$ comes in as an argument, so that the same call gives the same $z$.
+# The noise $\varepsilon$ is an argument of your function, so the same call always gives the same
+# $z$.
 #
 # <details><summary>Hint</summary>
 #
-# The encoder speaks of $\log \sigma^2$. Write $\sigma$ in terms of it first: what does a square
-# root do to an exponent?
+# The encoder gives $\log \sigma^2$. First write $\sigma$ in terms of it: what does a square root do
+# to an exponent?
 #
 # </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "reparameterize", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def reparameterize(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """Turn standard normal noise into a draw from the encoder's Gaussian.
+    """Turn standard normal noise into a sample from the encoder's Gaussian.
 
     mu, logvar, noise: (B, D), where logvar is log(sigma^2). Returns z: (B, D).
     """
@@ -154,17 +133,17 @@ mu = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 logvar = torch.tensor([[0.0, 1.386294], [-1.386294, 2.197225]])
 noise = torch.tensor([[1.0, -1.0], [2.0, 0.5]])
 causes = {
-    "you scaled by sigma^2; logvar is log(sigma^2), so sigma needs half of it": [
+    "you scaled by sigma^2; logvar is log(sigma^2), and log(sigma) is half of it": [
         [1.0, -3.0],
         [2.5, 3.5],
     ],
-    "you scaled by logvar itself; it is a logarithm": [[0.0, -0.3863], [-0.7726, 0.0986]],
+    "you scaled by logvar itself, which is a logarithm": [[0.0, -0.3863], [-0.7726, 0.0986]],
     "the noise is not used": [[0.0, 1.0], [2.0, -1.0]],
     "mu is not added": [[1.0, -2.0], [1.0, 1.5]],
-    "the sign of the noise is turned": [[-1.0, 3.0], [1.0, -2.5]],
+    "the sign of the noise is wrong": [[-1.0, 3.0], [1.0, -2.5]],
 }
 z, again = (on_copies(reparameterize, mu, logvar, noise) for _ in range(2))
-drawn = "two calls with the same noise differ: use the argument `noise`, do not draw your own"
+drawn = "two calls with the same noise differ: use the argument `noise`, not a new random draw"
 assert not isinstance(z, Tensor) or z.equal(again), drawn
 expect("z", z, [[1.0, -1.0], [3.0, 0.5]], causes)
 
@@ -172,7 +151,7 @@ mu = torch.tensor([[0.5]], requires_grad=True)
 logvar = torch.tensor([[0.0]], requires_grad=True)
 z = reparameterize(mu, logvar, torch.tensor([[2.0]]))
 assert z.requires_grad, (
-    "z is cut off from mu and logvar: do not use .data, .item() or torch.no_grad()"
+    "no gradient flows from z to mu and logvar: do not use .data, .item() or torch.no_grad()"
 )
 z.sum().backward()
 expect("dz/dmu", mu.grad, [[1.0]], {})
@@ -189,10 +168,12 @@ check("reparameterize", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** The same noise, moved by three encoders: the cloud's centre follows $\mu$, its
-# width $\sigma$.
+# **Expected.** Three encoders move the same noise: $\mu$ sets the centre of each cloud, and
+# $\sigma$ sets its width.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Three clouds of points: a round one at the origin, a small round one up on the right, and a wide flat one down on the left."}, "figure": {"caption": "One cloud of noise after three encoders.", "name": "fig-01-reparameterize"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three clouds of points: a round one at the origin, a small round one up on the right, and a wide flat one down on the left."}, "figure": {"caption": "The same cloud of noise after three encoders.", "name": "fig-01-reparameterize"}}
+from mnistdiff.vae import VAE
+
 cloud = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
 encoders = {
     "μ = (0, 0), σ = (1, 1)": ((0.0, 0.0), (1.0, 1.0)),
@@ -208,12 +189,12 @@ plotting.plot_points(moved)
 # %% [markdown]
 # ## Exercise 2: the KL divergence
 #
-# The second term asks how far the encoder's Gaussian strays from the prior. By definition it is
-# an average over draws from $q$,
+# The second term measures how far the encoder's Gaussian is from the prior. By definition it is an
+# average over samples from $q$,
 #
 # $$ D_\text{KL}(q \,\|\, p) = \mathbb E_{z \sim q}\big[\log q(z) - \log p(z)\big], $$
 #
-# and that can be estimated with any two distributions:
+# and it can be estimated for any two distributions:
 
 # %%
 q = torch.distributions.Normal(loc=1.0, scale=0.5)
@@ -224,25 +205,26 @@ estimate = (q.log_prob(draws) - p.log_prob(draws)).mean()
 print(f"estimated from {len(draws):,} draws: {estimate:.3f} nats")
 
 # %% [markdown]
-# For two Gaussians the integral has a closed form, with no noise at all and a clean gradient. Per
-# image, summed over the $D$ latent dimensions:
+# For two Gaussians the integral has a closed form, without random noise and with an exact gradient.
+# For one image, summed over the $D$ latent dimensions:
 #
 # $$ L_\text{KL} = \frac12 \sum_{d=1}^{D} \left( \mu_d^2 + \sigma_d^2 - 1 - \log \sigma_d^2 \right) $$
 #
 # **Sum over the $D$ dimensions, average over the $B$ images** of the batch. (Averaging over $D$
-# as well would divide $\beta$ by $D$ behind your back.)
+# as well would silently divide $\beta$ by $D$.)
 #
 # <details><summary>Hint</summary>
 #
-# Two of the four terms are $\sigma^2$ and $\log \sigma^2$. You are given the second; the first is
-# one function away. Check yourself against the estimate above: $\mu = 1$, $\sigma = 0.5$.
+# Two of the four terms are $\sigma^2$ and $\log \sigma^2$. The second one is given, and the first
+# is one function away. Check your result against the estimate above, with $\mu = 1$ and
+# $\sigma = 0.5$.
 #
 # </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "kl_divergence", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL divergence from the standard normal prior to the encoder's Gaussian, in nats.
+    """Compute the KL divergence of the encoder's Gaussian from the standard normal prior, in nats.
 
     mu, logvar: (B, D), where logvar is log(sigma^2). Returns a scalar, shape ():
     the sum over the D dimensions, averaged over the B images.
@@ -256,7 +238,7 @@ def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
 # %% nbgrader={"grade": false, "grade_id": "visible_kl_divergence", "locked": true, "schema_version": 3, "solution": false, "task": false}
 zeros = torch.zeros(2, 2)
 expect(
-    "the KL of the prior from itself", kl_divergence(zeros, zeros), 0.0, {"the -1 is missing": 1.0}
+    "the KL of the prior with itself", kl_divergence(zeros, zeros), 0.0, {"the -1 is missing": 1.0}
 )
 
 mu = torch.tensor([[1.0, -2.0], [0.0, 0.0], [1.0, 0.0]])
@@ -264,19 +246,19 @@ causes = {
     "you summed over the images too; average over them": 3.0,
     "you averaged over the dimensions too; sum over them": 0.5,
     "the factor 1/2 is missing": 2.0,
-    "the sign is turned; KL is never negative": -1.0,
-    "mu should enter squared": 0.0,
+    "the sign is wrong; the KL is never negative": -1.0,
+    "mu must be squared": 0.0,
 }
 found = on_copies(kl_divergence, mu, torch.zeros(3, 2))
 expect("the KL of three images", found, 1.0, causes)
 
 causes = {
-    "the sign is turned; KL is never negative": -0.8069,
+    "the sign is wrong; the KL is never negative": -0.8069,
     "logvar is already log(sigma^2): exp(logvar) is sigma^2, do not square it again": 6.1137,
     "the factor 1/2 is missing": 1.6137,
     "you used sigma where the equation has sigma^2": -0.1931,
-    "the log(sigma^2) term is missing, or the -1 took its place": 1.5,
-    "logvar should be subtracted, not added": 2.1931,
+    "the log(sigma^2) term is missing, or -1 stands in its place": 1.5,
+    "logvar must be subtracted, not added": 2.1931,
 }
 sigma_2 = torch.tensor([[1.386294]])  # sigma = 2, so sigma^2 = 4
 expect(
@@ -286,13 +268,18 @@ expect(
 mu = torch.tensor([[1.0, -2.0]], requires_grad=True)
 logvar = torch.tensor([[1.386294, 0.0]], requires_grad=True)
 loss = kl_divergence(mu, logvar)
-cut = "no gradient reaches {}: no .item(), .detach() or torch.no_grad() here, it is a loss"
-assert loss.requires_grad, cut.format("mu and logvar")
+no_gradient = "no gradient reaches {}: in a loss, do not use .item(), .detach() or torch.no_grad()"
+assert loss.requires_grad, no_gradient.format("mu and logvar")
 loss.backward()
-assert mu.grad is not None, cut.format("mu")
-assert logvar.grad is not None, cut.format("logvar")
+assert mu.grad is not None, no_gradient.format("mu")
+assert logvar.grad is not None, no_gradient.format("logvar")
 expect("d KL / d mu", mu.grad, [[1.0, -2.0]], {})
-expect("d KL / d logvar", logvar.grad, [[1.5, 0.0]], {"exp(logvar) is cut off": [[-0.5, -0.5]]})
+expect(
+    "d KL / d logvar",
+    logvar.grad,
+    [[1.5, 0.0]],
+    {"no gradient flows through exp(logvar)": [[-0.5, -0.5]]},
+)
 print("kl_divergence: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_kl_divergence", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -304,11 +291,16 @@ check("kl_divergence", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** At $\mu = 1$, $\sigma = 0.5$ your function gives the estimate above to two
-# decimals. The price of a code, for one dimension: moving $\mu$ costs quadratically, and a very
-# *sure* encoder (small $\sigma$) pays as well.
+# **Expected.** At $\mu = 1$, $\sigma = 0.5$ your function agrees with the estimate above to two
+# decimals. The figure shows what a code costs in one dimension. The cost grows with the square of
+# $\mu$, and an encoder that is very *certain* (small $\sigma$) pays as well.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two curves. KL against mu is a parabola with its minimum 0 at mu 0. KL against sigma is 0 at sigma 1 and rises steeply towards small sigma."}, "figure": {"caption": "What one latent dimension pays, in nats. It is free only at the prior.", "name": "fig-01-kl"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two curves. KL against mu is a parabola with its minimum 0 at mu 0. KL against sigma is 0 at sigma 1 and rises steeply towards small sigma."}, "figure": {"caption": "The cost of one latent dimension, in nats. It is zero only at the prior.", "name": "fig-01-kl"}}
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from mnistdiff.vae import kl_divergence as library_kl_divergence
+
 with rc_context(plotting.STYLE):
     figure = Figure(figsize=(6.4, 2.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -323,24 +315,24 @@ figure
 # %% [markdown]
 # ## Exercise 3: the loss
 #
-# What is $-\log p(x \mid z)$ for a picture? That depends on how the pixels are thought to scatter
-# around the decoder's output $\hat x$. Two choices, each summed over the pixels $i$:
+# What is $-\log p(x \mid z)$ for a picture? The answer depends on how we assume that the pixels
+# scatter around the decoder's output $\hat x$. Here are two choices, each summed over the pixels
+# $i$:
 #
 # | decoder | $L_\text{recon}$ per image | `loss_type` |
 # |---|---|---|
 # | Bernoulli: pixels are coin flips | $-\sum_i \big[ x_i \log \hat x_i + (1 - x_i) \log (1 - \hat x_i) \big]$ | `"bce"` |
 # | Gaussian: pixels have fixed noise | $\sum_i (x_i - \hat x_i)^2$ | `"mse"` |
 #
-# The report derives its loss as a likelihood and trains with the squared error. Both are offered
-# here. For both: **sum over all pixels of an image, average over the images**, and then
+# The report derives its loss as a likelihood and trains with the squared error. Your function
+# offers both. In both cases, **sum over all pixels of an image and average over the images**. Then
 # $L = L_\text{recon} + \beta \, L_\text{KL}$.
 #
 # <details><summary>Hint</summary>
 #
-# `F.mse_loss` and `F.binary_cross_entropy` average over *everything* unless told otherwise: look
-# up their argument `reduction`, then mind the number of images. The three values that you return
-# are `total`, `recon` and `kl`, the last one *without* $\beta$. You may call your
-# `kl_divergence`.
+# By default, `F.mse_loss` and `F.binary_cross_entropy` average over *everything*. Look up their
+# argument `reduction`, and then remember the number of images. Return three values: `total`,
+# `recon` and `kl`, where `kl` does *not* include $\beta$. You may call your `kl_divergence`.
 #
 # </details>
 
@@ -349,10 +341,11 @@ figure
 def vae_loss(
     recon: Tensor, x: Tensor, mu: Tensor, logvar: Tensor, beta: float, loss_type: str
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The beta-VAE loss.
+    """Compute the beta-VAE loss.
 
     recon, x: (B, 1, 28, 28) in [0, 1]; mu, logvar: (B, D); loss_type: "mse" or "bce".
-    Returns total, recon loss, KL: three scalars, each a mean over the B images.
+    Returns the total, the reconstruction loss and the KL: three scalars, each a mean over
+    the B images.
     """
     ### BEGIN SOLUTION
     error = {"mse": F.mse_loss, "bce": F.binary_cross_entropy}[loss_type]
@@ -363,13 +356,13 @@ def vae_loss(
 
 
 # %% nbgrader={"grade": false, "grade_id": "visible_vae_loss", "locked": true, "schema_version": 3, "solution": false, "task": false}
-x, recon = torch.zeros(2, 1, 28, 28), torch.full((2, 1, 28, 28), 1e-7)  # black, but for
-x[:, 0, 0, :2] = torch.tensor([[0.0, 1.0], [1.0, 1.0]])  # the first two pixels of two images
+x, recon = torch.zeros(2, 1, 28, 28), torch.full((2, 1, 28, 28), 1e-7)  # black images, except
+x[:, 0, 0, :2] = torch.tensor([[0.0, 1.0], [1.0, 1.0]])  # for the first two pixels of each
 recon[:, 0, 0, :2] = torch.tensor([[0.5, 0.5], [0.9, 0.6]])
 mu = torch.tensor([[1.0, -2.0], [0.0, 0.0]])
 answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "mse")
 assert isinstance(answer, tuple | list), "return three tensors: total, recon, kl"
-assert len(answer) == 3, f"{len(answer)} values came back, expected three: total, recon, kl"
+assert len(answer) == 3, f"{len(answer)} values returned, expected three: total, recon, kl"
 total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
 causes = {
     "you summed over the images too; average over them": 0.67,
@@ -378,7 +371,7 @@ causes = {
 }
 expect("the squared error", recon_loss, 0.335, causes)
 causes = {
-    "return the KL itself; beta enters only the total": 3.75,
+    "return the KL itself; beta is used only in the total": 3.75,
     "you summed over the images too; average over them": 2.5,
     "you averaged over the dimensions too; sum over them": 0.625,
 }
@@ -396,7 +389,7 @@ causes = {
     'loss_type "bce" still gives the squared error': 0.335,
     "you summed over the images too; average over them": 2.0025,
     "you averaged over the pixels too; sum over them": 0.0013,
-    "the sign is turned": -1.0012,
+    "the sign is wrong": -1.0012,
 }
 expect("the cross-entropy", recon_loss, 1.0012, causes)
 expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.2512})
@@ -404,16 +397,16 @@ expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.251
 inputs = {"recon": recon, "mu": mu, "logvar": torch.zeros(2, 2)}
 recon, mu, logvar = (value.requires_grad_() for value in inputs.values())
 total, _, _ = vae_loss(recon, x, mu, logvar, 3.0, "bce")
-cut = "no gradient reaches {} through total: no .item(), .detach() or torch.no_grad() here"
-assert getattr(total, "requires_grad", False), cut.format("mu, logvar and recon")
+no_gradient = "no gradient flows from total to {}: do not use .item(), .detach() or torch.no_grad()"
+assert getattr(total, "requires_grad", False), no_gradient.format("mu, logvar and recon")
 total.backward()
-assert recon.grad is not None, cut.format('recon, with loss_type "bce",')
+assert recon.grad is not None, no_gradient.format('recon, with loss_type "bce",')
 recon.grad = mu.grad = logvar.grad = None
 total, _, _ = vae_loss(recon, x, mu, logvar, 3.0, "mse")
-assert getattr(total, "requires_grad", False), cut.format("mu, logvar and recon")
+assert getattr(total, "requires_grad", False), no_gradient.format("mu, logvar and recon")
 total.backward()
 for name, value in inputs.items():
-    assert value.grad is not None, cut.format(name)
+    assert value.grad is not None, no_gradient.format(name)
 expect("d total / d mu", mu.grad, [[1.5, -3.0], [0.0, 0.0]], {})
 expect("d total / d recon", recon.grad[:, 0, 0, :2], [[0.5, -0.5], [-0.1, -0.4]], {})
 print("vae_loss: the visible tests pass.")
@@ -427,16 +420,20 @@ check("vae_loss", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** Your three functions now train a network. The next cell gives them to a small VAE
-# (16 latent dimensions, $\beta = 0.1$); below are real test digits, and under them what it makes
-# of them.
-
+# **Expected.** Your three functions now train a network. The next cell uses them in a small VAE
+# (16 latent dimensions, $\beta = 0.1$). The figure below shows real test digits and, under them,
+# the network's reconstructions.
 
 # %%
+from mnistdiff import training
+from mnistdiff.vae import VAE, VAEConfig
+from mnistdiff.vae import vae_loss as library_vae_loss
+
+
 def train_with(reparameterize, vae_loss, epochs: int) -> tuple[VAE, float, float]:
     """Train a small VAE with the given functions.
 
-    Returns it with the last batch's total, once by the given loss and once by the library's.
+    Returns the VAE and the total loss of the last batch, by the given loss and by the library's.
     """
 
     def loss(model: VAE, x: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
@@ -452,25 +449,27 @@ def train_with(reparameterize, vae_loss, epochs: int) -> tuple[VAE, float, float
     return model, float(last.losses["total"]), float(last.losses["library"])
 
 
-# %% mystnb={"image": {"alt": "Ten real digits and below each its reconstruction by a small VAE."}, "figure": {"caption": "Real digits above, reconstructions with your loss below.", "name": "fig-01-yours"}}
+# %% mystnb={"image": {"alt": "Ten real digits, each above its reconstruction by a small VAE."}, "figure": {"caption": "Real digits (top) and their reconstructions by the network trained with your loss (bottom).", "name": "fig-01-yours"}}
 try:
     model, yours, reference = train_with(reparameterize, vae_loss, settings.vae.epochs)
-    print(f"last batch: {yours:.3f} by your loss, {reference:.3f} by the library's")
+    print(f"last batch: {yours:.3f} by your loss, {reference:.3f} by the library's loss")
     real = test.images[:10]
     with torch.inference_mode():
         mu, _ = model.encode(real)
         display(plotting.plot_digits(torch.cat([real, model.decode(mu)]), columns=10))
-except Exception as error:  # an unfinished cell must not stop the notebook
+except Exception as error:  # an unfinished exercise must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
-    print("Finish the three cells above, then run this one again.")
+    print("Finish the three exercises above, then run this cell again.")
 
 # %% [markdown]
 # ## The sweep over $\beta$
 #
-# From here on the cells are given, and they use the library's loss, so nothing above can spoil
-# them. First the settings, the report's Table 1 beside ours.
+# From here on the cells are given. They use the library's loss, so a mistake in your functions
+# cannot affect them. First the settings: the report's Table 1 beside ours.
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments import BETAS
+
 ours = {
     "epochs": settings.vae.epochs,
     "batch_size": settings.vae.batch_size,
@@ -486,74 +485,89 @@ rows.append(f"| training images | 60,000 | {len(train.images):,} |")
 Markdown("\n".join(["| Table 1 | report | here |", "|---|---:|---:|", *rows]))
 
 # %%
+from mnistdiff.experiments import beta_sweep
+
 runs = beta_sweep(settings)
 by_beta = {run.row["beta"]: run for run in runs}
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments import compare_table
+from mnistdiff.experiments.student_report import BETA_SWEEP
+
 display(Markdown(f"**Table 2**, ours beside the report's, on the training images. {run_label}"))
 Markdown(compare_table(runs, key="beta", report=BETA_SWEEP))
 
 # %% [markdown]
-# **How to read it.** The sums depend on conventions, so state them: squared error summed over the
-# 784 pixels of an image in [0, 1] (the report's 32x32 images add only black padding), KL summed
-# over latent dimensions, both averaged over images. The total must be the sum of its parts in
-# every row:
+# **How to read it.** The sums depend on conventions, so we state them. The squared error is summed
+# over the 784 pixels of an image in [0, 1]. (The report pads its images to 32x32, which adds only
+# black pixels.) The KL is summed over the latent dimensions. Both are averaged over the images. In
+# every row, the total must be the sum of its parts:
 
 # %% tags=["hide-input"]
 gap = max(abs(r["recon"] + r["beta"] * r["kl"] - r["total"]) for r in (run.row for run in runs))
 report_gap = max(abs(r["recon"] + beta * r["kl"] - r["total"]) for beta, r in BETA_SWEEP.items())
 Markdown(
     f"Largest difference between *total* and *recon + beta KL*: {gap:.4f} in our rows, "
-    f"{report_gap:.2f} "
-    "in the report's (its numbers are printed with two decimals)."
+    f"{report_gap:.2f} in the report's rows (its numbers are printed with two decimals)."
 )
 
-# %% mystnb={"image": {"alt": "Reconstruction loss and KL against beta on logarithmic axes: the reconstruction loss rises with beta while the KL falls."}, "figure": {"caption": "The trade: as beta grows, the code gets cheaper (KL) and the copy worse (reconstruction).", "name": "fig-01-trade-off"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Reconstruction loss and KL against beta on logarithmic axes: the reconstruction loss rises with beta while the KL falls."}, "figure": {"caption": "The trade-off: as beta grows, the code gets cheaper (KL) and the copy gets worse (reconstruction).", "name": "fig-01-trade-off"}}
 plotting.plot_loss_trade_off(runs, key="beta", report=BETA_SWEEP)
 
-# %% mystnb={"image": {"alt": "For each beta a block of reconstructed digits above a block of digits sampled from the prior. Small beta: sharp reconstructions, scribbles as samples. Large beta: both blurred and alike."}, "figure": {"caption": "Figure 1 of the report, ours: per beta, reconstructions of test digits above samples from the prior.", "name": "fig-01-sweep"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "For each beta, a block of reconstructed digits above a block of digits sampled from the prior. Small beta: sharp reconstructions, but the samples are scribbles. Large beta: both are blurred and look alike."}, "figure": {"caption": "Figure 1 of the report, reproduced: for each beta, reconstructions of test digits above samples from the prior.", "name": "fig-01-sweep"}}
 plotting.plot_sweep(runs, test.images, key="beta")
 
 # %% [markdown]
 # ## Measured, not by eye
 #
-# The report judged these pictures by eye, in words. Words do not compare, so we let a **judge**
-# read them: a small classifier, trained on MNIST for this purpose only, and never used to train
-# or choose a VAE.
+# The report judged these pictures by eye and described them with words. Words are hard to compare,
+# so we let a **judge** read the pictures. The judge is a small classifier that was trained on MNIST
+# for this purpose only. It is never used to train or to choose a VAE.
 #
 # - **Confident samples**: the share of new samples that the judge reads as *some* digit with more
-#   than 90 % confidence. It rises as samples look like digits. But a classifier can be sure of
-#   nonsense, and sure of one picture drawn a thousand times: look for such rows, and never let this
-#   number stand alone.
-# - **Label accuracy of reconstructions**: the share of reconstructed test digits that are still
-#   read as the digit they were, with its 95 % Wilson interval (the range of true shares that fit
-#   such a count).
+#   than 90 % confidence. It rises as the samples look more like digits. But a classifier can be
+#   certain about nonsense, or about one picture drawn a thousand times. Watch for such rows, and
+#   never rely on this number alone.
+# - **Label accuracy of reconstructions**: the share of reconstructed test digits that the judge
+#   still reads as the right digit, with its 95 % Wilson interval (the range of true shares that are
+#   consistent with the count).
 # - **FD ratio**: the Fréchet distance between samples and real digits in the judge's features,
-#   divided by the distance that as many *real*, unseen digits have; near 1 is perfect, and it sees
-#   poor variety as well as poor shape.
-# - **Active units**: how many latent dimensions carry anything, that is, whose mean moves from
-#   image to image ([Burda et al., 2016](https://arxiv.org/abs/1509.00519); you write this one in
-#   section 2). The others are noise.
+#   divided by the distance of equally many *real*, unseen digits. A value near 1 is perfect. It
+#   responds to poor variety as well as to poor shape.
+# - **Active units**: how many latent dimensions carry information, that is, have a mean that
+#   changes from image to image ([Burda et al., 2016](https://arxiv.org/abs/1509.00519); you write
+#   this measure in section 2). The other dimensions are noise.
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments import measured_table
+
 display(Markdown(run_label))
 Markdown(measured_table(runs, key="beta"))
 
 # %% [markdown]
-# Real digits, read by the same judge, are what to compare with; and then the report's words
-# beside our numbers.
+# For comparison, the same judge reads real digits. The table below puts the report's words beside
+# our numbers.
 
 # %% tags=["hide-input"]
+from mnistdiff.metrics import (
+    CONFIDENT,
+    distance_floor,
+    distance_to_train,
+    label_accuracy,
+    read_digits,
+)
+
 reading = read_digits(test.images)
 right = label_accuracy(reading.digits, test.labels)
 sure = (reading.confidence > CONFIDENT).float().mean()
 ratio = distance_to_train(reading.features) / distance_floor(len(test.labels))
 display(
     Markdown(
-        f"Real test digits: {right:.1%} read right, {sure:.1%} with confidence; FD ratio {ratio:.2f}. "
-        "(Near 1 is what real digits reach that the judge has not learned from. It learned from "
-        "full MNIST's training images, of which the bundled digits are a part: on those it is a "
-        "little flattered, and their FD ratio lies below 1.)"
+        f"Real test digits: {right:.1%} read correctly, {sure:.1%} with confidence; "
+        f"FD ratio {ratio:.2f}. "
+        "(Real digits that the judge has not been trained on have a ratio near 1. The judge was "
+        "trained on the training images of full MNIST, which include the bundled digits. On those "
+        "digits its scores are slightly too good, and their FD ratio is below 1.)"
     )
 )
 lines = [
@@ -569,19 +583,20 @@ for beta, words in BETA_SWEEP.items():
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# ## Why $\beta = 1$ caps the reconstructions
+# ## Why $\beta = 1$ limits the reconstructions
 #
 # "$\beta = 1$" sounds neutral, and for a true likelihood it is. But a squared error is a
-# likelihood only up to scale. A Gaussian decoder with noise $\sigma_x$ per pixel has
+# likelihood only up to a scale factor. A Gaussian decoder with noise $\sigma_x$ per pixel has
 #
 # $$ -\log p(x \mid z) = \frac{1}{2 \sigma_x^2} \sum_i (x_i - \hat x_i)^2 + \text{const}
-# \qquad\Longrightarrow\qquad \beta = 2 \sigma_x^2 : $$
+# \qquad\Longrightarrow\qquad \beta = 2 \sigma_x^2 . $$
 #
-# multiply the ELBO by $2 \sigma_x^2$, and the squared error stands alone while the KL gets the
-# weight $2 \sigma_x^2$. So choosing $\beta$ *is* choosing how noisy pixels are, and no detail
-# fainter than that noise is worth its price in the code. What noise do the runs really leave? The
-# mean squared error per pixel says so; the two agree where $\beta = 2 L_\text{recon} / 784$ (the
-# idea of [Rybkin et al., 2021](https://arxiv.org/abs/2006.13202)).
+# To see this, multiply the negative ELBO by $2 \sigma_x^2$: the squared error gets weight 1, and
+# the KL gets weight $2 \sigma_x^2$. So choosing $\beta$ *means* choosing how noisy the pixels are.
+# A detail that is fainter than that noise is not worth its price in the code. How much noise do the
+# runs really leave? The mean squared error per pixel gives the answer. The two values agree where
+# $\beta = 2 L_\text{recon} / 784$ (the idea of [Rybkin et al.,
+# 2021](https://arxiv.org/abs/2006.13202)).
 
 # %% tags=["hide-input"]
 lines = ["| beta | noise that beta assumes | noise left in the pixels |", "|---:|---:|---:|"]
@@ -595,24 +610,24 @@ consistent = min(distance, key=distance.get)
 left = math.sqrt(by_beta[1].row["recon_test"] / 784)
 display(Markdown("\n".join(lines)))
 Markdown(
-    f"At beta = 1 the model assumes a noise of {math.sqrt(0.5):.2f} on a scale where black is "
-    "0 and white is 1, "
-    f"and leaves only {left:.2f}: it blurs far more than it must, and its reconstructions are "
-    "read correctly in "
-    f"{by_beta[1].row['recon_accuracy']:.1%} of cases, against "
+    f"At beta = 1 the model assumes a noise of {math.sqrt(0.5):.2f} on a scale where black is 0 "
+    f"and white is 1, but it leaves only {left:.2f}. It blurs far more than necessary. The judge "
+    f"reads {by_beta[1].row['recon_accuracy']:.1%} of its reconstructions correctly, against "
     f"{by_beta[0.1].row['recon_accuracy']:.1%} at beta = 0.1. "
-    f"Of our values the one that agrees with its own noise best is beta = {consistent:g}."
+    f"Of our values, beta = {consistent:g} agrees best with its own noise."
 )
 
 # %% [markdown]
 # ## Squared error or cross-entropy?
 #
-# The cross-entropy punishes a confident wrong pixel without limit, so at the same $\beta$ it
-# spends more nats on the code. (For grey pixels it is no true likelihood, but it trains well.)
-# The two reconstruction losses are in different units, so they are not shown; the columns below
-# can be compared.
+# The cross-entropy has no upper limit for a pixel that is confidently wrong. At the same $\beta$,
+# the model therefore spends more nats on the code. (For grey pixels the cross-entropy is not a true
+# likelihood, but it trains well.) The two reconstruction losses have different units, so the table
+# leaves them out; the columns that it shows can be compared.
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments import fit_vae
+
 cross_entropy = fit_vae(settings, loss_type="bce")
 display(Markdown(run_label))
 lines = [
@@ -629,19 +644,21 @@ for row in (by_beta[1].row, cross_entropy.row):
 Markdown("\n".join(lines))
 
 # %% [markdown]
-# ## Does it help to train for longer?
+# ## Does longer training help?
 #
-# The report's Figure 2 sets samples after 40 epochs beside samples after 200. We do the same at
-# our scale: our number of epochs, and five times as many (the ratio of the report's).
+# The report's Figure 2 compares samples after 40 epochs with samples after 200. We make the same
+# comparison at our scale: our number of epochs, and five times as many (the report's ratio).
 
-# %% mystnb={"image": {"alt": "Total training loss against epochs: both curves fall steeply at first; the long run's goes on falling slowly."}, "figure": {"caption": "Total training loss of both runs, epoch by epoch.", "name": "fig-01-history"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Total training loss against epochs: both curves fall steeply at first; the curve of the long run continues to fall slowly."}, "figure": {"caption": "Total training loss of both runs for each epoch.", "name": "fig-01-history"}}
 long = fit_vae(settings, epochs=settings.vae.long_epochs)
 plotting.plot_history([by_beta[1], long], labels=["the sweep's run", "the long run"])
 
-# %% mystnb={"image": {"alt": "Two grids of sampled digits side by side, after few and after five times as many epochs."}, "figure": {"caption": "Figure 2 of the report, ours: samples from the same noise, after one and after five times the training.", "name": "fig-01-longer"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of sampled digits side by side: after the normal number of epochs, and after five times as many."}, "figure": {"caption": "Figure 2 of the report, reproduced: samples from the same noise after normal training and after training five times as long.", "name": "fig-01-longer"}}
 plotting.plot_sample_pair(by_beta[1], long)
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments.student_report import EPOCHS_40_TOTAL, EPOCHS_200_TOTAL
+
 short_row, long_row = by_beta[1].row, long.row
 steps = short_row["epochs"] * math.ceil(len(train.images) / settings.vae.batch_size)
 report_steps = VAE_SETTINGS["epochs"] * math.ceil(60_000 / VAE_SETTINGS["batch_size"])
@@ -656,26 +673,25 @@ for row in (short_row, long_row):
     )
 display(Markdown("\n".join(lines)))
 Markdown(
-    f"Report: the total falls from {EPOCHS_40_TOTAL} to {EPOCHS_200_TOTAL} "
-    f"({EPOCHS_200_TOTAL / EPOCHS_40_TOTAL - 1:+.0%}), with no visible gain. Here: from "
-    f"{short_row['total']:.2f} to "
-    f"{long_row['total']:.2f} ({long_row['total'] / short_row['total'] - 1:+.0%}). Mind where "
-    "each starts: "
-    f"our {short_row['epochs']} epochs are {steps:,} steps, the report's "
-    f"{VAE_SETTINGS['epochs']} are "
-    f"{report_steps:,}. A run that has not finished learning gains more from going on."
+    f"Report: the total changes from {EPOCHS_40_TOTAL} to {EPOCHS_200_TOTAL} "
+    f"({EPOCHS_200_TOTAL / EPOCHS_40_TOTAL - 1:+.0%}), without a visible gain. Here: from "
+    f"{short_row['total']:.2f} to {long_row['total']:.2f} "
+    f"({long_row['total'] / short_row['total'] - 1:+.0%}). Note the different starting points: "
+    f"our {short_row['epochs']} epochs are {steps:,} steps, and the report's "
+    f"{VAE_SETTINGS['epochs']} epochs are {report_steps:,}. A run that has not finished learning "
+    "gains more from further training."
 )
 
 # %% [markdown]
 # ## The report's claims, checked
 #
 # Each verdict is computed from the runs above. A rank correlation (Spearman's) is +1 when two
-# columns always rise together and -1 when one falls as the other rises.
+# columns always rise together, and -1 when one always falls as the other rises.
 
 
 # %% tags=["hide-input"]
 def spearman(a: list[float], b: list[float]) -> float:
-    """Correlation of ranks, in [-1, 1]."""
+    """Return the correlation of the ranks, in [-1, 1]."""
     ranks = [torch.tensor(column).argsort().argsort().double() for column in (a, b)]
     return torch.corrcoef(torch.stack(ranks))[0, 1].item()
 
@@ -684,10 +700,8 @@ column = {
     name: [run.row[name] for run in runs]
     for name in ("beta", "kl", "recon", "fd_ratio", "active_units")
 }
-with_kl, with_recon = (
-    spearman(column["beta"], column["kl"]),
-    spearman(column["beta"], column["recon"]),
-)
+with_kl = spearman(column["beta"], column["kl"])
+with_recon = spearman(column["beta"], column["recon"])
 best_fd = min(runs, key=lambda run: run.row["fd_ratio"]).row["beta"]
 best_copy = max(runs, key=lambda run: run.row["recon_accuracy"]).row["beta"]
 surest = max(runs, key=lambda run: run.row["confident_share"]).row["beta"]
@@ -724,8 +738,8 @@ claims = [
 ]
 lines = ["| the report says | we measure | verdict |", "|---|---|---|"]
 lines += [
-    f"| {said} | {seen} | {'holds' if holds else '**does not hold here**'} |"
-    for said, seen, holds in claims
+    f"| {claim} | {measured} | {'holds' if holds else '**does not hold here**'} |"
+    for claim, measured, holds in claims
 ]
 display(Markdown("\n".join(lines)))
 Markdown(
@@ -736,33 +750,34 @@ Markdown(
 # %% [markdown]
 # ## Exercise 4: what does $\beta$ do?
 #
-# In 150 to 250 words, from your own tables and figures:
+# Write 150 to 250 words, based on your own tables and figures:
 #
 # 1. As $\beta$ grows, what happens to the KL and to the reconstruction loss, and *why*?
 # 2. What is posterior collapse? Name the numbers above that show it.
-# 3. At very small $\beta$ reconstructions are excellent and samples are not. How can that be?
-# 4. Which $\beta$ would you hand to a model that generates *latent vectors*, to be decoded
-#    afterwards? Say why.
+# 3. At very small $\beta$ the reconstructions are excellent but the samples are not. How is this
+#    possible?
+# 4. Suppose that another model generates *latent vectors*, which the VAE then decodes. Which
+#    $\beta$ would you choose for that VAE, and why?
 #
-# *How it is marked (5 points): one point for each of the four answers, when its reason is given
-# and not only what is seen, and one point for numbers from your own run used as evidence.*
+# *How it is marked (5 points): one point for each of the four answers, if it gives the reason and
+# not only the observation, and one point for numbers from your own run as evidence.*
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "explain_beta", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# 1. $\beta$ is the price of a nat in the code. The dearer it is, the closer the encoder stays to
-#    the prior: KL falls in every row of Table 2. A code that says less about the digit lets the
-#    decoder say less, so the reconstruction loss rises; the rank correlations are close to -1 and
-#    +1.
+# 1. $\beta$ is the price of a nat in the code. The higher the price, the closer the encoder stays
+#    to the prior: the KL falls in every row of Table 2. A code that holds less information about
+#    the digit gives the decoder less to work with, so the reconstruction loss rises. The rank
+#    correlations are close to -1 and +1.
 # 2. Posterior collapse: the encoder ignores the picture, $q(z \mid x) \approx p(z)$ for every
 #    $x$, and the decoder draws one average digit. At $\beta = 10$ the KL is close to 0, few or no
 #    units are active, and reconstructions are no longer read as their label.
-# 3. With almost no pressure, each digit gets a tiny, private region far from the others. Where
-#    the prior draws, the decoder was never trained: between those regions lie holes. The high KL
-#    and the high FD ratio of samples say so.
-# 4. A small one, 0.1 or below: the second model learns where the codes lie, so they need not fill
-#    the prior by themselves, and no later step can restore detail that the decoder lost; its
-#    label accuracy is the ceiling. (An answer for 0.5 or 1 counts when it weighs this ceiling
-#    against smoother latents that are easier to model.)
+# 3. With almost no pressure, each digit gets a tiny region of its own, far from the others. The
+#    prior mostly draws from the holes between these regions, where the decoder was never trained.
+#    The high KL and the high FD ratio of the samples show this.
+# 4. A small one, 0.1 or below. The second model learns where the codes lie, so they need not fill
+#    the prior by themselves. No later step can restore detail that the decoder lost: its label
+#    accuracy is the upper limit. (An answer of 0.5 or 1 counts if it weighs this limit against
+#    smoother latents that are easier to model.)
 #
 # **Rubric (5 points)**
 #
@@ -770,8 +785,8 @@ Markdown(
 # - 1: collapse defined as $q(z \mid x)$ equal to the prior, with KL near 0 or active units as
 #   evidence.
 # - 1: holes: prior samples fall where no training code was decoded.
-# - 1: a choice for latent generation with a reason that names the decoder's ceiling or the shape
-#   of the latents.
+# - 1: a choice for latent generation, with a reason that names the decoder's upper limit or the
+#   shape of the latents.
 # - 1: at least two numbers from the student's own run, used as evidence.
 # - Half a point is possible; "it gets blurry" without a reason earns none.
 # ### END SOLUTION

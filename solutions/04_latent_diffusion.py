@@ -15,12 +15,12 @@
 #
 # *Needs: CPU, about 2 minutes.*
 #
-# Section 1 left a hole: a VAE's prior draws codes that no digit has, and the decoder makes
-# half-digits of them. Section 3 can draw anything, but it pays for every pixel at every step. Put
-# together, each mends the other ([Rombach et al., 2022](https://arxiv.org/abs/2112.10752)): the
-# VAE compresses a digit to a short vector, and a diffusion model, here a small MLP, learns where
-# in that space the digits live. You write the two lines on which it depends: the scale of the
-# latents, and the loss.
+# Section 1 left a problem: a VAE's prior produces codes that belong to no digit, and the decoder
+# turns them into half-digits. Section 3 can draw any digit, but it works on every pixel at every
+# step. Together, the two methods solve each other's problem ([Rombach et al.,
+# 2022](https://arxiv.org/abs/2112.10752)). The VAE compresses a digit to a short vector, and a
+# diffusion model, here a small MLP, learns where the digits lie in the space of these vectors. You
+# write the two functions on which this depends: the scale of the latents, and the loss.
 
 # %%
 import sys
@@ -38,48 +38,36 @@ profile = "quick"
 # **By the end you can**
 #
 # - scale latents so that a noise schedule fits them, and say what happens to a model whose latents
-#   were left as they came;
+#   were not scaled;
 # - write the training loss of latent diffusion;
-# - tell what a bad sample is due to: the decoder, the noise predictor, or a collapsed posterior;
-# - say what compression buys, in seconds per digit, and what it costs.
+# - find the cause of a bad sample: the decoder, the noise predictor, or a collapsed posterior;
+# - say how many seconds per digit compression saves, and what it costs.
 
 # %%
-# %matplotlib inline
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import Markdown, display
 from torch import Tensor, nn
 
-from mnistdiff import training
-from mnistdiff import plotting
-from mnistdiff.diffusion import encode_means, generate, load_latent_model, load_pixel_model
-from mnistdiff.experiments import fit_eps_mlp, fit_latent
-from mnistdiff.evaluation import measure
 from mnistdiff.course.expect import expect, on_copies
-from mnistdiff.experiments import (
-    BETAS,
-    LATENT_DIMS,
-    get_profile,
-    load_digits,
-    markdown_table,
-    percent,
-    reconstruct,
-    sample_prior,
-)
-from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor
-from mnistdiff.metrics import wilson_interval
-from mnistdiff.samplers import sample_ddim
-from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule
+from mnistdiff.experiments import get_profile, load_digits
+from mnistdiff.schedules import add_noise
 
 settings = get_profile(profile)
 train, test = load_digits(settings)
+
+# %% tags=["hide-input"]
+# %matplotlib inline
+from IPython.display import Markdown, display
+
+from mnistdiff import plotting
+from mnistdiff.diffusion import load_latent_model
+
 shipped = load_latent_model(beta=1.0, latent_dim=50)  # VAE and noise predictor, full MNIST
 steps = settings.curve_evaluations[-1]  # of DDIM
 ddpm_steps = max(settings.pixel.ddpm_steps // 5, 2)  # DDPM keeps a fifth of its timesteps here
-
-# %% tags=["hide-input"]
 run_label = (
     f"*{settings.label[0].upper()}{settings.label[1:]} for the VAE, {settings.latent.epochs} for "
     f"the noise predictor ({train.source} MNIST); {settings.samples:,} samples per measurement, "
@@ -90,28 +78,28 @@ Markdown(run_label)
 # %% [markdown]
 # ## Exercise 1: the scale of the latents
 #
-# A noise schedule is made for data of about unit spread: at $t = T / 2$ signal and noise should
-# be on a par. Pixels in $[-1, 1]$ are close enough. Latents need not be: the KL term pulls the
-# means $\mu$ that the encoder gives towards 0, the harder the larger $\beta$, and without it
-# nothing holds them. So
-# measure their spread once, over **all entries** of all codes, and multiply by
+# A noise schedule is designed for data with a standard deviation of about 1: at $t = T / 2$, signal
+# and noise should have similar strength. Pixels in $[-1, 1]$ are close enough, but latents may not
+# be. The KL term pulls the means $\mu$ of the encoder towards 0, more strongly for a larger
+# $\beta$. Without the KL term, nothing limits them. So measure the spread of the latents once, over
+# **all entries** of all codes, and after encoding multiply by
 #
-# $$ s = \frac{1}{\operatorname{std}(z)} $$
+# $$ s = \frac{1}{\operatorname{std}(z)} . $$
 #
-# after encoding; divide by $s$ before decoding. Stable Diffusion's famous 0.18215 is this number
-# for its VAE. It belongs to the model: whoever samples must know it.
+# Before decoding, divide by $s$. Stable Diffusion's famous 0.18215 is this number for its VAE. It
+# belongs to the model: everyone who samples from the model must know it.
 #
 # <details><summary>Hint</summary>
 #
-# One number for the whole tensor, not one per dimension. Dividing by $n$ or $n - 1$ makes no
-# difference that anyone would see; both are accepted, and so are a float and a tensor.
+# Compute one number for the whole tensor, not one per dimension. It makes no visible difference
+# whether you divide by $n$ or by $n - 1$; both are accepted, and so are a float and a tensor.
 #
 # </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "scaling_factor", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def scaling_factor(latents: Tensor) -> Tensor | float:
-    """What to multiply latents with, so that their spread is 1.
+    """Return the factor that gives the latents a standard deviation of 1.
 
     latents: (N, D). Returns one over the standard deviation of all N x D entries.
     """
@@ -124,15 +112,15 @@ def scaling_factor(latents: Tensor) -> Tensor | float:
 narrow, wide = torch.linspace(-1, 1, 500), torch.linspace(-5, 5, 500)
 latents = torch.stack([narrow, wide], dim=1) + 2.0  # (500, 2), a mean of 2
 causes = {
-    "this is the standard deviation; the factor is one over it": 2.0869,
+    "this is the standard deviation; the factor is 1 divided by it": 2.0869,
     "you divided by the variance; take its square root": 0.2296,
-    "you averaged the spreads of the dimensions; take one spread over all entries": 0.5756,
-    "the mean must be taken off first, as `std` does": 0.3460,
-    "this divides by the largest entry, not by the spread": 0.1429,
+    "you averaged one spread per dimension; take one spread over all entries": 0.5756,
+    "the mean must be subtracted first, as `std` does": 0.3460,
+    "you divided by the largest entry; divide by the spread": 0.1429,
 }
 found = on_copies(scaling_factor, latents)
 found = found if isinstance(found, Tensor | None) else torch.tensor(found)
-about = "One number for all entries, not one per dimension or per digit."
+about = "Return one number for all entries, not one per dimension or per digit."
 expect("the scaling factor", found, 0.4792, causes, about)
 print("scaling_factor: the visible tests pass.")
 
@@ -145,16 +133,22 @@ check("scaling_factor", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** The spread of the latents of one VAE per $\beta$ (100 dimensions), by the library.
-# The larger $\beta$, the closer to 0 the codes: under a schedule made for unit spread the first
-# timesteps would already drown them in noise, and most of the training would go to timesteps at
-# which nothing is left to see.
+# **Expected.** The spread of the latents for one VAE per $\beta$ (100 dimensions), computed by the
+# library. The larger $\beta$ is, the closer the codes are to 0. With a schedule designed for unit
+# spread, the first timesteps would already hide these codes in noise. Most of the training would
+# then go to timesteps at which nothing is left to see.
 
 # %%
+from mnistdiff.experiments import BETAS, LATENT_DIMS, fit_latent
+
 by_beta = {beta: fit_latent(settings, beta=beta, latent_dim=100) for beta in BETAS}
 by_dim = {dim: fit_latent(settings, beta=1.0, latent_dim=dim) for dim in LATENT_DIMS}
 
 # %% tags=["hide-input"]
+from mnistdiff.diffusion import encode_means
+from mnistdiff.experiments import markdown_table
+from mnistdiff.latent import compute_scaling_factor
+
 rows = []
 for beta, (_, run, _) in by_beta.items():
     codes = encode_means(run.model, test.images)
@@ -172,26 +166,26 @@ Markdown(run_label)
 # %% [markdown]
 # ## Exercise 2: the loss
 #
-# Training latent diffusion is section 3 with another $x_0$: take scaled latents $z_0$, mix in
-# noise, ask the network for it.
+# Training latent diffusion is section 3 with a different $x_0$: take scaled latents $z_0$, add
+# noise, and let the network predict that noise.
 #
 # $$ L = \frac{1}{B D} \sum_{b, d} \big( \varepsilon - \varepsilon_\theta(z_t, t) \big)_{bd}^2,
 # \qquad z_t = \sqrt{\bar\alpha_t}\, z_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon $$
 #
-# `add_noise(z0, t, noise, abar)` is here, ready made. The noise and the timesteps are arguments,
-# as everywhere in this course, so that a test can know them.
+# The function `add_noise(z0, t, noise, abar)` is given. The noise and the timesteps are arguments,
+# as everywhere in this course, so that a test can control them.
 #
 # <details><summary>Hint</summary>
 #
-# Two lines. The network sees $z_t$ and the integer timesteps `t` as they are; its answer is
-# compared with the noise, and the *mean* over all entries comes back as a scalar.
+# Two lines are enough. The network gets $z_t$ and the integer timesteps `t` unchanged. Compare its
+# output with the noise, and return the *mean* over all entries as a scalar.
 #
 # </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "latent_loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def latent_loss(model: nn.Module, z0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> Tensor:
-    """Mean squared error of the noise that the model predicts.
+    """Compute the mean squared error of the noise that the model predicts.
 
     model(z_t, t) -> eps, of the shape of z_t; z0, noise: (B, D), z0 scaled; t: (B,) integers;
     abar: (T,). Returns a scalar.
@@ -210,7 +204,7 @@ t = torch.tensor([1, 2])
 
 
 class Half(nn.Module):
-    """A stand-in for the network: half of what it sees, a tenth of the time, and a bias of 0."""
+    """A stand-in for the network: half of x_t, plus a tenth of t, plus a bias of 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,23 +217,25 @@ class Half(nn.Module):
 causes = {
     "you summed over all entries; take the mean": 3.8425,
     "you summed over the dimensions; take the mean over them too": 1.9212,
-    "the network is asked for the noise, not for z0": 0.5481,
-    "the answer is compared with z_t; compare it with the noise": 0.1431,
-    "the network must see the noisy z_t, not z0": 2.0281,
-    "the network must see z_t, not the noise alone": 0.3656,
-    "the time is divided by T; the network takes the integers": 0.9784,
-    "the network is told abar[t]; it takes t": 0.9392,
-    "t counts from 0; there is nothing to add": 0.9181,
+    "the network predicts the noise, not z0": 0.5481,
+    "you compared the prediction with z_t; compare it with the noise": 0.1431,
+    "the network must get the noisy z_t, not z0": 2.0281,
+    "the network must get z_t, not only the noise": 0.3656,
+    "you divided t by T; the network takes the integers": 0.9784,
+    "the network gets abar[t]; it takes t": 0.9392,
+    "t counts from 0; do not add 1": 0.9181,
     "the square roots are missing in z_t": 1.1450,
-    "abar[t] lies along the wrong axis; add_noise does it right": 0.8050,
-    "a root is taken at the end; the loss is the mean square itself": 0.9801,
-    "this is the mean absolute error; square it": 0.7375,
+    "abar[t] lies along the wrong axis; add_noise does this correctly": 0.8050,
+    "you took a square root at the end; the loss is the mean square itself": 0.9801,
+    "this is the mean absolute error; square the differences": 0.7375,
 }
 network = Half()
 loss = on_copies(latent_loss, network, z0, t, noise, abar)
 expect("the loss", loss, 0.9606, causes, "The loss is a scalar: the mean over everything.")
 
-assert loss.requires_grad, "no gradient reaches the network: no .item(), .detach() or no_grad here"
+assert loss.requires_grad, (
+    "no gradient reaches the network: do not use .item(), .detach() or no_grad"
+)
 loss.backward()
 expect("the gradient of the network's bias", network.bias.grad, [0.375, -0.9], {})
 print("latent_loss: the visible tests pass.")
@@ -255,13 +251,22 @@ check("latent_loss", globals())
 # %% [markdown]
 # **Expected.** Your two functions train a network. The next cell scales the latents of the shipped
 # VAE ($\beta = 1$, 50 dimensions) with your factor, trains an MLP with your loss for some seconds,
-# and samples it. Do not expect much of so short a training: the loss should fall, and some
-# digits should be digits.
-
+# and samples from it. Do not expect much from such a short training: the loss should fall, and some
+# samples should be digits.
 
 # %%
+from mnistdiff import training
+from mnistdiff.diffusion import encode_means
+from mnistdiff.latent import EpsMLP, EpsMLPConfig
+from mnistdiff.samplers import sample_ddim
+from mnistdiff.schedules import NoiseSchedule, linear_beta_schedule
+
+
 def train_with(scaling_factor, latent_loss, epochs: int) -> tuple[list[float], Tensor]:
-    """Train a noise predictor with the given functions; mean loss per epoch, and 20 samples."""
+    """Train a noise predictor with the given functions.
+
+    Returns the mean loss of each epoch, and 20 samples.
+    """
     schedule = NoiseSchedule(linear_beta_schedule())
     latents = encode_means(shipped.vae, train.images)
     factor = float(scaling_factor(latents))
@@ -282,41 +287,47 @@ def train_with(scaling_factor, latent_loss, epochs: int) -> tuple[list[float], T
         return means, shipped.vae.decode(z / factor)
 
 
-# %% mystnb={"image": {"alt": "Twenty samples of a briefly trained latent diffusion model: some are digits, some are not quite."}, "figure": {"caption": "Samples of a network trained with your loss, for some seconds.", "name": "fig-04-yours"}}
+# %% mystnb={"image": {"alt": "Twenty samples of a briefly trained latent diffusion model: some are digits, some are not quite."}, "figure": {"caption": "Samples of a network trained with your loss for some seconds.", "name": "fig-04-yours"}}
 try:
     means, images = train_with(scaling_factor, latent_loss, settings.latent.epochs)
     print(f"mean loss: {means[0]:.3f} in the first epoch, {means[-1]:.3f} in the last")
     display(plotting.plot_columns(list(images.mul(2).sub(1).split(10)), [""] * 10, []))
-except Exception as error:  # an unfinished cell must not stop the notebook
+except Exception as error:  # an unfinished exercise must not stop the notebook
     print(f"Not yet ({type(error).__name__}: {error}).")
-    print("Finish the two cells above, then run this one again.")
+    print("Finish the two exercises above, then run this cell again.")
 
 # %% [markdown]
 # From here on the cells are given. Our own networks predict $v$ on a cosine schedule, as the U-Net
-# of section 3 does: near pure noise, predicting $\varepsilon$ is trivial, and the error of $\hat
-# z_0$ is that of $\varepsilon$ times $1 / \sqrt{\bar\alpha_t}$; $v$ is well scaled at both ends.
+# of section 3 does. Near pure noise, predicting $\varepsilon$ is trivial, and an error in
+# $\varepsilon$ becomes an error in $\hat z_0$ that is about $1 / \sqrt{\bar\alpha_t}$ times as
+# large. In contrast, $v$ is well scaled at both ends.
 #
 # ## Figure 4: DDPM beside DDIM
 #
-# The report's model: $\beta = 1$, 50 dimensions; it found "about 85 %" of the digits readable, by
-# eye. Ours ships with the course, trained on full MNIST. Below each grid stands the share that
-# the judge reads with confidence (its softmax above 0.9).
-
+# The report's model has $\beta = 1$ and 50 dimensions, and "about 85 %" of its digits were
+# readable, judged by eye. Our model ships with the course and was trained on full MNIST. Below each
+# grid stands the share that the judge reads with confidence (its softmax is above 0.9).
 
 # %%
+from mnistdiff.diffusion import generate
+from mnistdiff.evaluation import measure
+from mnistdiff.experiments import percent
+from mnistdiff.metrics import wilson_interval
+
+
 def confident(row: dict) -> str:
-    """The share of confidently read digits with its interval."""
+    """Format the share of confidently read digits with its interval."""
     return percent(row["confident"] / row["n"], wilson_interval(row["confident"], row["n"]))
 
 
 def judged(model, sampler: str, kept: int) -> tuple[Tensor, dict, float]:
-    """Samples of a model, what is measured on them, and the seconds per digit."""
+    """Return samples of a model, the measures on them, and the seconds per digit."""
     drawn = generate(model, settings.samples, sampler, kept)
     row = measure(drawn.images, memorised=False)
     return drawn.images, row, drawn.seconds / settings.samples
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of generated digits, DDPM left and DDIM right; most are readable and a little blurred."}, "figure": {"caption": "Figure 4 of the report, ours: latent diffusion on a VAE with beta 1 and 50 dimensions.", "name": "fig-04-ddpm-ddim"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of generated digits, DDPM left and DDIM right; most are readable and a little blurred."}, "figure": {"caption": "Figure 4 of the report, reproduced: latent diffusion on a VAE with beta 1 and 50 dimensions.", "name": "fig-04-ddpm-ddim"}}
 ancestral, ancestral_row, ancestral_seconds = judged(shipped, "ddpm", ddpm_steps)
 implicit, implicit_row, implicit_seconds = judged(shipped, "ddim", steps)
 plotting.plot_grids(
@@ -325,13 +336,15 @@ plotting.plot_grids(
 )
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments import reconstruct, sample_prior
+
 vae = shipped.vae
 ceiling = measure(reconstruct(vae, test.images), memorised=False)
 generator = torch.Generator().manual_seed(0)
 prior = measure(sample_prior(vae, settings.samples, generator), memorised=False)
 kinds = {
     "real test digits": measure(test.images, memorised=False),
-    "their reconstructions by this VAE (the ceiling)": ceiling,
+    "their reconstructions by this VAE (the upper limit)": ceiling,
     f"latent diffusion, DDPM with {ddpm_steps} steps": ancestral_row,
     f"latent diffusion, DDIM with {steps} steps": implicit_row,
     "the VAE's prior alone (section 1)": prior,
@@ -342,21 +355,27 @@ rows = [
 ]
 display(Markdown(markdown_table(["", "read confidently, %", "FD ratio", "coverage"], rows)))
 share = implicit_row["confident"] / implicit_row["n"]
+reached = share / (ceiling["confident"] / ceiling["n"])
 Markdown(
-    f"The report found about 85 % readable, by eye; the judge reads {share:.1%} of ours with "
-    f"confidence (DDIM), {share / (ceiling['confident'] / ceiling['n']):.2f} of what the decoder could reach at best. "
+    f"In the report about 85 % were readable, judged by eye. The judge reads {share:.1%} of our "
+    f"digits with confidence (DDIM), which is {reached:.2f} of the decoder's upper limit. "
     "(FD ratio: 1 is as near as real digits are to each other. Coverage: the share of real "
     "digits that have a sample in their neighbourhood. The real digits in the first row "
     f"come from {test.source} MNIST"
-    + (", which the judge was trained on, hence below 1.)" if test.source == "bundled" else ".)")
+    + (
+        ". The judge was trained on them, so their ratio is below 1.)"
+        if test.source == "bundled"
+        else ".)"
+    )
 )
 
 # %% [markdown]
 # ## Figure 5: the VAE's $\beta$
 #
-# One VAE per $\beta$ with 100 dimensions, one noise predictor on the scaled latents of each.
+# We train one VAE per $\beta$, with 100 dimensions, and one noise predictor on the scaled latents
+# of each VAE.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Grids of generated digits, one column per beta, DDIM above and DDPM below. Small betas give sharp strokes, beta 1 smoother digits, beta 10 the same blur everywhere."}, "figure": {"caption": "Figure 5 of the report, ours: latent diffusion on VAEs of growing beta.", "name": "fig-04-beta"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Grids of generated digits, one column per beta, DDIM above and DDPM below. Small betas give sharp strokes, beta 1 gives smoother digits, and beta 10 gives the same blur everywhere."}, "figure": {"caption": "Figure 5 of the report, reproduced: latent diffusion on VAEs with increasing beta.", "name": "fig-04-beta"}}
 beta_ddim = {beta: judged(entry[0], "ddim", steps) for beta, entry in by_beta.items()}
 beta_ddpm = {beta: judged(entry[0], "ddpm", ddpm_steps) for beta, entry in by_beta.items()}
 plotting.plot_matrix(
@@ -370,9 +389,9 @@ plotting.plot_matrix(
 
 # %% tags=["hide-input"]
 def sweep_table(name: str, fits: dict, ddim: dict, ddpm: dict) -> str:
-    """What is measured under each column of the figure, and the decoder's ceiling."""
+    """Return a table of the measures for each column of the figure, with the decoder's limit."""
     head = [name, "DDIM, read confidently, %", "DDPM, read confidently, %"]
-    head += ["FD ratio, DDIM", "coverage, DDIM", "reconstructions read right, %"]
+    head += ["FD ratio, DDIM", "coverage, DDIM", "reconstructions read correctly, %"]
     rows = []
     for value, (_, row, _) in ddim.items():
         vae_row = fits[value][1].row
@@ -393,14 +412,16 @@ display(Markdown(sweep_table("beta", by_beta, beta_ddim, beta_ddpm)))
 Markdown(run_label)
 
 # %% [markdown]
-# ## What made the report's small betas noise? An ablation
+# ## Why did the report's small betas give noise? An ablation
 #
-# The report saw only noise at small $\beta$. Figure 5 does not. What is different? Its code did not
-# scale the latents, and kept no average of the weights. So we take both away, and give them back
-# one at a time: for the VAE of a small $\beta$ and for that of $\beta = 1$, three noise predictors
-# each.
+# At small $\beta$ the report saw only noise. Figure 5 shows digits. What is different? The report's
+# code did not scale the latents, and it did not average the weights. So we remove both and add them
+# back one at a time. We train three noise predictors for the VAE with a small $\beta$, and three
+# for the VAE with $\beta = 1$.
 
 # %%
+from mnistdiff.experiments import fit_eps_mlp
+
 variants = {
     "raw latents": {"scaled": False, "ema": False},
     "scaled": {"scaled": True, "ema": False},
@@ -429,19 +450,19 @@ for (beta, name), (_, row, _) in ablation.items():
     )
 head = ["beta", "noise predictor", "read confidently, %", "FD ratio", "coverage"]
 display(Markdown(markdown_table(head, rows)))
-told = []
+findings = []
 for beta in tested:
     spread = encode_means(by_beta[beta][1].model, train.images).std()
     raw, scaled, averaged = (ablation[beta, name][1]["fd_ratio"] for name in variants)
-    told.append(
-        f"at $\\beta$ = {beta:g}, where the spread of the latents is {spread:.2f}, scaling takes the "
-        f"FD ratio from {raw:.1f} to {scaled:.1f}, and averaging to {averaged:.1f}"
+    findings.append(
+        f"At $\\beta$ = {beta:g} the spread of the latents is {spread:.2f}; scaling changes the FD "
+        f"ratio from {raw:.1f} to {scaled:.1f}, and averaging changes it to {averaged:.1f}."
     )
 Markdown(
-    f"In words: {'; '.join(told)}. The nearer the spread is to 1, the less scaling can do. Even our "
+    f"{' '.join(findings)} The closer the spread is to 1, the less scaling can change. Even our "
     "raw latents at a small $\\beta$ do not give noise: our encoder keeps them near unit spread "
-    "by itself, which a network without normalised inputs need not do. So the irregular latent "
-    f"space alone is not what spoiled the report's samples. {run_label}"
+    "by itself, but a network without normalised inputs may not do so. So the irregular latent "
+    f"space alone did not spoil the report's samples. {run_label}"
 )
 
 # %% [markdown]
@@ -453,7 +474,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 def diversity(images: Tensor) -> float:
-    """Mean distance of neighbouring samples, in units of real test digits."""
+    """Return the mean distance of neighbouring samples, relative to that of real test digits."""
     apart = (images[::2][: len(images) // 2] - images[1::2]).flatten(1).norm(dim=1).mean()
     real = (test.images[:-1:2] - test.images[1::2]).flatten(1).norm(dim=1).mean()
     return float(apart / real)
@@ -467,14 +488,14 @@ display(Markdown(markdown_table(["beta", "diversity (1: real digits)", "KL, nats
 Markdown(run_label)
 
 # %% [markdown]
-# No diffusion model can mend this: with a KL near zero the code says nothing, and the decoder
-# answers every code with the mean digit.
+# A diffusion model cannot repair this. When the KL is near zero, the code holds no information, and
+# the decoder turns every code into the mean digit.
 #
 # ## Figure 6: the latent dimension
 #
-# The same at $\beta = 1$ for the dimensions of section 2.
+# The same experiment at $\beta = 1$, for the dimensions of section 2.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Grids of generated digits, one column per latent dimension from 2 to 500, DDIM above and DDPM below."}, "figure": {"caption": "Figure 6 of the report, ours: latent diffusion on VAEs of growing latent dimension.", "name": "fig-04-dim"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Grids of generated digits, one column per latent dimension from 2 to 500, DDIM above and DDPM below."}, "figure": {"caption": "Figure 6 of the report, reproduced: latent diffusion on VAEs with increasing latent dimension.", "name": "fig-04-dim"}}
 dim_ddim = {dim: judged(entry[0], "ddim", steps) for dim, entry in by_dim.items()}
 dim_ddpm = {dim: judged(entry[0], "ddpm", ddpm_steps) for dim, entry in by_dim.items()}
 plotting.plot_matrix(
@@ -490,12 +511,14 @@ display(Markdown(sweep_table("latent dim", by_dim, dim_ddim, dim_ddpm)))
 Markdown(run_label)
 
 # %% [markdown]
-# ## What compression buys
+# ## What compression saves
 #
-# The same sampler with the same number of steps, on 50 numbers and on 784 pixels, one thread or
-# two as this machine has them; decoding included.
+# We run the same sampler with the same number of steps on 50 numbers and on 784 pixels, with all
+# the threads that this machine offers. The time includes decoding.
 
 # %% tags=["hide-input"]
+from mnistdiff.diffusion import load_pixel_model
+
 pixels = load_pixel_model()
 rows, seconds = [], {}
 for name, model, count in (("latent", shipped, settings.samples), ("pixel", pixels, 16)):
@@ -506,8 +529,8 @@ for name, model, count in (("latent", shipped, settings.samples), ("pixel", pixe
     rows.append([name, f"{parameters / 1e6:.2f} M", f"{1000 * seconds[name]:.2f} ms"])
 display(Markdown(markdown_table(["space", "parameters", f"per digit, {steps} steps"], rows)))
 Markdown(
-    f"A digit costs {seconds['pixel'] / seconds['latent']:.0f} times less in latent space. What it "
-    "costs in quality stands on the results page, where both models are measured on 10,000 digits."
+    f"A digit costs {seconds['pixel'] / seconds['latent']:.0f} times less in latent space. The "
+    "results page shows what this costs in quality: it measures both models on 10,000 digits."
 )
 
 # %% [markdown]
@@ -522,6 +545,7 @@ dim_ratios = {dim: row["fd_ratio"] for dim, (_, row, _) in dim_ddim.items()}
 best_beta, best_dim = min(ratios, key=ratios.get), min(dim_ratios, key=dim_ratios.get)
 gap = 100 * abs(share - ancestral_row["confident"] / ancestral_row["n"])
 low, high = wilson_interval(implicit_row["confident"], implicit_row["n"])
+collapsed = diversity(beta_ddim[10.0][0])
 claims = [
     (
         "about 85 % of digits are readable (beta 1, 50 dimensions)",
@@ -530,24 +554,24 @@ claims = [
     ),
     (
         "DDIM is as good as DDPM",
-        f"shares {gap:.1f} points apart",
-        "holds" if gap < 100 * (high - low) else "**not here**",
+        f"the shares differ by {gap:.1f} points",
+        "holds" if gap < 100 * (high - low) else "**does not hold here**",
     ),
     (
         "beta 0.5 and 1 are best; small betas give noise",
         f"lowest FD ratio at beta {best_beta:g} ({ratios[best_beta]:.1f}); "
         f"{ratios[1.0]:.1f} at beta 1, {shares[0.001]:.0%} read confidently at 0.001",
-        "holds" if best_beta in (0.5, 1.0) else "**not with scaled latents**",
+        "holds" if best_beta in (0.5, 1.0) else "**does not hold with scaled latents**",
     ),
     (
         "at beta 10 every sample is the same",
-        f"diversity {diversity(beta_ddim[10.0][0]):.2f} of real digits'",
-        "holds" if diversity(beta_ddim[10.0][0]) < 0.3 else "**not shown here**",
+        f"diversity {collapsed:.2f} of that of real digits",
+        "holds" if collapsed < 0.3 else "**not shown here**",
     ),
     (
         "50 dimensions are best",
         f"lowest FD ratio at {best_dim} ({dim_ratios[best_dim]:.1f}); {dim_ratios[50]:.1f} at 50",
-        "holds" if dim_ratios[50] < 1.1 * dim_ratios[best_dim] else "**not here**",
+        "holds" if dim_ratios[50] < 1.1 * dim_ratios[best_dim] else "**does not hold here**",
     ),
 ]
 lines = ["| the report says | we measure | verdict |", "|---|---|---|"]
@@ -558,9 +582,9 @@ Markdown(run_label)
 # %% [markdown]
 # ## What to take away
 #
-# - Latents want to be scaled to the schedule: measure their spread, which depends on $\beta$ and on
-#   the encoder.
-# - The decoder is the ceiling: a smaller $\beta$ gives sharper digits, as long as the noise
+# - Latents must be scaled to fit the schedule. Measure their spread, which depends on $\beta$ and
+#   on the encoder.
+# - The decoder sets the upper limit: a smaller $\beta$ gives sharper digits, as long as the noise
 #   predictor can learn where its codes lie.
-# - In latent space a step costs next to nothing; the picture is decoded once, at the end. That is
-#   why section 6 can afford to be asked for a digit in words.
+# - In latent space a step costs almost nothing, and the picture is decoded only once, at the end.
+#   So section 6 can afford to draw the digit that a prompt asks for.

@@ -107,8 +107,10 @@ def test_a_notebook_is_valid_and_carries_nothing_of_the_tools(name):
     assert f"solutions/{name}.py" in notebook.cells[0].source
     for number, cell in enumerate(notebook.cells):
         assert cell.id == guard.grading(cell).get("grade_id", f"cell-{number:03d}")
-        known = {"nbgrader", "tags", "mystnb", "deletable", "editable"}
+        known = {"nbgrader", "tags", "mystnb", "deletable", "editable", "jupyter"}
         assert set(cell.metadata) <= known
+        folded = "hide-input" in cell.metadata.get("tags", [])
+        assert cell.metadata.get("jupyter") == ({"source_hidden": True} if folded else None)
         assert not cell.get("outputs")
 
 
