@@ -45,6 +45,7 @@ serve: ## show the built site on http://localhost:8000
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(PY)
 	$(PY) scripts/build_notebooks.py --check
 
 format: setup ## let ruff tidy the code

@@ -1,6 +1,6 @@
-"""Checks of the graded cells. `check` is the one line that a hidden test cell holds.
+"""Checks of the graded cells. A hidden test cell consists of one call of `check`.
 
-Importing this package is cheap on purpose: torch and the checks load on the first call.
+Importing this package is cheap: torch and the checks are loaded on the first call.
 """
 
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ __all__ = ["check"]
 
 
 def check(grade_id: str, namespace: dict, seed: int | None = None) -> float:
-    """Check one cell in this kernel, print a hint per failed behaviour, return the points earned.
+    """Check one cell in this kernel, print a hint per failed behaviour, and return the points.
 
-    nbgrader reads the returned float as partial credit, 0.0 included, as long as the call is the
-    last expression of the test cell. Student code can neither raise nor write to stderr from
-    here, but it runs in the same process, so a student who wants to cheat still can: see
-    `autograder.inside.guards`. Without a `seed` the inputs are the same in every run.
+    nbgrader reads the returned float, even 0.0, as partial credit if the call is the last
+    expression of the test cell. Errors and output of the student's code stay inside, but it runs
+    in the same process, so a student who wants to cheat still can: see `autograder.inside.guards`.
+    Without a `seed` the inputs are the same in every run.
     """
     from autograder.checks import find
     from autograder.inside.student import InKernel
@@ -26,7 +26,7 @@ def check(grade_id: str, namespace: dict, seed: int | None = None) -> float:
 
 
 def report(grade_id: str, verdicts: Iterable) -> list[str]:
-    """One line per failed behaviour; behaviours that failed for the same reason share a line."""
+    """Return one line per hint: the failed behaviours that share it, their points, and the hint."""
     verdicts, failed = list(verdicts), {}
     for verdict in verdicts:
         if not verdict.passed:

@@ -1,6 +1,6 @@
-"""mnistdiff: VAEs and diffusion models on MNIST, small enough to read, measured enough to trust.
+"""mnistdiff: VAEs and diffusion models on MNIST, small enough to read and carefully measured.
 
-Every public name, by module; torch is the only heavy import.
+It re-exports the public names of the modules; torch is the only heavy import.
 """
 
 from mnistdiff.data import Digits, batches, load_mnist, to_signed, to_unit

@@ -1,4 +1,4 @@
-"""CLIP for digits: images and prompts in one space, where those that belong together are close.
+"""CLIP for digits: images and prompts in one space, where matching pairs are close.
 
 After Radford et al. (2021), "Learning Transferable Visual Models From Natural Language
 Supervision": an image encoder, a text encoder, and a symmetric contrastive loss.
@@ -17,7 +17,7 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import check_images
 from mnistdiff.prompts import END, MAX_WORDS, VOCABULARY, tokenize
 
-HEADS = 4  # of the text encoder's attention
+HEADS = 4  # attention heads of the text encoder
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CLIPConfig:
                 raise MnistdiffError(f"{name} is {value!r}; it must be a whole number >= 1.")
         if self.text_width % HEADS:
             raise MnistdiffError(
-                f"text_width is {self.text_width}; {HEADS} attention heads must share it evenly."
+                f"text_width is {self.text_width}; it must be a multiple of {HEADS} (heads)."
             )
         whole = all(isinstance(width, int) and width >= 1 for width in self.channels)
         if len(self.channels) != 3 or not whole:
@@ -89,13 +89,13 @@ class TextEncoder(nn.Module):
         h = self.words(tokens) + self.positions[: tokens.shape[1]]
         ahead = torch.ones(2 * tokens.shape[1:], dtype=torch.bool, device=tokens.device).triu(1)
         for layer in self.layers:
-            h = layer(h, src_mask=ahead)  # causal: what follows the end token is never seen
+            h = layer(h, src_mask=ahead)  # causal: padding after the end token has no effect
         end = (tokens == END).int().argmax(dim=1)
         return self.head(self.norm(h[torch.arange(len(h)), end]))
 
 
 class CLIP(nn.Module):
-    """Two encoders into one space, and a learned sharpness of their similarities."""
+    """Two encoders into one space, and a learned scale of their similarities."""
 
     def __init__(self, config: CLIPConfig | None = None) -> None:
         super().__init__()
@@ -106,16 +106,16 @@ class CLIP(nn.Module):
 
     @property
     def logit_scale(self) -> Float[Tensor, ""]:
-        """What multiplies cosine similarities; at most 100, as in the paper."""
+        """Return the factor of the cosine similarities; at most 100, as in the paper."""
         return self.log_scale.exp().clamp(max=100.0)
 
     def encode_image(self, images: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b e"]:
-        """Embeddings, not yet normalised, of images in [0, 1]."""
+        """Return embeddings, not normalised, of images in [0, 1]."""
         check_images(images)
         return self.image_encoder(images).float()
 
     def encode_text(self, prompts: Sequence[str] | Int[Tensor, "n l"]) -> Float[Tensor, "n e"]:
-        """Embeddings, not yet normalised, of prompts or of their tokens. Raises as `words_of`."""
+        """Return embeddings, not normalised, of prompts or tokens. Raises as `words_of`."""
         if isinstance(prompts, str):
             prompts = [prompts]
         tokens = prompts if isinstance(prompts, Tensor) else tokenize(prompts)
@@ -128,11 +128,11 @@ def contrastive_loss(
     logit_scale: Float[Tensor, ""] | float,
     same: Bool[Tensor, "b b"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Each image must find its text among the batch's, and each text its image.
+    """Return CLIP's loss: each image must find its text in the batch, and each text its image.
 
     Mean of the two cross-entropies over scaled cosine similarities (Radford et al., 2021,
-    figure 3). `same` marks pairs off the diagonal that also belong together (the same digit
-    twice in a batch): they are left out, for pushing them apart would be wrong.
+    figure 3). `same` marks pairs off the diagonal that also match (the same digit twice in a
+    batch): they are left out, because pushing them apart would be wrong.
     """
     similarity = logit_scale * F.normalize(image_emb, dim=1) @ F.normalize(text_emb, dim=1).T
     if same is not None:
@@ -145,6 +145,6 @@ def contrastive_loss(
 def zero_shot_accuracy(
     image_emb: Float[Tensor, "n e"], text_emb: Float[Tensor, "k e"], labels: Int[Tensor, " n"]
 ) -> float:
-    """Share of images whose most similar text, by cosine, is that of their label."""
+    """Return the share of images whose most similar text, by cosine, belongs to their label."""
     similarity = F.normalize(image_emb, dim=1) @ F.normalize(text_emb, dim=1).T
     return float((similarity.argmax(dim=1) == labels).double().mean())

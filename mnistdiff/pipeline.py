@@ -1,4 +1,4 @@
-"""Text to image: a prompt becomes a CLIP embedding, a guided latent, and a decoded digit."""
+"""Text to image: from a prompt to a CLIP embedding, a guided latent, and a decoded digit."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -24,14 +24,21 @@ from mnistdiff.samplers import (
     interpolate_noise,
 )
 from mnistdiff.schedules import NoiseSchedule, add_noise, cosine_beta_schedule
-from mnistdiff.storage import PACKAGED, configured, load_into, read_weights, save_weights, under
+from mnistdiff.storage import (
+    PACKAGED,
+    build_config,
+    load_into,
+    read_weights,
+    save_weights,
+    with_prefix,
+)
 from mnistdiff.vae import VAE, VAEConfig
 
 NAME = "tiny-mnist-sd"
-LORAS = PACKAGED / "loras"  # a folder of their own, which ComfyUI lists
+LORAS = PACKAGED / "loras"  # a separate folder, which ComfyUI lists
 GUIDANCE_SCALE = 1.4  # chosen with the second classifier
-CHUNK = 250  # images sampled together: larger batches leave the processor's cache
-BETAS = "schedule.betas"  # in a file; one without them has the shipped model's schedule
+CHUNK = 250  # images sampled together: larger batches do not fit the processor's cache
+BETAS = "schedule.betas"  # tensor name in a file; without it the shipped schedule is used
 PARTS = {
     "clip": (CLIP, CLIPConfig),
     "eps_mlp": (EpsMLPCond, EpsMLPCondConfig),
@@ -49,7 +56,8 @@ class PipelineOutput(NamedTuple):
 class TextToImagePipeline:
     """`tiny-mnist-sd`: CLIP, the conditioned noise predictor and the VAE, as one function.
 
-    Arguments have the names of diffusers' StableDiffusionPipeline.
+    `trained_on` names the data set of the training digits. The arguments of a call are named as in
+    diffusers' StableDiffusionPipeline. Raises MnistdiffError unless scaling_factor is above 0.
     """
 
     def __init__(
@@ -59,82 +67,85 @@ class TextToImagePipeline:
         vae: VAE,
         scaling_factor: float,
         schedule: NoiseSchedule | None = None,
+        trained_on: str = "unknown",
     ) -> None:
         if not isinstance(scaling_factor, Real) or not 0 < scaling_factor < float("inf"):
             raise MnistdiffError(
-                f"scaling_factor is {scaling_factor!r}; it must be a number above 0, such as "
-                "`compute_scaling_factor` gives."
+                f"scaling_factor is {scaling_factor!r}; it must be a number above 0; "
+                "`compute_scaling_factor` computes it."
             )
         self.clip, self.eps_mlp, self.vae = clip.eval(), eps_mlp.eval(), vae.eval()
-        self.scaling_factor = float(scaling_factor)  # NumPy's would not go into a file's header
-        self.data = "not told"  # which digits it learned from
+        self.scaling_factor = float(scaling_factor)  # JSON cannot store NumPy's numbers
+        self.trained_on = trained_on
         self.schedule = schedule or NoiseSchedule(cosine_beta_schedule(1000))
         self.model = as_eps(eps_mlp, self.schedule)  # the network predicts v
 
     @classmethod
     def from_pretrained(cls, path: str | Path = NAME) -> "TextToImagePipeline":
-        """The shipped model by its name, or one that `save_pretrained` wrote to a folder.
+        """Load the shipped model by its name, or one that `save_pretrained` wrote to a folder.
 
-        Raises MnistdiffError for a folder that holds none.
+        Raises MnistdiffError if the folder does not contain such a model.
         """
         shipped, own = PACKAGED / f"{NAME}-v1.safetensors", Path(path) / f"{NAME}.safetensors"
         file = shipped if path == NAME else own
         tensors, meta = read_weights(file)
         if missing := {*PARTS, "scaling_factor"} - meta.keys():
             raise MnistdiffError(
-                f"{file} is no {NAME}: it does not tell {', '.join(sorted(missing))}. Name a "
-                "folder that `save_pretrained` or `mnistdiff train tiny-sd --out` wrote."
+                f"{file} is not a {NAME}: its metadata lacks {', '.join(sorted(missing))}. Give "
+                "a folder that `save_pretrained` or `mnistdiff train tiny-sd --out` wrote."
             )
         parts = {}
         for name, (network, config) in PARTS.items():
-            parts[name] = network(configured(config, meta[name], file))
-            load_into(parts[name], under(f"{name}.", tensors), file)
-        schedule = NoiseSchedule(tensors[BETAS]) if BETAS in tensors else None
-        pipeline = cls(**parts, scaling_factor=meta["scaling_factor"], schedule=schedule)
-        pipeline.data = "mnist" if file == shipped else meta.get("data", pipeline.data)
-        return pipeline
+            parts[name] = network(build_config(config, meta[name], file))
+            load_into(parts[name], with_prefix(f"{name}.", tensors), file)
+        return cls(
+            **parts,
+            scaling_factor=meta["scaling_factor"],
+            schedule=NoiseSchedule(tensors[BETAS]) if BETAS in tensors else None,
+            trained_on="mnist" if file == shipped else meta.get("data", "unknown"),
+        )
 
-    def save_pretrained(self, folder: str | Path, story: dict[str, Any] | None = None) -> Path:
-        """Write one safetensors file, half precision, with the configurations in its header.
+    def save_pretrained(self, folder: str | Path, model_card: dict[str, Any] | None = None) -> Path:
+        """Write one safetensors file in half precision and return its path.
 
-        `story` adds what a model card says. Raises MnistdiffError when the folder cannot be
-        written.
+        The header holds the configurations and the entries of `model_card`. Raises MnistdiffError
+        if the folder cannot be written.
         """
         path = Path(folder) / f"{NAME}.safetensors"
-        save_weights(path, *self.packed(story))
+        save_weights(path, *self.packed(model_card))
         return path
 
-    def packed(self, story: dict[str, Any] | None = None) -> tuple[dict[str, Tensor], dict]:
-        """Tensors and metadata as a file holds them."""
+    def packed(self, model_card: dict[str, Any] | None = None) -> tuple[dict[str, Tensor], dict]:
+        """Return the tensors and the metadata that a file stores."""
         parts = {name: getattr(self, name) for name in PARTS}
         tensors = {
             f"{name}.{key}": value.half() if value.is_floating_point() else value
             for name, part in parts.items()
             for key, value in part.state_dict().items()
         }
-        tensors[BETAS] = self.schedule.betas  # whole: the last timesteps hang on every digit
+        tensors[BETAS] = self.schedule.betas  # float32: the last timesteps need full precision
         configs = {name: asdict(part.config) for name, part in parts.items()}
-        told = {"data": self.data} | (story or {})
-        return tensors, told | configs | {"scaling_factor": self.scaling_factor}
+        described = {"data": self.trained_on} | (model_card or {})
+        return tensors, described | configs | {"scaling_factor": self.scaling_factor}
 
     def load_lora(self, name: str | Path, strength: float = 1.0) -> None:
-        """Add a style to the noise predictor: a shipped LoRA by its name, or a file of one.
+        """Add a style to the noise predictor: a shipped LoRA by its name, or a LoRA file.
 
-        Calling it again adds on top; a negative strength takes away. Raises MnistdiffError for
-        an unknown name and for a LoRA of another network.
+        Calling it again adds on top; a negative strength subtracts. Raises MnistdiffError if the
+        name is unknown or the LoRA belongs to another network.
         """
         shipped = {path.stem.removesuffix("-v1"): path for path in sorted(LORAS.glob("*-v1.*"))}
         path = shipped.get(str(name), Path(name))
         if not path.is_file():
             raise MnistdiffError(
-                f"there is no LoRA {str(name)!r}: {', '.join(shipped) or 'none'} come with the "
-                "package, and no such file exists."
+                f"there is no LoRA {str(name)!r}, neither as a file nor in the package. The "
+                f"package has: {', '.join(shipped) or 'none'}."
             )
         merge_lora(self.eps_mlp, read_weights(path)[0], strength)
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Float[Tensor, "n e"]:
-        """Normalised CLIP embeddings; a prompt that names no digit, as "", is the null condition.
+        """Return normalised CLIP embeddings; prompts without a digit get the null condition.
 
         Raises MnistdiffError for words outside the vocabulary.
         """
@@ -161,15 +172,15 @@ class TextToImagePipeline:
         strength: float = 0.8,
         callback: Callable[[int, int, Tensor, Tensor], Any] | None = None,
     ) -> PipelineOutput:
-        """Draw `num_images_per_prompt` digits for each prompt, a prompt's images side by side.
+        """Draw `num_images_per_prompt` digits for each prompt; images of one prompt are adjacent.
 
-        The noise of all images, (N, D), is drawn first, from the CPU `generator`: what comes after
-        an image changes it by float rounding alone (below 1e-5). With eta above 0 each step's noise
-        is drawn for up to 250 images together, so that another number of images gives others.
-        `image` in [0, 1], one for all or one for each, starts from a picture noised by `strength`
-        in (0, 1] instead (Meng et al., 2022, "SDEdit"). `callback(step, t, z_t, z0_hat)` sees every
-        step of each 250 images. Raises MnistdiffError for words outside the vocabulary and settings
-        outside their range.
+        The noise of all images, (N, D), is drawn first, from the CPU `generator`: adding images
+        changes the earlier ones only by float rounding (below 1e-5). With eta above 0 the noise of
+        each step is drawn for up to 250 images together, so another number of images gives other
+        images. `image` in [0, 1], one for all or one for each, is noised by `strength` in (0, 1]
+        and replaces the pure noise (Meng et al., 2022, "SDEdit"). `callback(step, t, z_t, z0_hat)`
+        is called at every step of each 250 images. Raises MnistdiffError for words outside the
+        vocabulary and settings outside their range.
         """
         prompts = _listed(prompt)
         negatives = _listed("" if negative_prompt is None else negative_prompt)
@@ -204,15 +215,15 @@ class TextToImagePipeline:
         num_inference_steps: int = 50,
         guidance_scale: float = GUIDANCE_SCALE,
     ) -> PipelineOutput:
-        """One noise, and a condition that wanders along the sphere from one prompt to another.
+        """Draw one noise under conditions that move along the sphere from `start` to `end`.
 
-        Raises as `__call__`, and for frames below 1.
+        Raises as `__call__`, and if frames is below 1.
         """
         if not isinstance(frames, Integral) or frames < 1:
             raise MnistdiffError(f"frames is {frames!r}; it must be a whole number >= 1.")
         _check_generator(generator)
-        ends = self.encode_prompts([start, end])
-        cond = interpolate_noise(*ends, torch.linspace(0, 1, int(frames)))
+        first, last = self.encode_prompts([start, end])
+        cond = interpolate_noise(first, last, torch.linspace(0, 1, int(frames)))
         noise = torch.randn(1, self.vae.config.latent_dim, generator=generator)
         return self.denoise(
             cond,
@@ -235,11 +246,11 @@ class TextToImagePipeline:
         strength: float = 1.0,
         **options: Any,
     ) -> PipelineOutput:
-        """From noise to images, given conditions; `start` is a scaled latent to be noised.
+        """Turn noise into images, given conditions; `start` is a scaled latent to be noised.
 
         Raises MnistdiffError for settings outside their range.
         """
-        _check_guided(guidance_scale)
+        _check_guidance_scale(guidance_scale)
         sample = find_sampler(sampler)
         reuse_memory()
         if start is not None:
@@ -264,41 +275,42 @@ class TextToImagePipeline:
 
     @torch.no_grad()
     def encode(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n d"]:
-        """Scaled latents: the posterior means of images in [0, 1]."""
+        """Return scaled latents: the posterior means of images in [0, 1]."""
         check_images(images)
         return self.vae.encode(images.float())[0] * self.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n 1 28 28"]:
-        """Images in [0, 1] from scaled latents."""
+        """Return images in [0, 1] from scaled latents."""
         return self.vae.decode(latents / self.scaling_factor)
 
     def _last_steps(self, strength: float, num_inference_steps: int) -> list[int]:
         if not isinstance(strength, Real) or not 0 < strength <= 1:
             raise MnistdiffError(
-                f"strength is {strength!r}; it must be above 0 (the picture as it is), at most 1 "
-                "(nothing of it left)."
+                f"strength is {strength!r}; it must be above 0 (the picture unchanged) and at "
+                "most 1 (nothing of it is left)."
             )
         steps = inference_timesteps(self.schedule.num_train_timesteps, num_inference_steps)
         return steps[-max(round(strength * len(steps)), 1) :]
 
 
 def _steps(num_inference_steps: int, sampler: str, eta: float) -> dict[str, Any]:
-    """DDPM is DDIM with eta 1; the deterministic samplers take no eta but 0."""
-    if sampler == "ddpm" and eta not in (0, 1):  # 0 is what is given when nothing is
-        raise MnistdiffError(f"eta is {eta}, but ddpm is DDIM with eta 1; ask for ddim instead.")
+    """Return the sampler's options; ddpm is DDIM with eta 1."""
+    if sampler == "ddpm" and eta not in (0, 1):  # 0 is the default: not set by the user
+        raise MnistdiffError(f"eta is {eta}, but ddpm is DDIM with eta 1; use ddim instead.")
     eta = 1.0 if sampler == "ddpm" else eta
     return {"num_inference_steps": num_inference_steps, "eta": eta}
 
 
 def _listed(prompts: str | Iterable[str]) -> list[str]:
-    """One prompt, or several, as a list; what is no text is told of by `words_of`."""
-    several = isinstance(prompts, Iterable) and not isinstance(prompts, (str, bytes))
-    return list(prompts) if several else [prompts]
+    """Return one prompt or several as a list; `words_of` refuses what is not text."""
+    if isinstance(prompts, (str, bytes)) or not isinstance(prompts, Iterable):
+        return [prompts]
+    return list(prompts)
 
 
 def _check_start(image: Tensor, n: int) -> None:
-    """A picture to start from, or one for each of n digits."""
+    """Raise MnistdiffError unless image is one picture in [0, 1], or one for each of n digits."""
     if not isinstance(image, Tensor):
         raise MnistdiffError(
             f"image is {type(image).__name__}; expected a tensor (1, 1, 28, 28) in [0, 1]."
@@ -310,7 +322,7 @@ def _check_start(image: Tensor, n: int) -> None:
     if not -0.01 <= low <= high <= 1.01:
         raise MnistdiffError(
             f"image has values from {low:g} to {high:g}; expected [0, 1]: divide bytes by 255, or "
-            "use `to_unit` where -1 is black."
+            "use `to_unit` for [-1, 1]."
         )
 
 
@@ -320,7 +332,7 @@ def _check_counts(prompts: list[str], negatives: list[str], images: int) -> None
     if len(negatives) != len(prompts):
         raise MnistdiffError(
             f"there are {len(negatives)} negative prompts for {len(prompts)} prompts; give one "
-            "for all, or as many."
+            "for all, or one for each prompt."
         )
     if not isinstance(images, Integral) or images < 1:
         raise MnistdiffError(
@@ -329,7 +341,7 @@ def _check_counts(prompts: list[str], negatives: list[str], images: int) -> None
 
 
 def _check_generator(generator: Any) -> None:
-    """One stream of noise for all images: diffusers' list, a generator for each, is not taken."""
+    """Raise MnistdiffError unless it is one CPU generator; diffusers also accepts a list."""
     if generator is not None and not isinstance(generator, torch.Generator):
         raise MnistdiffError(
             f"generator is {generator!r:.60}; it must be one generator for all images, such as "
@@ -337,13 +349,13 @@ def _check_generator(generator: Any) -> None:
         )
     if generator is not None and generator.device.type != "cpu":
         raise MnistdiffError(
-            f"the generator is on {generator.device}; noise comes from the CPU's, so that a seed "
-            "is one picture everywhere: use `torch.Generator()`."
+            f"the generator is on {generator.device}; it must be on the CPU, so that one seed "
+            "gives one picture on every machine: use `torch.Generator()`."
         )
 
 
-def _check_guided(guidance_scale: float) -> None:
+def _check_guidance_scale(guidance_scale: float) -> None:
     if not isinstance(guidance_scale, Real) or not 0 <= guidance_scale < float("inf"):
         raise MnistdiffError(
-            f"guidance_scale is {guidance_scale!r}; it must be a number >= 0, and 1 is no guidance."
+            f"guidance_scale is {guidance_scale!r}; it must be a number >= 0; 1 means no guidance."
         )

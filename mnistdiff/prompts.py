@@ -1,7 +1,7 @@
-"""The words that the text-to-image model knows: its vocabulary, its tokens, and what it is taught.
+"""The text-to-image model's prompts: its vocabulary, its tokens, and its training prompts.
 
-A prompt names at most one digit; the other words are neutral, and the model learns to see past
-them. Styles are not words: they belong to the LoRAs.
+A prompt names at most one digit; the other words are neutral, and the model learns to ignore them.
+Styles are not words: they come as LoRAs.
 """
 
 import re
@@ -26,13 +26,13 @@ DIGIT_OF = {word: i % 10 for i, word in enumerate([*"0123456789", *DIGIT_NAMES])
 
 
 def words_of(prompt: str) -> list[str]:
-    """The words of a prompt, in lower case, without punctuation.
+    """Return the words of a prompt in lower case, without punctuation.
 
-    Raises MnistdiffError for a prompt that is no text, a word outside the vocabulary, more than
-    MAX_WORDS words, or two different digits.
+    Raises MnistdiffError if the prompt is not a string, has a word outside the vocabulary, has more
+    than MAX_WORDS words, or names two different digits.
     """
     if not isinstance(prompt, str):
-        raise MnistdiffError(f"the prompt is {prompt!r}; it must be text, such as 'a seven'.")
+        raise MnistdiffError(f"the prompt is {prompt!r}; it must be text such as 'a seven'.")
     words = re.sub(r"[^\w\s]|_", " ", prompt.lower()).split()
     unknown = [word for word in words if word not in TOKENS]
     if unknown:
@@ -48,20 +48,20 @@ def words_of(prompt: str) -> list[str]:
     if len(digits) > 1:
         raise MnistdiffError(
             f"the prompt {prompt!r} names the digits {', '.join(map(str, sorted(digits)))}; the "
-            "model draws one digit, so ask for one, or give a list of prompts."
+            "model draws one digit: name one, or give a list of prompts."
         )
     return words
 
 
 def digit_in(prompt: str) -> int | None:
-    """The digit that a prompt names, or None. Raises as `words_of`."""
+    """Return the digit that a prompt names, or None. Raises as `words_of`."""
     return next((DIGIT_OF[word] for word in words_of(prompt) if word in DIGIT_OF), None)
 
 
 def tokenize(prompts: Sequence[str]) -> Int[Tensor, "n l"]:
-    """Token ids, an end token after the last word, padded to the longest prompt.
+    """Return token ids with an end token after the last word, padded to the longest prompt.
 
-    Raises as `words_of`, and for no prompts.
+    Raises as `words_of`, and if prompts is a string or empty.
     """
     if isinstance(prompts, str) or not len(prompts):
         raise MnistdiffError(f"prompts are {prompts!r}; expected a list such as ['a seven'].")
@@ -86,7 +86,7 @@ TEMPLATES = (
     "mnist digit {}",
     "it shows the numeral {} written by hand",
 )
-# never used in training: what an evaluation asks as well
+# never used in training; the evaluation asks them too
 HELD_OUT_TEMPLATES = (
     "a photo of a handwritten {}",
     "this image shows the digit {}",
@@ -98,14 +98,14 @@ HELD_OUT_TEMPLATES = (
 
 
 def prompts_for(digit: int, templates: Sequence[str] = TEMPLATES) -> list[str]:
-    """Every template with the digit in figures and in letters."""
+    """Return every template with the digit as a figure and as a word."""
     return [t.format(name) for t in templates for name in (str(digit), DIGIT_NAMES[digit])]
 
 
 def random_prompt(digit: int, generator: torch.Generator) -> str:
-    """A prompt as training sees them: a template, or neutral words in any order around the digit.
+    """Draw a training prompt: a template, or neutral words in random order around the digit.
 
-    The latter teach that only the digit counts, wherever it stands.
+    The random words teach the model that only the digit matters, wherever it stands.
     """
 
     def draw(n: int) -> int:

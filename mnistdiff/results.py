@@ -1,4 +1,4 @@
-"""Result files: numbers with the commit and hardware that they came from."""
+"""Result files: numbers with the commit and the hardware that produced them."""
 
 import json
 import platform
@@ -13,13 +13,13 @@ from mnistdiff.storage import write_atomically
 
 
 def save_result(path: Path, result: dict[str, Any]) -> None:
-    """Write a result with the commit and hardware it came from, for the book's tables."""
+    """Write a result as JSON with its commit and hardware, for the book's tables."""
     text = json.dumps(result | provenance(), indent=1, sort_keys=True) + "\n"
     write_atomically(path, text.encode())
 
 
 def provenance() -> dict[str, str]:
-    """Commit (if the package runs from a checkout), hardware and torch version."""
+    """Return the commit (if the package is in a git checkout), hardware and torch version."""
     folder = Path(__file__).parent
     command = ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"]
     try:

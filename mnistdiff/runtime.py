@@ -1,4 +1,4 @@
-"""How a process runs: its seeds, its device and precision, its memory, and whether it is graded."""
+"""How a process runs: seeds, device, precision, memory, and whether it is being graded."""
 
 import ctypes
 import os
@@ -14,15 +14,15 @@ import torch
 from mnistdiff.errors import MnistdiffError
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
-LARGEST, KEPT = 32 << 20, 1 << 30  # bytes: glibc takes no larger threshold; may lie idle
+LARGEST, KEPT = 32 << 20, 1 << 30  # bytes: glibc's largest threshold; free memory it may keep
 
 
 @cache
 def reuse_memory() -> None:
-    """Let glibc keep freed tensors of up to 32 MiB for the next ones, in the whole process.
+    """Let glibc reuse the memory of freed tensors of up to 32 MiB, in the whole process.
 
     By default it returns each to the kernel, which clears the pages again for the next layer: a
-    quarter of the U-Net's time. Other systems' allocators are left as they are.
+    quarter of the U-Net's time. On other systems this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
@@ -31,7 +31,7 @@ def reuse_memory() -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Raise MnistdiffError for a seed outside 0 ... 2^32 - 1, NumPy's limits."""
+    """Raise MnistdiffError unless seed is a whole number from 0 to 2^32 - 1, NumPy's range."""
     if not isinstance(seed, Integral) or not 0 <= seed < 2**32:
         raise MnistdiffError(f"seed is {seed!r}; it must be a whole number from 0 to {2**32 - 1}.")
 
@@ -49,14 +49,14 @@ def seed_everything(seed: int) -> torch.Generator:
 
 
 def default_device() -> torch.device:
-    """CUDA or MPS where there is one, else the CPU."""
+    """Return CUDA or MPS if available, otherwise the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def autocast(device: torch.device) -> AbstractContextManager:
-    """bfloat16 where the hardware multiplies it natively (CUDA, AVX512-BF16); else nothing."""
+    """Compute in bfloat16 if the hardware supports it (CUDA, AVX512-BF16); else change nothing."""
     native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     if device.type == "cuda" or (device.type == "cpu" and native()):
         return torch.autocast(device.type, torch.bfloat16)
@@ -64,5 +64,5 @@ def autocast(device: torch.device) -> AbstractContextManager:
 
 
 def under_grading() -> bool:
-    """Whether nbgrader, or a grader like it, runs this kernel: then no seconds are spent."""
+    """Return whether a grader such as nbgrader runs this kernel: then training is skipped."""
     return bool(os.environ.get("NBGRADER_EXECUTION"))

@@ -1,4 +1,4 @@
-"""Noise schedules: how much of the digit is left at each of T timesteps.
+"""Noise schedules: how much of the digit remains at each of T timesteps.
 
 `t` is 0-based: t = 0 is the least noisy step, t = T - 1 almost pure noise. `abar` is
 `alphas_cumprod`, the share of the variance that is still signal.
@@ -19,7 +19,7 @@ MAX_BETA = 0.999
 class NoiseSchedule:
     """betas (T,) in (0, 1) with alphas = 1 - betas and their cumulative product, all float32.
 
-    The product is taken in float32, as diffusers does. Raises MnistdiffError for other betas.
+    The product is computed in float32, as in diffusers. Raises MnistdiffError for other betas.
     """
 
     def __init__(self, betas: Float[Tensor, " T"]) -> None:
@@ -32,26 +32,25 @@ class NoiseSchedule:
             values = f"from {self.betas.min():g} to {self.betas.max():g}" if fits else "none"
             raise MnistdiffError(
                 f"betas have shape {tuple(self.betas.shape)}, values {values}; expected (T,) with "
-                "T >= 1 and every value above 0 and below 1, so that abar stays strictly between "
-                "the two in float32."
+                "T >= 1, every value above 0 and below 1, and the same for abar in float32."
             )
 
     @property
     def num_train_timesteps(self) -> int:
-        """T."""
+        """Return T."""
         return len(self.betas)
 
 
 def linear_beta_schedule(
     num_train_timesteps: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
 ) -> Float[Tensor, " T"]:
-    """betas that rise in equal steps (Ho et al., 2020, section 4)."""
+    """Return betas that rise in equal steps (Ho et al., 2020, section 4)."""
     _check_length(num_train_timesteps)
     return torch.linspace(beta_start, beta_end, num_train_timesteps)
 
 
 def cosine_beta_schedule(num_train_timesteps: int = 1000) -> Float[Tensor, " T"]:
-    """betas whose abar falls along a squared cosine (Nichol & Dhariwal, 2021, eq. 17)."""
+    """Return betas whose abar falls along a squared cosine (Nichol & Dhariwal, 2021, eq. 17)."""
     _check_length(num_train_timesteps)
     times = torch.arange(num_train_timesteps + 1, dtype=torch.float64) / num_train_timesteps
     abar = ((times + 0.008) / 1.008 * math.pi / 2).cos().square()
@@ -71,7 +70,7 @@ def add_noise(
     noise: Float[Tensor, "b ..."],
     abar: Float[Tensor, " T"],
 ) -> Float[Tensor, "b ..."]:
-    """x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (Ho et al., 2020, eq. 4)."""
+    """Return x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (Ho et al., 2020, eq. 4)."""
     kept = append_dims(abar[t], x0.ndim)
     return kept.sqrt() * x0 + (1 - kept).sqrt() * noise
 
@@ -82,7 +81,7 @@ def velocity(
     noise: Float[Tensor, "b ..."],
     abar: Float[Tensor, " T"],
 ) -> Float[Tensor, "b ..."]:
-    """v = sqrt(abar_t) noise - sqrt(1 - abar_t) x0 (Salimans & Ho, 2022, appendix D)."""
+    """Return v = sqrt(abar_t) noise - sqrt(1 - abar_t) x0 (Salimans & Ho, 2022, appendix D)."""
     kept = append_dims(abar[t], x0.ndim)
     return kept.sqrt() * noise - (1 - kept).sqrt() * x0
 
@@ -90,5 +89,5 @@ def velocity(
 def predict_x0(
     x_t: Float[Tensor, "..."], eps: Float[Tensor, "..."], abar_t: Float[Tensor, "..."] | float
 ) -> Float[Tensor, "..."]:
-    """x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t): `add_noise` solved for x0."""
+    """Return x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t): `add_noise` solved for x0."""
     return (x_t - (1 - abar_t) ** 0.5 * eps) / abar_t**0.5

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with JSON metadata, written whole or not at all, never unpickled."""
+"""Weights on disk: safetensors with JSON metadata, written atomically and never unpickled."""
 
 import errno
 import json
@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 
 Config = TypeVar("Config")
-LARGEST = 10_000  # of a width or a count of layers: more, from a file, would fill the memory
+LARGEST = 10_000  # width or number of layers: more, from a file, would fill the memory
 PACKAGED = Path(__file__).parent / "weights"
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     """Write tensors and JSON metadata atomically: a kill leaves the old file or the new one.
 
-    Raises MnistdiffError when the folder cannot be written.
+    Raises MnistdiffError if the folder cannot be written.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     payload = save(contiguous, {"mnistdiff": json.dumps(metadata, sort_keys=True)})
@@ -35,7 +35,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any
 def write_atomically(path: Path, payload: bytes) -> None:
     """Write bytes to a temporary file beside `path`, flush it to disk, and rename it.
 
-    Raises MnistdiffError where that is not possible, or would replace a device or a pipe.
+    Raises MnistdiffError if that fails, or would replace a device or a pipe.
     """
     temporary = None
     try:
@@ -46,7 +46,7 @@ def write_atomically(path: Path, payload: bytes) -> None:
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read it
         os.replace(temporary, path)
     except OSError as error:
         if temporary and os.path.exists(temporary):
@@ -57,15 +57,16 @@ def write_atomically(path: Path, payload: bytes) -> None:
 def _unwritable(path: Path, error: OSError) -> MnistdiffError:
     return MnistdiffError(
         f"{path.parent} cannot be written ({error.strerror or error}). Free some space, fix "
-        "its permissions, or choose another folder (the cache's is MNISTDIFF_CACHE)."
+        "its permissions, or choose another folder (MNISTDIFF_CACHE sets the cache's)."
     )
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """While one process makes `path`, others that want to make it wait here; a kill ends the wait.
+def exclusive_lock(path: Path) -> Iterator[None]:
+    """Let one process at a time create `path`; the others wait. A kill releases the lock.
 
-    Without such locks (Windows, some network drives) nobody waits. Raises as `write_atomically`.
+    Where file locks do not exist (Windows, some network drives), nobody waits. Raises
+    MnistdiffError if the folder cannot be written.
     """
     try:
         import fcntl
@@ -79,18 +80,18 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise _unwritable(path, error) from error
     with file:
-        with suppress(OSError):  # of a drive without locks
+        with suppress(OSError):  # a drive without locks
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                print(f"{path.stem}: another process trains it; waiting.", file=sys.stderr)
+                print(f"{path.stem}: another process is training it; waiting.", file=sys.stderr)
                 fcntl.flock(file, fcntl.LOCK_EX)
         yield
-        lock.unlink(missing_ok=True)  # whoever waits on it finds `path`
+        lock.unlink(missing_ok=True)  # waiting processes will find `path`
 
 
 def check_writable(path: Path) -> None:
-    """Raise MnistdiffError unless a file could be written at `path`: before hours of work."""
+    """Raise MnistdiffError unless a file can be written at `path`; call it before hours of work."""
     try:
         if path.is_dir():
             raise IsADirectoryError(21, "it is a folder")
@@ -105,13 +106,13 @@ def check_writable(path: Path) -> None:
 
 
 def _refuse_device(path: Path) -> None:
-    """A rename would put a file in the place of /dev/null, for everybody."""
+    """Raise OSError for a device or a pipe: a rename would replace /dev/null for everybody."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
 
 
 class Metadata(dict[str, Any]):
-    """A file's metadata: asked for a key that it lacks, it says so in words."""
+    """A file's metadata; looking up a missing key raises MnistdiffError."""
 
     def __init__(self, path: Path, entries: dict[str, Any]) -> None:
         super().__init__(entries)
@@ -119,15 +120,16 @@ class Metadata(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         raise MnistdiffError(
-            f"{self.path} does not tell {key!r} in its metadata: it was cut short, or made by "
-            "something else. Delete it and train again, or install the package anew."
+            f"{self.path} lacks {key!r} in its metadata: it was cut short, or written by another "
+            "program. Delete it and train again, or reinstall the package."
         )
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
-    """Read tensors and metadata. Raises MnistdiffError for a missing, corrupt or foreign file.
+    """Read tensors and metadata.
 
-    So does looking up metadata that the file lacks.
+    Raises MnistdiffError if the file is missing, corrupt or of another kind; looking up a missing
+    key of the metadata raises it too.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -140,29 +142,32 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
         raise MnistdiffError(f"{path} does not exist. Train the model first.") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise MnistdiffError(
-            f"{path} is no readable safetensors file ({error}). It is corrupt or something else: "
-            "delete it and train again."
+            f"{path} is not a readable safetensors file ({error}). It is corrupt or of another "
+            "kind: delete it and train again."
         ) from error
 
 
-def configured(config: type[Config], entries: Any, origin: Path | str) -> Config:
-    """A network's configuration from a file's metadata. Raises MnistdiffError where it is none."""
+def build_config(config: type[Config], entries: Any, origin: Path | str) -> Config:
+    """Build a network's configuration from a file's metadata.
+
+    Raises MnistdiffError if the entries do not fit `config` or a size is above LARGEST.
+    """
     try:
         made = config(**entries)
         for name, value in entries.items():
             sizes = value if isinstance(value, list) else [value]
             if any(isinstance(size, int) and size > LARGEST for size in sizes):
-                raise MnistdiffError(f"{name} is {value}; no network here has more than {LARGEST}")
+                raise MnistdiffError(f"{name} is {value}; it must be at most {LARGEST:,}")
         return made
     except (TypeError, MnistdiffError) as error:
         raise MnistdiffError(
-            f"{origin} describes no {config.__name__} that this version can build ({error}). It "
-            "was made by another version or by something else: train again."
+            f"{origin} does not describe a {config.__name__} that this version can build "
+            f"({error}). It was written by another version or another program: train again."
         ) from error
 
 
-def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin so, by the rest of their names."""
+def with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names start with the prefix, without it in their names."""
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
@@ -171,7 +176,7 @@ def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: Path | str) -> None:
-    """Copy tensors into a model. Raises MnistdiffError where names or shapes differ."""
+    """Copy tensors into a model. Raises MnistdiffError if names or shapes differ."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
@@ -186,4 +191,4 @@ def load_into(model: nn.Module, tensors: dict[str, Tensor], origin: Path | str) 
     state = model.state_dict()
     with torch.no_grad():
         for name, tensor in tensors.items():
-            state[name].copy_(tensor)  # half-precision files widen here
+            state[name].copy_(tensor)  # converts half precision to float32

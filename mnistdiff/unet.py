@@ -16,6 +16,7 @@ from mnistdiff.layers import (
     check_images,
     residual_mlp,
     timestep_embedding,
+    zero_parameters,
 )
 
 SIDE = 28
@@ -23,7 +24,7 @@ SIDE = 28
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """Channels at 14x14 and at 7x7, widths of the embedding and of the MLP that sees it all."""
+    """Channels at 14x14 and at 7x7, widths of the embedding and of the whole-image MLP."""
 
     channels: tuple[int, int] = (32, 64)
     emb_dim: int = 128
@@ -38,11 +39,11 @@ class UNetConfig:
 
 
 class WholeImage(nn.Module):
-    """A residual MLP over all positions at once: adds to the image and to the embedding.
+    """A residual MLP over all positions at once; it adds to the image and to the embedding.
 
-    (B, C, side, side) and (B, E) to the same shapes; it starts as the identity. Convolutions
-    see strokes; which digit they make is seen here. At 7x7 it costs a twentieth of the
-    network's work and makes as good a model of far fewer epochs.
+    (B, C, side, side) and (B, E) to the same shapes; initialised as the identity. Convolutions
+    see strokes; this MLP sees which digit they form. At 7x7 it costs a twentieth of the network's
+    work, and the model needs far fewer epochs for the same quality.
     """
 
     def __init__(self, channels: int, side: int, emb_dim: int, width: int) -> None:
@@ -52,8 +53,7 @@ class WholeImage(nn.Module):
         self.squeeze = nn.Conv2d(channels, 8, 1)
         self.mlp = residual_mlp(sum(self.sizes), width, 3, sum(self.sizes))
         self.expand = nn.Conv2d(8, channels, 1, bias=False)
-        nn.init.zeros_(self.mlp[-1].weight)
-        nn.init.zeros_(self.mlp[-1].bias)
+        zero_parameters(self.mlp[-1])
 
     def forward(
         self, x: Float[Tensor, "b c h w"], emb: Float[Tensor, "b e"]
@@ -65,9 +65,9 @@ class WholeImage(nn.Module):
 
 
 class UNet(nn.Module):
-    """Patches of 2x2 pixels, one block per stage down and up, all positions at once in the middle.
+    """A U-Net on patches of 2x2 pixels: one block per stage, a whole-image MLP in the middle.
 
-    After Ho et al. (2020), appendix B, with skips that add instead of concatenate: half the
+    After Ho et al. (2020), appendix B, but skips add instead of concatenating, which halves the
     work of the first convolution of each block on the way up.
     """
 

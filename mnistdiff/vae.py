@@ -18,9 +18,9 @@ from mnistdiff.layers import check_images, check_latents, residual_mlp
 LOSS_TYPES = ("mse", "bce")
 IMAGE_SHAPE = (1, 28, 28)
 PIXELS = 28 * 28
-LARGEST = 10_000  # width or latent dimension: more would only fill the memory
+LARGEST = 10_000  # width or latent dimension: more would fill the memory
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images
-LOGIT_SCALE = 4.0  # pixels are mostly near 0 or 1: larger logits come sooner
+LOGIT_SCALE = 4.0  # most pixels are near 0 or 1: training reaches large logits sooner
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class VAEConfig:
 
 
 class VAE(nn.Module):
-    """A residual MLP each way between 28x28 images in [0, 1] and latent vectors."""
+    """A residual MLP as encoder and one as decoder: 28x28 images in [0, 1], latent vectors."""
 
     def __init__(self, config: VAEConfig | None = None) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class VAE(nn.Module):
     def encode(
         self, x: Float[Tensor, "b 1 28 28"]
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
-        """Mean and log variance of q(z given x), each (B, latent_dim)."""
+        """Return mean and log variance of q(z given x), each (B, latent_dim)."""
         check_images(x)
         standardised = (x.flatten(1) - PIXEL_MEAN) / PIXEL_STD
         mu, logvar = self.encoder(standardised).float().chunk(2, dim=1)
@@ -63,11 +63,11 @@ class VAE(nn.Module):
     def reparameterize(
         mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"], noise: Float[Tensor, "b d"]
     ) -> Float[Tensor, "b d"]:
-        """A draw from q(z given x), as a differentiable function of standard normal noise."""
+        """Draw from q(z given x), as a differentiable function of standard normal noise."""
         return mu + (0.5 * logvar).exp() * noise
 
     def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 28 28"]:
-        """Pixel means in (0, 1)."""
+        """Return pixel means in (0, 1)."""
         check_latents(z, self.config.latent_dim)
         logits = LOGIT_SCALE * self.decoder(z).float()
         return torch.sigmoid(logits).unflatten(1, IMAGE_SHAPE)
@@ -75,13 +75,13 @@ class VAE(nn.Module):
     def forward(
         self, x: Float[Tensor, "b 1 28 28"], noise: Float[Tensor, "b d"]
     ) -> tuple[Float[Tensor, "b 1 28 28"], Float[Tensor, "b d"], Float[Tensor, "b d"]]:
-        """Reconstruction, mu and logvar; `noise` is standard normal, zeros give z = mu."""
+        """Return reconstruction, mu and logvar; `noise` is standard normal, zeros give z = mu."""
         mu, logvar = self.encode(x)
         return self.decode(self.reparameterize(mu, logvar, noise)), mu, logvar
 
 
 def kl_divergence(mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    """KL(N(mu, sigma^2) || N(0, 1)) in nats: summed over dimensions, averaged over the batch.
+    """Return KL(N(mu, sigma^2) || N(0, 1)) in nats: summed over dimensions, mean over the batch.
 
     Kingma & Welling, 2014, appendix B.
     """
@@ -96,22 +96,27 @@ def vae_loss(
     beta: float = 1.0,
     loss_type: str = "mse",
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, ""]]:
-    """total = recon + beta * kl, recon summed over pixels and averaged over the batch.
+    """Return (total, recon, kl) with total = recon + beta * kl.
 
-    "mse": squared error; "bce": binary cross-entropy in nats. Images in [0, 1].
+    recon is summed over pixels and averaged over the batch: squared error ("mse") or binary
+    cross-entropy in nats ("bce") of images in [0, 1]. Raises MnistdiffError as `check_loss`, and
+    if the shapes of recon and x differ.
     """
     check_loss(beta, loss_type)
     if recon.shape != x.shape:
-        raise MnistdiffError(f"reconstruction {tuple(recon.shape)} for images {tuple(x.shape)}.")
+        raise MnistdiffError(
+            f"reconstructions have shape {tuple(recon.shape)}, images {tuple(x.shape)}; they must "
+            "be equal."
+        )
     error = F.mse_loss if loss_type == "mse" else F.binary_cross_entropy
-    with torch.autocast(recon.device.type, enabled=False):  # torch refuses cross-entropy in it
+    with torch.autocast(recon.device.type, enabled=False):  # it refuses binary cross-entropy
         recon_loss = error(recon.float(), x.float(), reduction="sum") / len(x)
     kl = kl_divergence(mu, logvar)
     return recon_loss + beta * kl, recon_loss, kl
 
 
 def check_loss(beta: float, loss_type: str) -> None:
-    """Raise MnistdiffError for a beta below 0 (or not finite) or an unknown loss."""
+    """Raise MnistdiffError if beta is below 0 or not finite, or if the loss is unknown."""
     if not 0 <= beta < float("inf"):
         raise MnistdiffError(f"beta is {beta}; it must be a number >= 0.")
     if loss_type not in LOSS_TYPES:
@@ -119,12 +124,12 @@ def check_loss(beta: float, loss_type: str) -> None:
 
 
 def kl_per_dimension(mu: Float[Tensor, "b d"], logvar: Float[Tensor, "b d"]) -> Float[Tensor, " d"]:
-    """KL(q(z_d given x) || N(0, 1)) of each latent dimension, averaged over the batch, in nats."""
+    """Return KL(q(z_d given x) || N(0, 1)) per latent dimension: batch mean, in nats."""
     return (0.5 * (mu.square() + logvar.exp() - 1 - logvar)).mean(dim=0)
 
 
 def active_units(mu: Float[Tensor, "b d"], threshold: float = 0.01) -> int:
-    """Latent dimensions whose posterior mean varies (variance over the data) above threshold.
+    """Count the latent dimensions whose posterior mean has a variance above threshold.
 
     Burda et al., 2016, section 5.2.
     """

@@ -16,10 +16,11 @@
 # *Needs: CPU, about 1 minute; no ComfyUI.*
 #
 # [ComfyUI](https://github.com/comfyanonymous/ComfyUI) is the program in which many people use
-# Stable Diffusion: boxes on a page, wires between them, a picture at the end. It looks nothing like
-# the scripts of this course, and it computes the same thing. `tiny-mnist-sd` runs in it, with the
-# program's own nodes, so here is the last step: every box is a function that you know. You write
-# two programs that rewire such a graph, and then repeat the report's prompt experiments, measured.
+# Stable Diffusion: boxes on a page, wires between them, a picture at the end. It looks very
+# different from the scripts of this course, but it computes the same thing. `tiny-mnist-sd` runs in
+# it with the program's own nodes. So this is the last step: every box is a function that you know.
+# You write two programs that rewire a graph. Then you repeat the report's prompt experiments, and
+# measure them.
 
 # %%
 import sys
@@ -36,42 +37,36 @@ profile = "quick"
 # %% [markdown]
 # **By the end you can**
 #
-# - read a ComfyUI graph, and say which line of code each of its nodes is;
-# - change a graph by a program: its prompts, its sampler, a LoRA put in between;
-# - measure what prompt, negative prompt, guidance, steps and LoRA do to a picture;
-# - say what a node graph and a script are each good for, and what neither can change.
+# - read a ComfyUI graph, and name the line of code behind each of its nodes;
+# - change a graph with a program: its prompts, its sampler, an added LoRA;
+# - measure how prompt, negative prompt, guidance, steps and LoRA change a picture;
+# - say what a node graph and a script are each good for, and what neither of them can change.
 
 # %%
-# %matplotlib inline
 import itertools
 import math
-import os
-import pprint
 from copy import deepcopy
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from IPython.display import Markdown, display
 from torch import Tensor, nn
 
+from mnistdiff.comfyui.graph import Graph
+from mnistdiff.course.expect import expect_graph  # used by the visible tests
+
+# %% tags=["hide-input"]
+# %matplotlib inline
+from IPython.display import Markdown, display
+
 from mnistdiff import plotting
-from mnistdiff.comfyui import load_workflow, run_workflow
-from mnistdiff.comfyui.graph import Graph, with_inputs
 from mnistdiff.data import to_signed
-from mnistdiff.errors import MnistdiffError
-from mnistdiff.evaluation import measure
-from mnistdiff.course.expect import expect_graph
 from mnistdiff.experiments import get_profile, load_digits, markdown_table, percent
 from mnistdiff.metrics import read_digits, wilson_interval
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
-from mnistdiff.prompts import DIGIT_NAMES
-from mnistdiff.samplers import sample_ddim
-from mnistdiff.experiments.styles import slant, stroke_width
 
 settings = get_profile(profile)
 pipeline = TextToImagePipeline.from_pretrained()  # CLIP, VAE and noise predictor, as shipped
-
-# %% tags=["hide-input"]
 per_digit = max(3 * settings.samples // 100, 3)
 few, medium, usual, many = settings.curve_evaluations[:2] + settings.curve_evaluations[-2:]  # steps
 run_label = (
@@ -83,13 +78,17 @@ Markdown(run_label)
 # %% [markdown]
 # ## A graph is a dictionary
 #
-# What ComfyUI's page shows as boxes and wires, it sends to its engine as JSON, the **API format**
-# (*Workflow > Export (API)*). Each key is a node's id, a text; each node has a `class_type` and its
-# `inputs`. An input is either a value or a **link**, the list `[id, output]`: "what node `id` gives
-# at its output number `output`". The report's workflow 1, made for our model, comes with this
-# course:
+# ComfyUI's page shows boxes and wires. It sends them to its engine as JSON, in the **API format**
+# (*Workflow > Export (API)*). Each key is the id of a node, as text. Each node has a `class_type`
+# and its `inputs`. An input is either a value or a **link**, the list `[id, output]`, which means
+# "output number `output` of node `id`". The report's workflow 1, adapted to our model, comes with
+# this course:
 
 # %%
+import pprint
+
+from mnistdiff.comfyui import load_workflow, run_workflow
+
 basic = load_workflow("basic")
 pprint.pp({name: basic[name] for name in ("1", "3", "6")}, width=72)
 
@@ -97,9 +96,10 @@ pprint.pp({name: basic[name] for name in ("1", "3", "6")}, width=72)
 plotting.plot_workflow(basic)
 
 # %% [markdown]
-# The loader has three outputs, `MODEL` (0), `CLIP` (1) and `VAE` (2): section 6's pipeline, taken
-# apart. Types must fit: a `MODEL` goes into a `MODEL`. There is no order of execution; ComfyUI starts
-# from the node that saves and runs what that needs. Node by node:
+# The loader has three outputs, `MODEL` (0), `CLIP` (1) and `VAE` (2): the three parts of section
+# 6's pipeline. Types must match: a `MODEL` output goes into a `MODEL` input. The graph gives no
+# order of execution. ComfyUI starts from the node that saves, and runs what this node needs. Node
+# by node:
 #
 # | node | in this course | section |
 # |---|---|---|
@@ -109,21 +109,24 @@ plotting.plot_workflow(basic)
 # | `KSampler` | `sample_ddim(...)` with guidance, from noise | 3, 6 |
 # | – its `seed` | `torch.Generator().manual_seed(seed)`, then `torch.randn` | 3 |
 # | – its `steps` | `num_inference_steps` | 3 |
-# | – its `cfg` | `guidance_scale`; 1 is no guidance | 6 |
-# | – its `sampler_name` | which formula makes a step; `ddim` is DDIM with $\eta = 0$ | 3 |
-# | – its `scheduler` | how timesteps are spaced; `simple` is our `trailing` | 3 |
+# | – its `cfg` | `guidance_scale`; 1 means no guidance | 6 |
+# | – its `sampler_name` | the formula of each step; `ddim` is DDIM with $\eta = 0$ | 3 |
+# | – its `scheduler` | how the timesteps are spaced; `simple` is our `trailing` | 3 |
 # | – its `denoise` | `strength` of image to image; 1 starts from pure noise | 6 |
 # | `VAEDecode` | `pipeline.vae.decode` | 1 |
 # | `LoraLoader` | `merge_lora(network, tensors, strength)` | 6 |
 #
-# The negative prompt is no option but a second `CLIPTextEncode`, and the wire says what it is for.
+# The negative prompt is not an option but a second `CLIPTextEncode`. The wire decides which prompt
+# is which.
 #
 # ## Three ways, one picture
 #
-# `run_workflow` runs such a graph without ComfyUI: each node is a call of the library. Beside it the
-# same nodes written as lines, and the pipeline of section 6.
+# `run_workflow` runs a graph without ComfyUI: each node is a call of the library. Beside it are the
+# same nodes as lines of code, and the pipeline of section 6.
 
 # %%
+from mnistdiff.samplers import sample_ddim
+
 by_graph = run_workflow(basic)
 
 loaded = TextToImagePipeline.from_pretrained()  # node 1
@@ -154,29 +157,29 @@ ways = {"graph": by_graph, "lines": by_lines, "pipeline": by_pipeline}
 display(plotting.plot_columns([to_signed(torch.cat(list(ways.values())))], list(ways), []))
 gap = max(float((image - by_graph).abs().max()) for image in ways.values())
 Markdown(
-    f"Largest difference between any two pixels: {gap:g}. "
+    f"Largest difference in any pixel: {gap:g}. "
     + ("The three are the same picture, bit for bit." if gap == 0 else "")
 )
 
 # %% [markdown]
 # ## Exercise 1: edit the sampler and its prompts
 #
-# On the page one types into boxes. To try a hundred settings one wants a function: it takes a graph
-# and gives a *new* one, in which
+# On the page, you type into boxes. To try a hundred settings, you need a function. It takes a graph
+# and returns a *new* one, in which
 #
 # - the `KSampler` has another `sampler_name`, `steps` and `cfg`;
-# - the two encoders that feed it hold other texts.
+# - the two encoders that feed it have other texts.
 #
-# Which encoder is the positive one? The ids do not say, nor does the order: page and export number
-# nodes as they were made. Only the links do. The graph has one `KSampler`; it may have further
-# encoders, whose texts stay as they are.
+# Which encoder is the positive one? The ids and the order do not tell you, because the page and the
+# export number the nodes in the order in which they were made. Only the links tell you. The graph
+# has one `KSampler`. It may have more encoders, whose texts must stay as they are.
 #
-# The graph that was given must stay as it is: somebody may still want to run it. Mind that a graph
-# is a dictionary of dictionaries of dictionaries, so copying the outermost is not enough.
+# The given graph must stay as it is, because somebody may still want to run it. A graph is a
+# dictionary of dictionaries of dictionaries, so a copy of the outermost one is not enough.
 #
 # <details><summary>Hint</summary>
 #
-# `copy.deepcopy` copies all the way down. Find the node whose `class_type` is `"KSampler"`. Its input
+# `copy.deepcopy` copies all levels. Find the node whose `class_type` is `"KSampler"`. Its input
 # `positive` is a link such as `["8", 0]`: the first part is a key of the graph.
 #
 # </details>
@@ -186,10 +189,10 @@ Markdown(
 def edit_sampler(
     graph: Graph, positive: str, negative: str, sampler_name: str, steps: int, cfg: float
 ) -> Graph:
-    """A new graph with other settings of its KSampler and other prompts.
+    """Return a new graph with other settings of its KSampler and other prompts.
 
-    graph: API format, {id: {"class_type": ..., "inputs": {...}}}, with one KSampler; it stays as
-    it is. positive, negative: the texts of the two CLIPTextEncode nodes that feed the KSampler.
+    graph: API format, {id: {"class_type": ..., "inputs": {...}}}, with one KSampler; it must
+    not change. positive, negative: the texts of the CLIPTextEncode nodes that feed the KSampler.
     """
     ### BEGIN SOLUTION
     edited = deepcopy(graph)
@@ -204,7 +207,7 @@ def edit_sampler(
 
 # %% nbgrader={"grade": false, "grade_id": "visible_edit_sampler", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def five_nodes(spare: str, low: str, high: str, **changes: object) -> Graph:
-    """A sampler fed by nodes 8 (positive) and 3 (negative); node 7 is an encoder of no use."""
+    """Return a graph: encoders 8 (positive) and 3 (negative) feed a sampler, 7 feeds nothing."""
     own = {"seed": 7, "steps": 50, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "simple"}
     links = {"model": ["5", 0], "positive": ["8", 0], "negative": ["3", 0]}
     return {
@@ -217,13 +220,13 @@ def five_nodes(spare: str, low: str, high: str, **changes: object) -> Graph:
 
 
 def edit(graph: Graph, *wanted: object) -> Graph:
-    """Call edit_sampler; what it looks for in vain gets a message of its own."""
+    """Call edit_sampler, and explain a key that it does not find."""
     try:
         return edit_sampler(graph, *wanted)
     except (KeyError, IndexError) as error:
         raise AssertionError(
             f"edit_sampler looks for {error}, which is not there: a graph can have any ids, in any "
-            "order. Find the KSampler by its class_type, the encoders by its links"
+            "order. Find the KSampler by its class_type, and the encoders by its links"
         ) from error
 
 
@@ -233,20 +236,20 @@ misplaced = {"scheduler": "euler", "steps": 20, "cfg": 1.5}
 follow = "the KSampler's inputs `positive` and `negative` are links: follow them"
 causes = {
     f"the two texts are swapped; {follow}": five_nodes("a digit", "four", "nine", **new),
-    f"the texts went to the first two encoders; {follow}": five_nodes(
-        "four", "nine", "seven", **new
-    ),
-    f"the texts went by the size of the ids; {follow}": five_nodes("nine", "four", "seven", **new),
+    f"you changed the first two encoders; {follow}": five_nodes("four", "nine", "seven", **new),
+    f"you sorted the encoders by their ids; {follow}": five_nodes("nine", "four", "seven", **new),
     "the KSampler is edited, the texts are not": five_nodes("a digit", "one", "seven", **new),
     "the texts are edited, the KSampler is not": five_nodes("a digit", "nine", "four"),
     "only the positive text is set": five_nodes("a digit", "one", "four", **new),
     "only the negative text is set": five_nodes("a digit", "nine", "seven", **new),
-    "node 7 feeds no sampler: its text stays": five_nodes("nine", "nine", "four", **new),
-    "node 7 feeds no sampler, so its text stays": five_nodes("four", "nine", "four", **new),
-    "sampler_name went into scheduler, another input": five_nodes(
+    "node 7 feeds no sampler: its text must not change": five_nodes("nine", "nine", "four", **new),
+    "node 7 feeds no sampler, so its text must not change": five_nodes(
+        "four", "nine", "four", **new
+    ),
+    "you wrote sampler_name into `scheduler`, which is another input": five_nodes(
         "a digit", "nine", "four", **misplaced
     ),
-    "the texts belong into the encoders, not into the KSampler, which has links": five_nodes(
+    "the texts belong in the encoders, not in the KSampler, which has links to them": five_nodes(
         "a digit", "one", "seven", positive="four", negative="nine", **new
     ),
     "nothing was edited": kept,
@@ -254,12 +257,12 @@ causes = {
 wanted = five_nodes("a digit", "nine", "four", **new)
 expect_graph("the edited graph", edit(given, "four", "nine", "euler", 20, 1.5), wanted, causes)
 in_place = (
-    "the graph that was given has changed: work on a deep copy. dict(graph) and graph.copy() are "
-    "shallow, they share the nodes with the original"
+    "the given graph has changed: work on a deep copy. dict(graph) and graph.copy() are shallow: "
+    "they share the nodes with the original"
 )
 assert given == kept, in_place
 
-causes = {"an empty negative prompt is a text, too: set it": five_nodes("a digit", "one", "four")}
+causes = {"an empty negative prompt is a text too: set it": five_nodes("a digit", "one", "four")}
 wanted = five_nodes("a digit", "", "four")
 expect_graph("the graph", edit(given, "four", "", "ddim", 50, 3.0), wanted, causes)
 print("edit_sampler: the visible tests pass.")
@@ -273,16 +276,19 @@ check("edit_sampler", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** The basic workflow, asked for a four but not a nine, in 20 steps of DPM-Solver++ with
-# cfg 2. Framed: the nodes that differ. Below it eight such fours, and then yours.
+# **Expected.** The basic workflow, asked for a four but not a nine, with 20 steps of DPM-Solver++
+# and cfg 2. The frames mark the nodes that differ. Below are eight fours from this graph, and then
+# the fours from yours.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "The graph of the basic workflow with three framed nodes: the positive encoder says a handwritten four, the negative nine, and the sampler has 20 steps, cfg 2.0 and dpmpp_2m."}, "figure": {"caption": "The edited workflow.", "name": "fig-07-edited"}}
+from mnistdiff.comfyui.graph import with_inputs
+
 four = with_inputs(basic, "3", text="a handwritten four")
 four = with_inputs(four, "4", text="nine")
 four = with_inputs(four, "6", sampler_name="dpmpp_2m", steps=20, cfg=2.0)
 plotting.plot_workflow(four, new=("3", "4", "6"))
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "A row of eight handwritten fours."}, "figure": {"caption": "What it draws, as a batch of eight.", "name": "fig-07-fours"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A row of eight handwritten fours."}, "figure": {"caption": "What the edited workflow draws, as a batch of eight.", "name": "fig-07-fours"}}
 fours = run_workflow(with_inputs(four, "5", batch_size=8), pipeline=pipeline)
 plotting.plot_columns([to_signed(fours)], [""] * 8, ["expected"])
 
@@ -298,37 +304,37 @@ except Exception as error:  # an unfinished cell must not stop the notebook
     print("Finish the cell above, then run this one again.")
 
 # %% [markdown]
-# ## Exercise 2: put a LoRA in
+# ## Exercise 2: insert a LoRA
 #
-# The report's second workflow adds a style. `LoraLoader` takes a `MODEL` and a `CLIP` and gives both
-# again, changed: output 0 is the `MODEL`, 1 the `CLIP`. It stands *between* the loader and everything
-# that used these two. On the page that is: one new node, two wires into it, and each old wire pulled
-# off the loader and plugged into the LoRA. Forget one, and half of the graph ignores the style; no
-# error says so.
+# The report's second workflow adds a style. `LoraLoader` takes a `MODEL` and a `CLIP` and returns
+# changed versions of both: output 0 is the `MODEL`, output 1 is the `CLIP`. It stands *between* the
+# loader and everything that used these two outputs. On the page, you add one node and two wires
+# into it. Then you move each old wire from the loader to the LoRA. If you forget one, half of the
+# graph ignores the style, without an error.
 #
-# Its inputs: the links `model` and `clip`, `lora_name`, and two strengths, `strength_model` and
-# `strength_clip`; here both are `strength`. (Our LoRAs change the network only, so the second has
-# nothing to do. The node still wants it.)
+# The inputs of a `LoraLoader` are the links `model` and `clip`, `lora_name`, and two strengths,
+# `strength_model` and `strength_clip`. Here both strengths are `strength`. (Our LoRAs change only
+# the network, so the second strength has no effect. The node still requires it.)
 #
-# Write it for any graph with one loader, `MnistdiffLoader` or Stable Diffusion's
-# `CheckpointLoaderSimple`, with any ids and any number of samplers and encoders. If there is a
-# LoRA already, the new one goes right after the loader and feeds the old one. The VAE is not the
-# LoRA's business.
+# Write the function for any graph with one loader, either `MnistdiffLoader` or Stable Diffusion's
+# `CheckpointLoaderSimple`. The graph can have any ids and any number of samplers and encoders. If
+# it already has a LoRA, the new one goes right after the loader and feeds the old one. The links of
+# the VAE do not change.
 #
 # <details><summary>Hint</summary>
 #
-# Rewire first, add the node afterwards: then its own links to the loader are safe. A new id must be
-# one that the graph does not have; any text will do.
+# Rewire first, and add the node afterwards: then its own links to the loader are safe. The new id
+# must not occur in the graph yet; any text will do.
 #
 # </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "insert_lora", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def insert_lora(graph: Graph, lora_name: str, strength: float) -> Graph:
-    """A new graph with a LoraLoader right after its loader.
+    """Return a new graph with a LoraLoader right after its loader.
 
     graph: API format, with one MnistdiffLoader or CheckpointLoaderSimple, whose outputs are MODEL,
-    CLIP and VAE; it stays as it is. Both strengths of the LoraLoader are `strength`.
+    CLIP and VAE; it must not change. Both strengths of the LoraLoader are `strength`.
     """
     ### BEGIN SOLUTION
     styled = deepcopy(graph)
@@ -348,7 +354,7 @@ def insert_lora(graph: Graph, lora_name: str, strength: float) -> Graph:
 
 # %% nbgrader={"grade": false, "grade_id": "visible_insert_lora", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def one_sampler(model: list, clips: tuple, vae: list, *loras: dict) -> Graph:
-    """A loader (5), two encoders (2, 3), a sampler (4), a decoder (6), and perhaps a LoRA."""
+    """Return a graph: loader 5, encoders 2 and 3, sampler 4, decoder 6, and perhaps a LoRA."""
     fed = {"model": model, "seed": 7, "positive": ["2", 0], "negative": ["3", 0]}
     graph = {
         "4": {"class_type": "KSampler", "inputs": fed},
@@ -362,7 +368,7 @@ def one_sampler(model: list, clips: tuple, vae: list, *loras: dict) -> Graph:
 
 
 def two_samplers(model: list, clip: list, straight: list, *loras: dict) -> Graph:
-    """A loader (12), an old LoRA (1) for sampler 9 and encoder 7; sampler 4 does without it."""
+    """Return a graph: loader 12, LoRA 1 for sampler 9 and encoder 7, sampler 4 without a LoRA."""
     strengths = {"strength_model": 0.5, "strength_clip": 0.5}
     old = {"model": model, "clip": clip, "lora_name": "old.safetensors", **strengths}
     text = {"positive": ["7", 0], "negative": ["7", 0]}
@@ -378,36 +384,36 @@ def two_samplers(model: list, clip: list, straight: list, *loras: dict) -> Graph
 
 
 def insert(graph: Graph, *wanted: object) -> Graph:
-    """Call insert_lora; what it looks for in vain gets a message of its own."""
+    """Call insert_lora, and explain a node that it does not find."""
     try:
         return insert_lora(graph, *wanted)
     except (KeyError, IndexError, StopIteration) as error:
         raise AssertionError(
             f"insert_lora fails ({type(error).__name__}: {error}): the loader can have any id, and "
-            "be a MnistdiffLoader or a CheckpointLoaderSimple"
+            "it can be a MnistdiffLoader or a CheckpointLoaderSimple"
         ) from error
 
 
-before, after = (["5", 1], ["5", 1]), (["new", 1], ["new", 1])  # where the texts' CLIP is from
+before, after = (["5", 1], ["5", 1]), (["new", 1], ["new", 1])  # where the encoders get their CLIP
 given, kept = (one_sampler(["5", 0], before, ["5", 2]) for _ in range(2))
 lora = {"model": ["5", 0], "clip": ["5", 1], "lora_name": "bold.safetensors"}
 lora |= {"strength_model": 0.7, "strength_clip": 0.7}
 looped = lora | {"model": ["new", 0], "clip": ["new", 1]}
 first, second = (["new", 1], ["5", 1]), (["5", 1], ["new", 1])
-each = "two encoders use the CLIP, and only one of them was rewired: go through every input"
+each = "two encoders use the CLIP, and you rewired only one of them: go through every input"
 causes = {
     "the LoRA is there, but nothing uses it": one_sampler(["5", 0], before, ["5", 2], lora),
-    "the CLIP of the encoders is forgotten": one_sampler(["new", 0], before, ["5", 2], lora),
-    "the MODEL of the KSampler is forgotten": one_sampler(["5", 0], after, ["5", 2], lora),
+    "you did not rewire the CLIP of the encoders": one_sampler(["new", 0], before, ["5", 2], lora),
+    "you did not rewire the MODEL of the KSampler": one_sampler(["5", 0], after, ["5", 2], lora),
     each: one_sampler(["new", 0], first, ["5", 2], lora),
     f"{each} of every node": one_sampler(["new", 0], second, ["5", 2], lora),
-    "the VAE is rerouted; a LoraLoader has no VAE": one_sampler(
+    "you rewired the VAE; a LoraLoader has no VAE": one_sampler(
         ["new", 0], after, ["new", 2], lora
     ),
-    "the LoraLoader's own inputs were rewired as well, it feeds itself": one_sampler(
+    "you rewired the LoraLoader's own inputs too: it feeds itself": one_sampler(
         ["new", 0], after, ["5", 2], looped
     ),
-    "MODEL is output 0 and CLIP output 1; they are mixed up": one_sampler(
+    "you mixed up the outputs: MODEL is output 0, CLIP is output 1": one_sampler(
         ["new", 1], (["new", 0], ["new", 0]), ["5", 2], lora
     ),
     "no LoraLoader was added": kept,
@@ -415,8 +421,8 @@ causes = {
 wanted = one_sampler(["new", 0], after, ["5", 2], lora)
 expect_graph("the graph", insert(given, "bold.safetensors", 0.7), wanted, causes)
 in_place = (
-    "the graph that was given has changed: work on a deep copy. dict(graph) and graph.copy() are "
-    "shallow, they share the nodes with the original"
+    "the given graph has changed: work on a deep copy. dict(graph) and graph.copy() are shallow: "
+    "they share the nodes with the original"
 )
 assert given == kept, in_place
 
@@ -424,8 +430,8 @@ own, rewired = (["12", 0], ["12", 1]), (["new", 0], ["new", 1])
 lora = {"model": ["12", 0], "clip": ["12", 1], "lora_name": "thin.safetensors"}
 lora |= {"strength_model": -0.3, "strength_clip": -0.3}
 causes = {
-    "the second sampler is forgotten": two_samplers(*rewired, ["12", 0], lora),
-    "the LoRA that was there must take the new one's MODEL and CLIP": two_samplers(
+    "you did not rewire the second sampler": two_samplers(*rewired, ["12", 0], lora),
+    "the old LoRA must take the MODEL and CLIP of the new one": two_samplers(
         *own, ["new", 0], lora
     ),
 }
@@ -433,7 +439,7 @@ given, wanted = two_samplers(*own, ["12", 0]), two_samplers(*rewired, ["new", 0]
 found = insert(given, "thin.safetensors", -0.3)
 expect_graph("the graph with two samplers and a LoRA", found, wanted, causes)
 again = insert(found, "bold.safetensors", 1.0)
-lost = "in a graph of your own making the second LoRA takes the id of the first, which is lost"
+lost = "inserting a second LoRA overwrites the first, because both get the same id"
 assert len(again) == len(found) + 1, f"{lost}: choose an id that the graph does not have"
 print("insert_lora: the visible tests pass.")
 
@@ -446,10 +452,11 @@ check("insert_lora", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# **Expected.** The report's workflow 2: the basic one with the LoRA `bold`, framed. Below it the same
-# noise at three strengths. At 0 the picture must be that of the graph without the LoRA.
+# **Expected.** The report's workflow 2: the basic one with the LoRA `bold`, framed. Below it is the
+# same noise at three strengths. At strength 0, the picture must be the same as from the graph
+# without the LoRA.
 
-# %% mystnb={"image": {"alt": "The graph of the basic workflow with a framed LoraLoader below the loader: MODEL and CLIP run through it to the sampler and the two encoders, the VAE passes by."}, "figure": {"caption": "Workflow 2 of the report (its Figure 9) for tiny-mnist-sd.", "name": "fig-07-lora"}}
+# %% mystnb={"image": {"alt": "The graph of the basic workflow with a framed LoraLoader below the loader: MODEL and CLIP run through it to the sampler and the two encoders; the VAE link bypasses it."}, "figure": {"caption": "Workflow 2 of the report (its Figure 9) for tiny-mnist-sd.", "name": "fig-07-lora"}}
 with_lora = load_workflow("lora")
 plotting.plot_workflow(with_lora, new=("2",))
 
@@ -461,8 +468,8 @@ for strength in (0.0, 0.5, 1.0):
 names = [f"strength {strength:g}" for strength in rows]
 display(plotting.plot_columns([to_signed(row) for row in rows.values()], [""] * 8, names))
 plain = run_workflow(with_inputs(basic, "5", batch_size=8), pipeline=pipeline)
-told = "the same as" if torch.equal(rows[0.0], plain) else "**not** the same as"
-Markdown(f"At strength 0 the eight digits are {told} those of the graph without a LoRA.")
+relation = "the same as" if torch.equal(rows[0.0], plain) else "**not** the same as"
+Markdown(f"At strength 0 the eight digits are {relation} those of the graph without a LoRA.")
 
 # %% mystnb={"image": {"alt": "A row of eight bold handwritten sevens."}, "figure": {"caption": "What your graph with a LoRA draws.", "name": "fig-07-your-lora"}}
 try:
@@ -479,11 +486,14 @@ except Exception as error:  # an unfinished cell must not stop the notebook
 #
 # ## The prompts that failed
 #
-# The report asked Stable Diffusion 1.5 for digits (its Figure 10) and was given a car; a long
-# description brought digits in a wrong arrangement. Here are its prompts, in the basic workflow, for
-# our model:
+# The report asked Stable Diffusion 1.5 for digits (its Figure 10) and got a car. A long description
+# gave digits, but in a wrong arrangement. Here are its prompts, in the basic workflow, for our
+# model:
 
 # %% tags=["hide-input"]
+from mnistdiff.errors import MnistdiffError
+from mnistdiff.prompts import NEUTRAL_WORDS
+
 REPORT_PROMPTS = {
     "Figure 10a, positive": ("3", "0,1,2,3,4,5,6,7,8,9"),
     "Figure 10a, negative": ("4", "blurry, unclear, other digits"),
@@ -497,30 +507,35 @@ lines = []
 for name, (node, text) in REPORT_PROMPTS.items():
     try:
         run_workflow(with_inputs(basic, node, text=text), pipeline=pipeline)
-        lines.append(f"- **{name}**: it draws.")
+        lines.append(f"- **{name}**: the model draws it.")
     except MnistdiffError as error:
-        problem, _, vocabulary = str(error).partition(" It knows ")
+        problem, *_ = str(error).split(" It knows ")  # the vocabulary follows below, once
         lines.append(f"- **{name}**: {problem}")
+vocabulary = f"the digits 0 to 9, their names, and: {' '.join(NEUTRAL_WORDS)}."
 Markdown("\n".join([*lines, f"\nThe vocabulary of our model: {vocabulary}"]))
 
 # %% [markdown]
 # Neither program is at fault, in the report or here. A model draws what it was trained on. Stable
-# Diffusion learned from photographs and their captions: "0,1,2,3" is the caption of few of them, and
-# of no clean row of digits. (The report's reason is that "ComfyUI is based on natural datasets"; the
-# model is. ComfyUI is based on no data at all.) Ours learned single digits and some fifty words. It
-# cannot know a puppy, so it says so, and does not draw its best guess.
+# Diffusion learned from photographs and their captions. Few of them have the caption "0,1,2,3", and
+# none of these shows a clean row of digits. (The report's reason is that "ComfyUI is based on
+# natural datasets". This is true of the model; ComfyUI itself is not based on any data.) Our model
+# learned single digits and some fifty words. It does not know a puppy, so it says so instead of
+# drawing its best guess.
 #
-# What the report wanted in its Figure 10b, "the numbers 0 to 9 as an image of 8\*10 numbers, 8
-# identical numbers in each column, columns numbered in order, black background, white text", needs no
-# better prompt but ten: the graph runs once per digit with `batch_size` 8, and a line of code puts the
-# columns in order. Arranging is what programs are good at.
+# In its Figure 10b, the report wanted "the numbers 0 to 9 as an image of 8\*10 numbers, 8 identical
+# numbers in each column, columns numbered in order, black background, white text". This needs ten
+# prompts, not one better prompt. The graph runs once per digit with `batch_size` 8, and a line of
+# code puts the columns in order. Programs are good at arranging.
 
 
 # %%
-def ten_digits(graph: Graph, template: str, negative: str = "", count: int = per_digit) -> Tensor:
-    """`count` digits of each kind, 0 first: the graph once per digit, with a seed of its own.
+from mnistdiff.prompts import DIGIT_NAMES
 
-    `template` and `negative` may hold {} for the digit's name.
+
+def ten_digits(graph: Graph, template: str, negative: str = "", count: int = per_digit) -> Tensor:
+    """Draw `count` digits of each kind, 0 first: one run of the graph, and one seed, per digit.
+
+    `template` and `negative` may contain {} for the digit's name.
     """
     found = []
     for digit, name in enumerate(DIGIT_NAMES):
@@ -538,15 +553,15 @@ in_rows = [to_signed(row) for row in columns.transpose(0, 1)]
 plotting.plot_columns(in_rows, [str(digit) for digit in range(10)], [])
 
 # %% [markdown]
-# ## A simple and a detailed prompt, and a negative one
+# ## A simple prompt, a detailed prompt and a negative one
 #
-# In the report's Figures 10 and 11 a detailed prompt gave more of what was wanted, by eye and one
-# picture each. Here the same is counted: how often does the judge read the digit that was asked for?
+# In the report's Figures 10 and 11, a detailed prompt gave more of what was wanted, judged by eye
+# from one picture each. Here we count: how often does the judge read the requested digit?
 
 
 # %%
 def share_of(hits: Tensor) -> str:
-    """How many, in percent, with the interval."""
+    """Return the share of hits as text: in percent, with its interval."""
     count, n = int(hits.sum()), len(hits)
     return percent(count / n, wilson_interval(count, n))
 
@@ -577,7 +592,7 @@ display(
 
 
 def apart(first: Tensor, second: Tensor) -> bool:
-    """Do the intervals of two shares lie apart?"""
+    """Return whether the intervals of two shares lie apart."""
     (low, high), (low2, high2) = (wilson_interval(int(h.sum()), len(h)) for h in (first, second))
     return high < low2 or high2 < low
 
@@ -586,22 +601,25 @@ verdict = "differ" if apart(hits["simple"], hits["detailed"]) else "show no diff
 free = torch.equal(drawn["simple"], drawn["a negative that names no digit"])
 Markdown(
     f"The simple and the detailed prompt {verdict}. "
-    + ('"The background" names no digit, so it is the empty prompt, picture for picture. ' * free)
+    + (
+        '"The background" names no digit, so it gives the same pictures as the empty prompt. '
+        * free
+    )
     + "({} stands for the digit's name. "
-    + f"{GUIDANCE_SCALE:g} is the cfg of all rows, {usual} steps of DDIM.) {run_label}"
+    + f"All rows use cfg {GUIDANCE_SCALE:g} and {usual} DDIM steps.) {run_label}"
 )
 
 # %% [markdown]
-# A detailed prompt helps a model that knows many things to tell which is meant. Ours knows ten, and one
-# word says which. The last two rows are worth a thought. If both texts are the same, so are both
-# predictions, and whatever cfg is, their difference is zero: that is no guidance. And a digit given only
-# as the *negative* is pushed away, so hardly any sample is read as it, fewer than the tenth that chance
-# would give.
+# A detailed prompt helps a model that knows many things to find what you mean. Ours knows ten
+# things, and one word is enough. The last two rows deserve a closer look. If both texts are the
+# same, both predictions are the same. Their difference is zero for every cfg, so there is no
+# guidance. And a digit that is given only as the *negative* is pushed away. Hardly any sample is
+# read as this digit, fewer than the tenth that chance would give.
 #
 # ## cfg and steps
 #
-# The two numbers that everybody turns. (The report's own model had no guidance.) The same noise in
-# every block:
+# These are the two numbers that everybody changes. (The report's own model had no guidance.) The
+# noise is the same in every block:
 
 # %%
 CFG, STEPS = (1.0, 3.0, 8.0), (few, usual, many)
@@ -611,13 +629,15 @@ turned = {
     for steps in STEPS
 }
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of three blocks of the digits 0 to 9. Rows: cfg 1, 3 and 8; columns: 5, 20 and 50 steps. With cfg 1 the four and the nine are hard to read, with cfg 3 all are clear, with cfg 8 strokes are bold and there are grey specks. The number of steps changes little."}, "figure": {"caption": "The digits 0 to 9 from the same noise, by cfg and steps.", "name": "fig-07-cfg-steps"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three rows of three blocks of the digits 0 to 9. Rows: cfg 1, 3 and 8; columns: 5, 20 and 50 steps. With cfg 1 the four and the nine are hard to read, with cfg 3 all are clear, with cfg 8 strokes are bold and there are grey specks. The number of steps changes little."}, "figure": {"caption": "The digits 0 to 9 from the same noise, for each cfg and number of steps.", "name": "fig-07-cfg-steps"}}
 plotting.plot_styles(
     {f"cfg {cfg:g}": [turned[cfg, steps][::per_digit] for steps in STEPS] for cfg in CFG},
     [f"{steps} steps" for steps in STEPS],
 )
 
 # %% tags=["hide-input"]
+from mnistdiff.evaluation import measure
+
 _, test = load_digits(settings, quiet=True)
 real = torch.cat([test.images[test.labels == digit][:per_digit] for digit in range(10)])
 measured = {at: measure(images, False) for at, images in {**turned, "real": real}.items()}
@@ -629,25 +649,26 @@ for at, images in {**turned, "real": real}.items():
 head = ["cfg", "steps", "label accuracy, % (95 % interval)", "FD ratio", "recall"]
 display(Markdown(markdown_table(head, rows)))
 nearest = min(turned, key=lambda at: measured[at]["fd_ratio"])
-alike = float((turned[1.0, usual] - drawn["negative: the digit itself"]).abs().mean())
+difference = float((turned[1.0, usual] - drawn["negative: the digit itself"]).abs().mean())
 Markdown(
-    f"Nearest to real digits (lowest FD ratio): cfg {nearest[0]:g}, {nearest[1]} steps. At {many} steps, "
-    "from cfg 1 to 8, recall (how much of the variety of real digits is covered) goes from "
-    f"{measured[1.0, many]['recall']:.2f} to {measured[8.0, many]['recall']:.2f} and the FD ratio from "
-    f"{measured[1.0, many]['fd_ratio']:.2f} to {measured[8.0, many]['fd_ratio']:.2f}: accuracy alone "
-    f"would hide it. Cfg 1 and the prompt as its own negative, above, differ by {255 * alike:.2f} of "
-    "255 grey levels in the mean. (The ratio is to real digits drawn at random. Equal shares of each "
-    f"kind, as here and in the last row, come nearer than that.) {run_label}"
+    f"Nearest to real digits (lowest FD ratio): cfg {nearest[0]:g}, {nearest[1]} steps. At {many} "
+    "steps, from cfg 1 to 8, recall (how much of the variety of real digits is covered) goes from "
+    f"{measured[1.0, many]['recall']:.2f} to {measured[8.0, many]['recall']:.2f}, and the FD ratio "
+    f"from {measured[1.0, many]['fd_ratio']:.2f} to {measured[8.0, many]['fd_ratio']:.2f}. Accuracy "
+    "alone would hide this. Cfg 1 and the prompt as its own negative, above, differ by "
+    f"{255 * difference:.2f} of 255 grey levels on average. (The FD ratio compares with real digits "
+    "drawn at random. Equal shares of each digit, as here and in the last row, come nearer than "
+    f"this.) {run_label}"
 )
 
 # %% [markdown]
-# Stable Diffusion's usual cfg of 7 or 8 is no law. It makes up for a model that hardly hears its
-# prompt; ours hears well and needs little.
+# Stable Diffusion's usual cfg of 7 or 8 is not a law. It compensates for a model that follows its
+# prompt only weakly. Ours follows its prompt well and needs little guidance.
 #
 # ## Four samplers
 #
-# All with the same few steps. ComfyUI's `ddim` is Euler's method on the same timesteps, so these two names are one
-# sampler.
+# All four use the same small number of steps. ComfyUI's `ddim` is Euler's method on the same
+# timesteps, so these two names are one sampler.
 
 # %% tags=["hide-input"]
 by_sampler = {
@@ -677,13 +698,14 @@ Markdown(f"The pictures of `ddim` and `euler` are {one}. {run_label}")
 # %% [markdown]
 # ## Three LoRA styles, and two at once
 #
-# The report's Figure 12 shows a puppy in three styles (pixel art, detail, 3D). Our three are strokes:
-# bold, thin, slanted. A style that is a graph's node can be stacked: two `LoraLoader`s in a row.
+# The report's Figure 12 shows a puppy in three styles (pixel art, detail, 3D). Our three styles are
+# strokes: bold, thin, slanted. A style that is a node of the graph can be stacked: put two
+# `LoraLoader` nodes in a row.
 
 
 # %%
 def in_styles(*styles: str) -> Graph:
-    """The LoRA workflow with one style, or with two in a row."""
+    """Return the LoRA workflow with one style, or with two in a row."""
     graph = with_inputs(load_workflow("lora"), "2", lora_name=f"{styles[0]}-v1.safetensors")
     if len(styles) == 2:
         graph["9"] = deepcopy(graph["2"])
@@ -703,13 +725,17 @@ rows = [to_signed(images[::per_digit]) for images in in_style.values()]
 plotting.plot_columns(rows, [str(digit) for digit in range(10)], list(in_style))
 
 # %% tags=["hide-input"]
+from mnistdiff.experiments.styles import slant, stroke_width
+
 rows, moved, before = [], {}, in_style["no LoRA"]
 for name, images in in_style.items():
     cells = []
     for measured_by in (stroke_width, slant):
         changes = measured_by(images) - measured_by(before)  # with the same noise
         mean, error = float(changes.mean()), 2 * float(changes.std()) / len(changes) ** 0.5
-        moved[name, measured_by] = mean if abs(mean) > error else 0.0  # clearly, or not at all
+        moved[name, measured_by] = (
+            mean if abs(mean) > error else 0.0
+        )  # 0 if the change is not clear
         value = float(measured_by(images).mean())
         cells.append(f"{value:.2f} ({mean:+.2f} ± {error:.2f})" if any(changes) else f"{value:.2f}")
     rows.append([name, *cells, share_of(read_digits(images).digits == labels)])
@@ -723,30 +749,30 @@ clear = {
 both = moved["bold + slanted", stroke_width] > 0 and moved["bold + slanted", slant] > 0
 unclear = [name for name in clear if not clear[name]]
 Markdown(
-    "In brackets the change by the LoRA, with twice its standard error. Clear by that: "
+    "In brackets: the change by the LoRA, with twice its standard error. The change is clear for: "
     + (", ".join(name for name in clear if clear[name]) or "none")
-    + (f"; not clear: {', '.join(unclear)}. " if unclear else ". ")
-    + f"The chain of two {'moves both' if both else 'does **not** move both'}. {run_label}"
+    + (f"; it is not clear for: {', '.join(unclear)}. " if unclear else ". ")
+    + f"The chain of two {'changes' if both else 'does **not** change'} both measures. {run_label}"
 )
 
 # %% [markdown]
 # ## Stable Diffusion 1.5: what the report found
 #
-# The report's own pictures came from ComfyUI with Stable Diffusion 1.5 (`v1-5-pruned`) and a 1.0 base
-# model. These are its findings, each from single pictures, by eye; the weights are 4 GB and not part
-# of this course.
+# The report's own pictures came from ComfyUI with Stable Diffusion 1.5 (`v1-5-pruned`) and a 1.0
+# base model. These are its findings, each judged by eye from single pictures. The weights have 4 GB
+# and are not part of this course.
 #
 # | report | asked | drawn |
 # |---|---|---|
 # | Figure 10a | "0,1,2,3,4,5,6,7,8,9"; negative "blurry, unclear, other digits" | a car |
-# | Figure 10b | 8 x 10 digits, described at length; negative: all that is no number | digits, in a wrong arrangement |
+# | Figure 10b | 8 x 10 digits, described at length; negative: everything that is not a number | digits, in a wrong arrangement |
 # | Figure 10c | the same with a LoRA | the arrangement, not the digits |
 # | Figure 11 | a puppy | a puppy |
 # | Figure 12 | a puppy with one of three LoRAs | pixel art, more detail, 3D |
 #
-# Whoever has the weights can repeat it: `load_workflow("sd15_basic")` and `load_workflow("sd15_lora")`
-# are the same two graphs for the real model, with the report's prompts. That they are the same graphs,
-# you can check:
+# If you have the weights, you can repeat the experiments: `load_workflow("sd15_basic")` and
+# `load_workflow("sd15_lora")` are the same two graphs for the real model, with the report's
+# prompts. You can check that the basic graphs are the same:
 
 # %% tags=["hide-input"]
 rows, theirs = [], load_workflow("sd15_basic")
@@ -769,8 +795,8 @@ Markdown(
 # %% [markdown]
 # ## In the real program
 #
-# With ComfyUI on your machine (`git clone`, its own `requirements.txt`; it runs on a CPU), link the
-# node pack of this course into it, and start it:
+# If ComfyUI is on your machine (`git clone`, then its own `requirements.txt`; it runs on a CPU),
+# link this course's node pack into it, and start it:
 #
 # ```
 # mnistdiff comfyui install path/to/ComfyUI
@@ -778,65 +804,72 @@ Markdown(
 # ```
 #
 # Its workflows are then among the templates (*Workflow > Browse Templates > mnistdiff*), and every
-# edit of this section is a click. The program also listens: the graph that ran above can be sent to it.
+# edit of this section is a click. The program is also a server: you can send it the graph that ran
+# above.
 
 # %%
+import os
+
 server = os.environ.get("COMFYUI_SERVER", "")  # such as http://127.0.0.1:8188
 if server:
     sent = run_workflow(basic, server=server)
     gap = float((sent - by_graph).abs().mean())
-    print(f"ComfyUI at {server} draws a picture; mean difference to ours: {255 * gap:.2f} of 255")
+    print(f"ComfyUI at {server} draws a picture; mean difference from ours: {255 * gap:.2f} of 255")
 else:
-    print("Set COMFYUI_SERVER to a running ComfyUI's address to send it this graph.")
+    print("To send this graph to a running ComfyUI, set COMFYUI_SERVER to its address.")
 
 # %% [markdown]
-# ComfyUI writes pictures with 256 grey levels and cuts where we round, so a saved picture can differ
-# from ours by one level (the results page has both programs measured). One rule depends on its
-# version: for the steps of `ddpm`, ComfyUI 0.3.64 takes noise from the same seed as for the start;
-# newer ones take it from the next seed on a CPU, as we do. Another seed is another picture of the same
-# kind.
+# ComfyUI writes pictures with 256 grey levels. It cuts where we round, so a saved picture can
+# differ from ours by one level (the results page measures both programs). One rule depends on its
+# version. For the steps of `ddpm`, ComfyUI 0.3.64 takes the noise from the same seed as for the
+# start. Newer versions take it from the next seed on a CPU, as we do. Another seed gives another
+# picture of the same kind.
 #
 # ## Exercise 3: a script or a graph?
 #
-# In 150 to 250 words, from this section and the one before:
+# In 150 to 250 words, answer these questions from this section and the one before:
 #
-# 1. Name the four stages from a prompt to a picture, and for each the node and the line of code.
-# 2. What can be changed in a graph while it is open, without programming? Name three, and two things
-#    that were fixed in training and that neither graph nor script can change.
-# 3. What did a *script* do in this section that the page cannot? Use an example with a number.
-# 4. The report's prompt "0,1,2,…" drew a car, and "ComfyUI is based on natural datasets" was its
-#    reason. What is the cause really, how does our model answer the same prompt, and what would you do?
+# 1. Name the four stages from a prompt to a picture. For each stage, give the node and the line of
+#    code.
+# 2. What can you change in an open graph without programming? Name three things. Name two more
+#    things that were fixed in training, and that neither a graph nor a script can change.
+# 3. What did a *script* do in this section that the page cannot do? Give an example with a number.
+# 4. The report's prompt "0,1,2,…" drew a car, and its reason was that "ComfyUI is based on natural
+#    datasets". What is the real cause, how does our model answer the same prompt, and what would
+#    you do?
 #
-# *How it is marked (5 points): one point for each of the first three answers, two for the fourth; an
-# example from your own run counts more than a general remark.*
+# *How it is marked (5 points): one point for each of the first three answers, two for the fourth.
+# An example from your own run counts more than a general remark.*
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "explain_comfyui", "locked": false, "points": 5, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # 1. The text becomes an embedding: `CLIPTextEncode`, `encode_prompts`. Noise is drawn:
-#    `EmptyLatentImage` with the sampler's seed, `torch.randn`. It is denoised step by step under the
-#    embedding: `KSampler`, `sample_ddim` with guidance. The latent is decoded: `VAEDecode`,
-#    `vae.decode`. (Text, denoising, decoding and saving or loading as four stages is right, too.)
-# 2. In the graph: prompts and negative prompt, steps, cfg, seed, sampler, strength of a LoRA, the
-#    wiring itself. Fixed by training: what digits (or natural pictures) the network has seen, its
+#    `EmptyLatentImage` with the sampler's seed, `torch.randn`. The noise is removed step by step,
+#    guided by the embedding: `KSampler`, `sample_ddim` with guidance. The latent is decoded:
+#    `VAEDecode`, `vae.decode`. (Text, denoising, decoding and saving or loading as four stages is
+#    also right.)
+# 2. In the graph: prompt and negative prompt, steps, cfg, seed, sampler, strength of a LoRA, the
+#    wiring itself. Fixed by training: which digits (or natural pictures) the network has seen, its
 #    vocabulary, the size of the latent, the autoencoder, the noise schedule.
-# 3. It repeats and measures: one graph ran for all ten digits, with many noises each, under nine
-#    settings of cfg and steps, and gave an accuracy with an interval; it also put 80 digits into
-#    columns. A page shows one picture at a time, and judging one by eye is how "60 %" came about.
-#    A script can be tested, and read as equations.
-# 4. The program only runs the graph, the same nodes draw our digits. The *model* was trained on
-#    photographs and captions, where such a text hardly occurs. Ours refuses: the prompt names ten
-#    digits, and it draws one. So take a model that was trained on digits (or train a LoRA on them),
-#    ask for one digit at a time, and arrange them by program.
+# 3. It repeats and measures. One graph ran for all ten digits, with many noises each, under nine
+#    settings of cfg and steps, and gave an accuracy with an interval. It also put 80 digits into
+#    columns. A page shows one picture at a time, and judging single pictures by eye gave the "60
+#    %". A script can be tested, and read as equations.
+# 4. The program only runs the graph; the same nodes draw our digits. The *model* was trained on
+#    photographs and captions, where this text hardly occurs. Ours refuses: the prompt names ten
+#    digits, and the model draws one. So take a model that was trained on digits (or train a LoRA on
+#    them), ask for one digit at a time, and arrange the digits with a program.
 #
 # **Rubric (5 points)**
 #
-# - 1: four stages in order, each with its node and a function (half with one of the two missing).
-# - 1: three that can be changed live and two fixed by training, none in the wrong list.
-# - 1: repetition, measurement, arrangement or testing, with an own number.
-# - 1: the training data of the model are the cause, not the program, with a reason (for example that
+# - 1: four stages in order, each with its node and a function (half if one of the two is missing).
+# - 1: three things that can be changed in the graph and two fixed by training, none in the wrong
+#   list.
+# - 1: repetition, measurement, arrangement or testing, with the student's own number.
+# - 1: the cause is the training data of the model, not the program, with a reason (for example that
 #   our model runs in the same program).
-# - 1: how our model answers (a sentence that it draws one digit), and a remedy that would work: other
-#   training data or a LoRA, one digit per run.
+# - 1: how our model answers (a sentence that it draws one digit), and a remedy that would work:
+#   other training data or a LoRA, one digit per run.
 # - "A graph is easier" or "a script is faster" without an example earns nothing.
 # ### END SOLUTION
 
@@ -844,8 +877,8 @@ else:
 # ## What to take away
 #
 # - A diffusion program is a graph of a few functions, and you have written the important ones.
-# - What a model can draw was settled by its data, in training. Prompts, cfg, steps and LoRAs choose from
-#   that.
-# - A picture shows that something is possible, a measurement how often. Keep both.
+# - The data decided in training what a model can draw. Prompts, cfg, steps and LoRAs only choose
+#   from this.
+# - A picture shows that something is possible, and a measurement shows how often. Keep both.
 #
 # That is the end of the course. Take the tiny model with you: it fits in an e-mail.

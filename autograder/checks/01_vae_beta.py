@@ -1,6 +1,6 @@
-"""Checks of notebook 01: reparameterisation, KL divergence and the VAE's loss."""
+"""Checks of notebook 01: reparameterisation, KL divergence and the loss of the VAE."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from autograder.checks.base import (
     require_slopes,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
+from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
 
 
@@ -28,25 +29,25 @@ class Reparameterize(Check):
     points = 4
     seals = ("mnistdiff.vae:VAE.reparameterize",)
 
-    @behaviour("z is centred on mu and moved by the noise", 1)
-    def location(self, student: Any, draw: Draw) -> None:
-        """Noise 0 gives mu; other noise does not."""
+    @behaviour("z equals mu without noise, and changes with the noise", 1)
+    def location(self, student: Student, draw: Draw) -> None:
+        """Test that noise 0 gives mu and that other noise does not."""
         for mu, logvar, noise in self._cases(draw):
             at_zero = self._z(student, mu, logvar, 0 * noise)
             if not close(at_zero, mu):
-                must = "with noise = 0 the latent must be mu itself"
+                must = "with noise = 0 the result must be mu"
                 added = mu + (logvar / 2).exp()
                 mistakes = [
                     (added, "you add sigma itself: multiply it by the noise first"),
-                    (0 * mu, f"{must}: mu is not added"),
+                    (0 * mu, f"{must}, but mu is not added"),
                 ]
                 raise WrongAnswer(diagnose(at_zero, mistakes, must))
             if close(self._z(student, mu, logvar, noise), mu):
                 raise WrongAnswer("z does not change with the noise: add sigma * noise to mu")
 
     @behaviour("the noise is scaled by sigma = exp(logvar / 2)", 2)
-    def scale(self, student: Any, draw: Draw) -> None:
-        """What the noise adds to z."""
+    def scale(self, student: Student, draw: Draw) -> None:
+        """Compare what the noise adds to z with sigma * noise."""
         log_sigma = "logvar is log sigma^2, so sigma = exp(logvar / 2)"
         for mu, logvar, noise in self._cases(draw):
             z, at_zero = (self._z(student, mu, logvar, n) for n in (noise, 0 * noise))
@@ -56,9 +57,9 @@ class Reparameterize(Check):
                 (logvar / 2, f"you left out the exponential: {log_sigma}"),
                 ((-logvar / 2).exp(), f"you divided by sigma or flipped a sign: {log_sigma}"),
                 ((2 * logvar).exp(), f"you squared the variance: {log_sigma}"),
-                (-(logvar / 2).exp(), "sigma * noise is added to mu, not subtracted"),
-                (1, f"the noise is added as it is: multiply it by sigma; {log_sigma}"),
-                (0, "the noise argument has no influence: z = mu + sigma * noise"),
+                (-(logvar / 2).exp(), "you subtracted sigma * noise: add it to mu"),
+                (1, f"you added the noise unscaled: multiply it by sigma; {log_sigma}"),
+                (0, "the noise argument has no effect: z = mu + sigma * noise"),
             ]
             moved = z - at_zero
             if not close(moved, (logvar.double() / 2).exp() * noise):
@@ -67,23 +68,24 @@ class Reparameterize(Check):
                 raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
     @behaviour("gradients reach mu and logvar", 1)
-    def gradient(self, student: Any, draw: Draw) -> None:
-        """The point of the trick: z can be differentiated."""
+    def gradient(self, student: Student, draw: Draw) -> None:
+        """Test the point of the trick: z can be differentiated."""
         arguments = [draw.signed(3, 4) for _ in range(3)]
         as_tensor(student.call(self.name, *arguments), (3, 4), "(B, D)")
         require_gradients(student.grad(self.name, arguments, (0, 1)), "mu", "logvar")
 
     def _cases(self, draw: Draw) -> list[tuple[Tensor, ...]]:
-        """mu, logvar and noise of a batch, of another, and of a single image."""
+        """Return mu, logvar and noise for two batches and for a single image."""
         return [tuple(draw.signed(b, d) for _ in range(3)) for b, d in ((3, 4), (5, 5), (1, 6))]
 
-    def _z(self, student: Any, *arguments: Tensor) -> Tensor:
-        """One call, repeated: the noise is an argument, so nothing may be drawn inside."""
+    def _z(self, student: Student, *arguments: Tensor) -> Tensor:
+        """Return z. Call twice: the noise is an argument, so both results must be equal."""
         results = [student.call(self.name, *arguments) for _ in range(2)]
         first, second = (as_tensor(z, arguments[0].shape, "(B, D)") for z in results)
         if not close(first, second):
             raise WrongAnswer(
-                "two calls on the same arguments differ: use `noise`, draw nothing inside"
+                "two calls with the same arguments give different results: use `noise`, do not "
+                "draw random numbers inside"
             )
         return first
 
@@ -93,40 +95,40 @@ class KLDivergence(Check):
 
     name = "kl_divergence"
     points = 4
-    # The second one summed up is the first.
+    # The sum of the second one is the first.
     seals = ("mnistdiff.vae:kl_divergence", "mnistdiff.metrics:kl_per_dimension")
 
-    @behaviour("the formula, for one latent number", 1.5)
-    def formula(self, student: Any, draw: Draw) -> None:
-        """One image and one dimension, where no reduction matters."""
+    @behaviour("the formula, for one latent dimension", 1.5)
+    def formula(self, student: Student, draw: Draw) -> None:
+        """Use one image and one dimension, where sum and mean make no difference."""
         mu, logvar = draw.signed(4, 1), draw.signed(4, 1)
         mu[0] = logvar[0] = 0.0  # the prior itself
         got = torch.tensor([self._kl(student, m, v) for m, v in self._single(mu, logvar)])
         if not close(got, kl_entries(mu, logvar)[:, 0]):
             raise WrongAnswer(diagnose_kl(got, mu[:, 0], logvar[:, 0]))
 
-    @behaviour("gradients reach mu and logvar whole", 0.5)
-    def gradient(self, student: Any, draw: Draw) -> None:
-        """A loss term that cannot be differentiated trains nothing."""
+    @behaviour("correct gradients reach mu and logvar", 0.5)
+    def gradient(self, student: Student, draw: Draw) -> None:
+        """Test this because a loss term without a gradient trains nothing."""
         arguments = [draw.signed(3, 2), draw.signed(3, 2)]
         self._parts(student, *arguments)
         require_slopes(student, self.name, arguments, {0: "mu", 1: "logvar"}, draw)
 
     @behaviour("summed over the latent dimensions", 1)
-    def dimensions(self, student: Any, draw: Draw) -> None:
-        """One image: the sum of what the student's own code gives for each dimension."""
+    def dimensions(self, student: Student, draw: Draw) -> None:
+        """For one image, compare with the sum of the student's own values per dimension."""
         mu, logvar = draw.signed(1, 5), draw.signed(1, 5)
         parts = self._parts(student, mu.T, logvar.T)
         got = self._kl(student, mu, logvar)
         mistakes = [(parts.mean(), "sum over the latent dimensions, do not average over them")]
         if not close(got, parts.sum()):
             raise WrongAnswer(
-                diagnose(got, mistakes, "for one image, sum over the latent dimensions")
+                diagnose(got, mistakes, "sum over the latent dimensions of each image")
             )
 
-    @behaviour("averaged over the batch, to a scalar", 1)
-    def batch(self, student: Any, draw: Draw) -> None:
-        """The mean of what the student's own code gives for each image."""
+    @behaviour("the mean over the batch, a scalar", 1)
+    def batch(self, student: Student, draw: Draw) -> None:
+        """Compare with the mean of the student's own values per image."""
         mu, logvar = draw.signed(4, 3), draw.signed(4, 3)
         parts = self._parts(student, mu, logvar)
         result = student.call(self.name, mu, logvar)
@@ -138,17 +140,17 @@ class KLDivergence(Check):
         mistakes = [(parts.sum(), "average over the batch (dim 0), do not sum over it")]
         got = as_number(result)
         if not close(got, parts.mean()):
-            raise WrongAnswer(diagnose(got, mistakes, "over the images of a batch take the mean"))
+            raise WrongAnswer(diagnose(got, mistakes, "take the mean over the images of the batch"))
 
-    def _kl(self, student: Any, mu: Tensor, logvar: Tensor) -> float:
+    def _kl(self, student: Student, mu: Tensor, logvar: Tensor) -> float:
         return as_number(student.call(self.name, mu, logvar))
 
     def _single(self, mu: Tensor, logvar: Tensor) -> zip:
-        """The rows, each kept as a batch of one: pairs of (1, D)."""
+        """Iterate over the rows as batches of one: pairs of (1, D)."""
         return zip(mu.split(1), logvar.split(1), strict=True)
 
-    def _parts(self, student: Any, mu: Tensor, logvar: Tensor) -> Tensor:
-        """The student's value for each row alone, which must depend on the row."""
+    def _parts(self, student: Student, mu: Tensor, logvar: Tensor) -> Tensor:
+        """Return the student's value for each row alone. The values must depend on the row."""
         parts = torch.tensor([self._kl(student, m, v) for m, v in self._single(mu, logvar)])
         if close(parts, parts[0].expand_as(parts)):
             raise WrongAnswer("the result does not depend on mu and logvar")
@@ -156,36 +158,36 @@ class KLDivergence(Check):
 
 
 class VAELoss(Check):
-    """Reconstruction term, KL term, and the total that weighs them with beta."""
+    """The reconstruction term, the KL term, and the total, which weights the KL with beta."""
 
     name = "vae_loss"
     points = 5
     seals = ("mnistdiff.vae:vae_loss",)
-    # A mistake in the cell above costs its marks there, not here a second time.
+    # A mistake in the cell above already costs marks there; it must not cost marks here.
     stand_ins: ClassVar = {"kl_divergence": "mnistdiff.vae:kl_divergence"}
 
     @behaviour('recon for "mse"', 1)
-    def mse(self, student: Any, draw: Draw) -> None:
-        """Against the sum over pixels of the squared error."""
+    def mse(self, student: Student, draw: Draw) -> None:
+        """Compare with the squared error, summed over the pixels."""
         recon, x, mu, logvar = self._inputs(draw)
         _, got, _ = self._losses(student, recon, x, mu, logvar, 1.0, "mse")
         error = recon.double() - x.double()
         mistakes = [
-            (error.abs(), "square the error, do not take its size"),
-            (kl_entries(mu, logvar), "the order of the results is total, recon, kl"),
+            (error.abs(), "square the error, do not take its absolute value"),
+            (kl_entries(mu, logvar), "return the results in the order total, recon, kl"),
         ]
         self._compare(got, error**2, mistakes)
 
     @behaviour('recon for "bce"', 1)
-    def bce(self, student: Any, draw: Draw) -> None:
-        """Against the cross-entropy, with no pixel near 0 or 1, where clamping would matter."""
+    def bce(self, student: Student, draw: Draw) -> None:
+        """Compare with the cross-entropy. No pixel is near 0 or 1, where clamping would matter."""
         recon, x, mu, logvar = self._inputs(draw)
         _, got, _ = self._losses(student, recon, x, mu, logvar, 1.0, "bce")
         p, t = recon.double(), x.double()
         entries = -(t * p.log() + (1 - t) * (1 - p).log())
-        logits = "recon holds probabilities already: use the cross-entropy that takes no logits"
+        logits = "recon holds probabilities already: use the cross-entropy without logits"
         mistakes = [
-            ((p - t) ** 2, 'you returned the squared error: loss_type "bce" asks for another term'),
+            ((p - t) ** 2, 'you returned the squared error: "bce" stands for binary cross-entropy'),
             (F.binary_cross_entropy_with_logits(p, t, reduction="none"), logits),
             (-(p * t.log() + (1 - p) * (1 - t).log()), "recon and x are swapped"),
             (-t * p.log(), "the part for dark pixels, (1 - x) log(1 - recon), is missing"),
@@ -194,48 +196,53 @@ class VAELoss(Check):
         self._compare(got, entries, mistakes)
 
     @behaviour("kl, without beta", 1)
-    def kl(self, student: Any, draw: Draw) -> None:
-        """With a beta other than 1, which must not be part of the third result."""
+    def kl(self, student: Student, draw: Draw) -> None:
+        """Use a beta other than 1, which must not be part of the third result."""
         recon, x, mu, logvar = self._inputs(draw)
         total, _, got = self._losses(student, recon, x, mu, logvar, 2.5, "mse")
         entries = kl_entries(mu, logvar)
         mistakes = [
             (entries.mean(), "sum the KL over the latent dimensions, do not average over them"),
             (entries.sum(), "average the KL over the batch, do not sum over it"),
-            (2.5 * entries.sum(1).mean(), "return the KL itself: beta belongs to the total only"),
+            (
+                2.5 * entries.sum(1).mean(),
+                "return the KL without beta: beta is part of the total only",
+            ),
             (-entries.sum(1).mean(), "the sign of the KL is wrong: it is never negative"),
-            (total, "the order of the results is total, recon, kl"),
+            (total, "return the results in the order total, recon, kl"),
         ]
         if not close(got, entries.sum(1).mean()):
             raise WrongAnswer(
-                diagnose(got, mistakes, "kl must be what the cell kl_divergence asks for")
+                diagnose(got, mistakes, "kl must be the value that kl_divergence returns")
             )
 
     @behaviour("total = recon + beta * kl", 1)
-    def weighing(self, student: Any, draw: Draw) -> None:
-        """For several beta, out of the recon and kl that the student returns."""
+    def weighing(self, student: Student, draw: Draw) -> None:
+        """Compare with the student's own recon and kl, for several values of beta."""
         inputs = self._inputs(draw)
         for beta, loss_type in ((0.2, "mse"), (4.0, "mse"), (2.5, "bce"), (0.0, "mse")):
             total, recon, kl = self._losses(student, *inputs, beta, loss_type)
             if beta and 0 in (recon, kl):
-                raise WrongAnswer("recon or kl is exactly zero, on inputs where neither can be")
+                raise WrongAnswer(
+                    "recon or kl is exactly zero, which is impossible for these inputs"
+                )
             mistakes = [
                 (recon + kl, "beta is ignored: total = recon + beta * kl"),
-                (beta * recon + kl, "beta weighs the KL, not the reconstruction"),
-                (beta * (recon + kl), "beta weighs the KL only"),
-                (recon - beta * kl, "the KL is added, not subtracted"),
-                (recon + kl / (beta or 1), "the KL is multiplied by beta, not divided"),
+                (beta * recon + kl, "multiply the KL by beta, not the reconstruction"),
+                (beta * (recon + kl), "multiply only the KL by beta"),
+                (recon - beta * kl, "you subtracted the KL: add it"),
+                (recon + kl / (beta or 1), "you divided the KL by beta: multiply it"),
                 (recon + beta**2 * kl, "beta is applied twice: return kl without beta"),
             ]
-            # A third result with beta in it costs its own point, not this one too.
+            # A third result that includes beta costs its own point; it must not cost this one too.
             true_kl = float(kl_entries(*inputs[2:]).sum(1).mean())
             if not any(close(total, recon + beta * value) for value in (kl, true_kl)):
                 otherwise = "total must be your recon plus beta times your kl"
                 raise WrongAnswer(diagnose(total, mistakes, otherwise))
 
     @behaviour("gradients of total reach recon, mu and logvar", 1)
-    def gradient(self, student: Any, draw: Draw) -> None:
-        """Without them nothing can be trained, with either loss."""
+    def gradient(self, student: Student, draw: Draw) -> None:
+        """Test this for both losses, because without gradients nothing can be trained."""
         names = {0: "recon", 2: "mu", 3: "logvar"}
         for loss_type in ("mse", "bce"):
             arguments = [*self._inputs(draw), 2.0, loss_type]
@@ -243,14 +250,14 @@ class VAELoss(Check):
             require_slopes(student, (self.name, 0), arguments, names, draw)
 
     def _inputs(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """recon and x (3, 1, 28, 28), away from 0 and 1; mu and logvar (3, 5)."""
-        # In these ranges the typical wrong terms lie at least 14 % from the right ones.
+        """Return recon and x (3, 1, 28, 28), away from 0 and 1; mu and logvar (3, 5)."""
+        # In these ranges the typical wrong terms differ by at least 14 % from the right ones.
         recon = draw.uniform(3, 1, 28, 28, low=0.2, high=0.6)
         x = draw.uniform(3, 1, 28, 28, low=0.05, high=0.4)
         return recon, x, draw.signed(3, 5), draw.signed(3, 5)
 
-    def _losses(self, student: Any, *arguments: object) -> list[float]:
-        """The three results as numbers."""
+    def _losses(self, student: Student, *arguments: object) -> list[float]:
+        """Return the three results as numbers."""
         result = student.call(self.name, *arguments)
         if not isinstance(result, list) or len(result) != 3:
             raise WrongAnswer("return three results, in this order: total, recon, kl")
@@ -259,13 +266,13 @@ class VAELoss(Check):
         ]
 
     def _compare(self, got: float, entries: Tensor, mistakes: list) -> None:
-        """Refuse a recon other than the sum over pixels and mean over the batch of `entries`."""
+        """Raise WrongAnswer unless recon sums `entries` over pixels and averages over the batch."""
         right = entries.sum() / len(entries)
-        pixels = "over the pixels of an image recon is a sum, over the batch a mean"
+        pixels = "recon is a sum over the pixels of an image and a mean over the batch"
         reductions = [
             (entries.mean(), f"you averaged over the pixels too: {pixels}"),
             (entries.sum(), f"you summed over the batch too: {pixels}"),
-            (right / 2, "recon carries a factor 1/2 that the definition does not have"),
+            (right / 2, "recon has a factor 1/2 that the definition does not have"),
         ]
         wrong = [(value.sum() / len(value), hint) for value, hint in mistakes]
         wrong += [(value.mean(), f"{hint}; and {pixels}") for value, hint in mistakes]

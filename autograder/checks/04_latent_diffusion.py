@@ -1,6 +1,6 @@
-"""Checks of notebook 04: the latents' scaling factor and the training loss on latents."""
+"""Checks of notebook 04: the scaling factor of the latents and the training loss on them."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from autograder.checks.base import (
     require_gradients,
     require_repeatable,
 )
+from autograder.checks.student import Student
 from autograder.inside.stubs import Stub
 from autograder.inside.student import WrongAnswer
 
@@ -27,27 +28,30 @@ class ScalingFactor(Check):
     points = 3
     seals = ("mnistdiff.latent:compute_scaling_factor",)
 
-    @behaviour("one number, that halves when the latents double", 1)
-    def inverse(self, student: Any, draw: Draw) -> None:
-        """Against what the student's own code gives for narrow latents."""
+    @behaviour("one number, which halves when the latents double", 1)
+    def inverse(self, student: Student, draw: Draw) -> None:
+        """Compare with the student's own value for the same latents, scaled down."""
         latents = 0.3 * self._latents(draw)
         once = self._factor(student, latents)
         for size in draw.uniform(3, low=2.0, high=9.0).tolist():
             got = self._factor(student, size * latents)
             mistakes = [
-                (once * size, "it grows with the latents: the factor is 1 / std, not std"),
-                (once * size**2, "it grows with the latents: the factor is 1 / std"),
-                (once / size**2, "1 / variance: take the square root, the factor is 1 / std"),
-                (once / size**0.5, "one square root too many: the factor is 1 / std"),
-                (once, "it does not depend on the size of the latents"),
+                (once * size, "the factor grows with the latents: it must be 1 / std, not std"),
+                (once * size**2, "the factor grows with the latents: it must be 1 / std"),
+                (
+                    once / size**2,
+                    "this is 1 / variance: take the square root, the factor is 1 / std",
+                ),
+                (once / size**0.5, "you took one square root too many: the factor is 1 / std"),
+                (once, "the factor does not depend on the size of the latents"),
             ]
             if not close(got, once / size):
-                otherwise = "latents k times as large must get a factor k times as small"
+                otherwise = "if the latents are k times larger, the factor must be k times smaller"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("1 / the standard deviation over all entries", 2)
-    def value(self, student: Any, draw: Draw) -> None:
-        """Latents whose dimensions differ in mean and spread; n or n - 1 makes no odds."""
+    def value(self, student: Student, draw: Draw) -> None:
+        """Use latents whose dimensions differ in mean and spread. Accept both n and n - 1."""
         for size in (0.2, 5.0):
             latents = size * self._latents(draw)
             got, wide = self._factor(student, latents), latents.double()
@@ -60,40 +64,46 @@ class ScalingFactor(Check):
                 (1 / per_dim.mean(), f"you averaged over the dimensions: {over_all}"),
                 ((1 / per_dim).mean(), f"you averaged over the dimensions: {over_all}"),
                 (1 / per_row.mean(), f"you averaged over the rows: {over_all}"),
-                (1 / per_dim.square().mean().sqrt(), f"not per dimension: {over_all}"),
-                (1 / wide.square().mean().sqrt(), "the mean must be taken away before squaring"),
+                (
+                    1 / per_dim.square().mean().sqrt(),
+                    f"you averaged the variances per dimension: {over_all}",
+                ),
+                (1 / wide.square().mean().sqrt(), "subtract the mean before squaring"),
                 (
                     1 / (wide - wide.median()).square().mean().sqrt(),
-                    "around the mean, not the median",
+                    "subtract the mean, not the median",
                 ),
-                (1 / (wide - wide.mean()).abs().mean(), "a mean size is no standard deviation"),
-                (1 / wide.abs().mean(), "a mean size is no standard deviation"),
-                (1 / wide.abs().max(), "the largest entry is no standard deviation"),
-                (1 / (wide.max() - wide.min()), "the range is no standard deviation"),
-                (1 / wide[0].std(), f"this is the first row's: {over_all}"),
+                (1 / (wide - wide.mean()).abs().mean(), MEAN_SIZE),
+                (1 / wide.abs().mean(), MEAN_SIZE),
+                (1 / wide.abs().max(), "you used the largest entry, not the standard deviation"),
+                (1 / (wide.max() - wide.min()), "you used the range, not the standard deviation"),
+                (1 / wide[0].std(), f"you used the first row only: {over_all}"),
                 (-1 / wide.std(), "the sign is wrong"),
             ]
             if not any(close(got, 1 / wide.std(correction=c)) for c in (0, 1)):
                 raise WrongAnswer(diagnose(got, mistakes, f"the factor is 1 / std: {over_all}"))
 
     def _latents(self, draw: Draw) -> Tensor:
-        """(40, 5), each dimension with its own mean and spread; mean and median differ."""
+        """Return (40, 5); each dimension has its own mean and spread; mean and median differ."""
         means, spreads = 2.0 + 0.6 * draw.signed(1, 5), draw.uniform(1, 5, low=0.3, high=1.5)
         latents = means + spreads * draw.signed(40, 5)
         latents[:8] += 4.0
         return latents
 
-    def _factor(self, student: Any, latents: Tensor) -> float:
+    def _factor(self, student: Student, latents: Tensor) -> float:
         result = student.call(self.name, latents)
         if isinstance(result, Tensor) and result.numel() > 1:
             shape = tuple(result.shape)
             raise WrongAnswer(
-                f"expected one number for all latents, got shape {shape}: give std no dim"
+                f"expected one number for all latents, got shape {shape}: call std without dim"
             )
         factor = as_number(result, "the factor")
         if factor == 0:
-            raise WrongAnswer("the factor is 0, and would make all latents 0")
+            raise WrongAnswer("the factor is 0, which would make all latents 0")
         return factor
+
+
+MEAN_SIZE = "you used the mean absolute value, not the standard deviation"
 
 
 class LatentLoss(Check):
@@ -102,12 +112,12 @@ class LatentLoss(Check):
     name = "latent_loss"
     points = 5
     seals = ("mnistdiff.latent:latent_loss",)
-    # add_noise is the cell of another notebook: here the library's is used.
+    # add_noise is a cell of another notebook: here the library's version is used.
     stand_ins: ClassVar = {"add_noise": "mnistdiff.schedules:add_noise"}
 
     @behaviour("mean squared error between the prediction and the noise", 2)
-    def error(self, student: Any, draw: Draw) -> None:
-        """With a model that predicts the same whatever it is given."""
+    def error(self, student: Student, draw: Draw) -> None:
+        """Use a model whose prediction does not depend on its input."""
         for shape in ((4, 6), (1, 5), (3, 3)):
             inputs = z0, t, noise, abar = self._inputs(draw, shape)
             guess = draw.signed(*shape, low=2.0, high=3.0)
@@ -118,9 +128,9 @@ class LatentLoss(Check):
                 otherwise = "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
-    @behaviour("the model sees z_t, the noised latents", 1)
-    def noised(self, student: Any, draw: Draw) -> None:
-        """With a model that is off by a mixture of its input, and by something in each entry."""
+    @behaviour("the model gets z_t, the noised latents", 1)
+    def noised(self, student: Student, draw: Draw) -> None:
+        """Use a model whose error is a linear map of its input, plus an offset per entry."""
         for shape in ((4, 6), (5, 5)):
             inputs = z0, t, noise, abar = self._inputs(draw, shape)
             mix, off = draw.signed(shape[1], shape[1]), draw.signed(*shape)
@@ -134,20 +144,21 @@ class LatentLoss(Check):
 
             mistakes = [
                 (loss(z0), "the model is given z0: noise it first, with add_noise"),
-                (loss(noise), "the model is given the noise itself: it must see z_t"),
-                (loss(z0 + noise), "the noise is added without scales: use add_noise"),
-                (loss(a * z0 + (1 - a) * noise), "z_t lacks square roots: use add_noise"),
+                (loss(noise), "the model is given the noise itself: give it z_t"),
+                (loss(z0 + noise), "you added the noise without scales: use add_noise"),
+                (
+                    loss(a * z0 + (1 - a) * noise),
+                    "the square roots are missing in z_t: use add_noise",
+                ),
                 (loss((1 - a).sqrt() * z0 + a.sqrt() * noise), "z0 and noise are swapped in z_t"),
             ]
             if not close(got, loss(a.sqrt() * z0 + (1 - a).sqrt() * noise)):
-                otherwise = (
-                    "this is not the loss of a model that sees add_noise(z0, t, noise, abar)"
-                )
+                otherwise = "the input of the model must be z_t = add_noise(z0, t, noise, abar)"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
-    @behaviour("the model is told t, each row its own", 1)
-    def time(self, student: Any, draw: Draw) -> None:
-        """With a model that is off by a multiple of t, and by something in each entry."""
+    @behaviour("the model gets t, one per row", 1)
+    def time(self, student: Student, draw: Draw) -> None:
+        """Use a model whose error is a multiple of t, plus an offset per entry."""
         for shape in ((4, 6), (1, 5)):
             inputs = _, t, noise, abar = self._inputs(draw, shape)
             slope, off = draw.signed(shape[1]), draw.signed(*shape)
@@ -160,21 +171,24 @@ class LatentLoss(Check):
                 return unit * (t.double()[:, None] * slope + off).square().mean()
 
             mistakes = [
-                (loss(age / total), "t is divided by T: hand it on as it is"),
-                (loss(age / (total - 1)), "t is divided: hand it on as it is"),
-                (loss(age + 1), "t is raised by one: hand it on as it is"),
-                (loss(age - 1), "t is lowered by one: hand it on as it is"),
-                (loss(abar[t]), "the model is told abar_t: hand on t itself"),
-                (loss(0 * age), "the model is always told t = 0: hand on t"),
-                (loss(age[:1].expand_as(age)), "every row gets the first one's t: hand on all t"),
+                (loss(age / total), "you divided t by T: pass t unchanged"),
+                (loss(age / (total - 1)), "you divided t by T - 1: pass t unchanged"),
+                (loss(age + 1), "you added 1 to t: pass t unchanged"),
+                (loss(age - 1), "you subtracted 1 from t: pass t unchanged"),
+                (loss(abar[t]), "the model is given abar_t: pass t itself"),
+                (loss(0 * age), "the model is always given t = 0: pass t"),
+                (
+                    loss(age[:1].expand_as(age)),
+                    "every row gets the t of the first row: pass all of t",
+                ),
             ]
             if not close(got, loss(age)):
-                otherwise = "this is not the loss of a model that is called as model(z_t, t)"
+                otherwise = "call the model as model(z_t, t), with t unchanged"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("gradients reach the model's weights", 1)
-    def gradient(self, student: Any, draw: Draw) -> None:
-        """Without them nothing can be trained."""
+    def gradient(self, student: Student, draw: Draw) -> None:
+        """Test this because without gradients nothing can be trained."""
         z0, t, noise, abar = self._inputs(draw, (4, 6))
         model = self._model(A=draw.signed(6, 6), bias=draw.signed(4, 6))
         arguments = [model, z0, t, noise, abar]
@@ -183,49 +197,58 @@ class LatentLoss(Check):
         require_gradients(found, "the model's weights", "the model's bias")
 
     def _inputs(self, draw: Draw, shape: tuple[int, int]) -> tuple[Tensor, ...]:
-        """z0 (B, D), t (B,) above 1, noise (B, D), abar (T,)."""
+        """Return z0 (B, D), t (B,) above 1, noise (B, D) and abar (T,)."""
         abar = steps.draw_schedule(draw, 12)[1]
         return draw.signed(*shape), 2 + draw.order(10)[: shape[0]], draw.signed(*shape), abar
 
     def _model(self, **weights: Tensor) -> Stub:
-        """eps = A z_t + slope t + bias, with zeros for what is not given."""
+        """Return the model eps = A z_t + slope t + bias; weights that are not given are zero."""
         dim = next(iter(weights.values())).shape[-1]
         zeros = {"A": torch.zeros(dim, dim), "slope": torch.zeros(dim), "bias": torch.zeros(dim)}
         return Stub("linear_eps", **zeros | weights)
 
-    def _loss(self, student: Any, *arguments: object) -> float:
+    def _loss(self, student: Student, *arguments: object) -> float:
         result = student.call(self.name, *arguments)
         shape = tuple(getattr(result, "shape", ()))
         if shape:
             raise WrongAnswer(f"expected a scalar, got shape {shape}: average over all entries")
         return as_number(result, "the loss")
 
-    def _unit(self, student: Any, z0: Tensor, *rest: Tensor) -> float:
-        """The student's loss where every entry is off by 1: a wrong mean costs its own points."""
+    def _unit(self, student: Student, z0: Tensor, *rest: Tensor) -> float:
+        """Return the student's loss if every entry is off by 1.
+
+        Other losses are compared relative to it, so that a wrong mean costs its own points only.
+        """
         unit = self._loss(student, self._model(bias=rest[1] + 1), z0, *rest)
         if unit <= 0:
-            raise WrongAnswer("the loss is not positive where the model is off by 1 everywhere")
+            raise WrongAnswer("the loss is not positive, although every prediction is off by 1")
         return unit
 
     def _mistakes(self, guess: Tensor, z0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> list:
-        """What a wrong loss comes out as, and why."""
+        """Return the values of typical wrong losses, each with its hint."""
         a = abar.double()[t][:, None]
         z_t, error = a.sqrt() * z0 + (1 - a).sqrt() * noise, guess - noise
         x0_hat = (z_t - (1 - a).sqrt() * guess) / a.sqrt()
         over = "take the mean over all entries"
         v = a.sqrt() * noise - (1 - a).sqrt() * z0
         return [
-            (error.square().mean() / len(t), f"divided by the batch once more: {over}"),
+            (error.square().mean() / len(t), f"you divided by the batch size once more: {over}"),
             ((guess - v).square().mean(), "compare the prediction with noise, not with v"),
             (error.square().sum(), f"you summed the squared errors: {over}"),
             (error.square().sum(1).mean(), f"you summed over the latent dimensions: {over}"),
             (error.square().mean(1).sum(), f"you summed over the batch: {over}"),
             (error.square().mean() / 2, "the loss has no factor 1/2"),
-            (error.square().mean().sqrt(), "the loss has no square root: mean squared error"),
-            (error.abs().mean(), "square the error, do not take its size"),
-            (error.mean(), "square the error before the mean"),
+            (
+                error.square().mean().sqrt(),
+                "take no square root: the loss is the mean squared error",
+            ),
+            (error.abs().mean(), "square the error, do not take its absolute value"),
+            (error.mean(), "square the error before you take the mean"),
             ((guess - z0).square().mean(), "the model predicts the noise: compare with noise"),
             ((guess - z_t).square().mean(), "compare the prediction with noise, not with z_t"),
             ((x0_hat - z0).square().mean(), "compare eps with noise, not x0_hat with z0"),
-            ((guess + noise).square().mean(), "the error is prediction minus noise"),
+            (
+                (guess + noise).square().mean(),
+                "you added the noise: the error is prediction minus noise",
+            ),
         ]

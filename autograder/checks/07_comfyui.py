@@ -1,4 +1,4 @@
-"""Checks of notebook 07: a LoRA put into a workflow; its sampler's settings and prompts."""
+"""Checks of notebook 07: inserting a LoRA into a workflow; editing its sampler and prompts."""
 
 from autograder.checks import edit_sampler, insert_lora
 

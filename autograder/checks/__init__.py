@@ -2,18 +2,18 @@
 
 To add a check for the answer cell `my_cell` of notebook `NN_name`:
 
-1. In `autograder/checks/NN_name.py` write a subclass of `Check` with `name = "my_cell"`, `points`
-   as in the table of points, and in `seals` the library function that the cell re-implements.
-   The class is found by its name: there is no list to extend. What grows long goes into modules
-   of its own, as for notebook 03; the numbered one then names the classes in order.
+1. In `autograder/checks/NN_name.py` write a subclass of `Check` with `name = "my_cell"`, with
+   `points` from the table of points, and with `seals` naming the library function that the cell
+   re-implements. The registry finds the class by itself; there is no list to extend. Move long
+   checks into modules of their own, as for notebook 03, and name the classes in the numbered one.
 2. Give it one method per behaviour, marked `@behaviour("what must hold", points=2)`; their points
-   must sum to the cell's. A method takes `(student, draw)`, asks the student's code through
-   `student.call` or `student.grad` on values drawn from `draw`, and raises `Wrong(hint)` when the
-   behaviour is missing. Keep behaviours apart, so that one mistake costs its own points only.
-   Compare with `close`, and let `diagnose` name the likely mistake: compute what each typical
-   wrong formula would give, and say which one was met. A hint never shows a hidden value.
-3. Put answers under `tests/answers/my_cell/`: `right_*.py` and at least three `wrong_*.py`, whose
-   first line states the points they must get and a part of the hint they must be shown:
+   must sum to the points of the cell. A method takes `(student, draw)`. It calls the student's
+   code through `student.call` or `student.grad` with values from `draw`, and raises
+   `WrongAnswer(hint)` if the behaviour is missing. Keep behaviours independent, so that one
+   mistake costs only its own points. Compare with `close`, and let `diagnose` name the likely
+   mistake: compute the result of each typical wrong formula. A hint never shows a hidden value.
+3. Add answers to `tests/answers/my_cell/`: at least four `right_*.py` and four `wrong_*.py`, one
+   of them `wrong_blank.py`. The first line of each states the points and a part of the hint:
    `# points: 2 | hint: sum over the latent dimensions`. The tests find them by themselves.
 4. In the notebook, the hidden test cell is `check("my_cell", globals())`.
 """
@@ -27,7 +27,7 @@ from autograder.checks.base import Check
 
 @functools.cache
 def registry() -> dict[str, type[Check]]:
-    """Every check class by the id of the cell that it checks, in the order of the notebooks."""
+    """Return every check class by the id of its cell, in the order of the notebooks."""
     found = {}
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
         if not module.name[:2].isdigit():
@@ -40,7 +40,7 @@ def registry() -> dict[str, type[Check]]:
 
 
 def find(grade_id: str) -> type[Check]:
-    """The check of one cell."""
+    """Return the check of one cell. Raises KeyError if there is none."""
     if grade_id not in registry():
         raise KeyError(f"no check for {grade_id!r}; there are: {', '.join(registry())}")
     return registry()[grade_id]

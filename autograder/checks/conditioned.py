@@ -1,4 +1,4 @@
-"""Checks of notebook 06, first part: a noise predictor that is told what to draw."""
+"""Checks of notebook 06, first part: the conditioned noise predictor."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from autograder.checks.base import (
     require_gradients,
     require_untouched,
 )
+from autograder.checks.student import Student
 from autograder.inside.stubs import Filled, Settings
 from autograder.inside.student import Handle, WrongAnswer
 
@@ -21,37 +22,37 @@ Inputs = tuple[Tensor, Tensor, Tensor]  # x_t (B, D), t (B,), cond (B, E)
 
 
 class EpsMLPCond(Check):
-    """Noise predicted from a noisy latent, the time and a condition, in whichever way."""
+    """A network of any design that predicts noise from a noisy latent, the time and a condition."""
 
     name = "eps_mlp_cond"
     answer = "EpsMLPCond"
     points = 9
     seals = ("mnistdiff.latent:EpsMLPCond.forward", "mnistdiff.latent:EpsMLPCond.__init__")
 
-    # No two of them alike, nor like the batch: mixed up axes then raise. So wide that a layer of
-    # ReLUs of that width is never off as a whole.
+    # All sizes differ, so that swapped axes raise. WIDTH is so large that a layer of ReLUs is
+    # never zero as a whole.
     LATENT, WIDTH, TIME, COND, BATCH = 5, 40, 24, 28, 4
-    MANY = 64  # rows in which whatever is drawn at random shows, even where it is rare
-    OFTEN = 50  # calls, for what is drawn once per call
+    MANY = 64  # rows, so that randomness per row shows even if it is rare
+    OFTEN = 50  # calls, so that randomness per call shows
 
-    @behaviour("eps (B, D) depends on x_t and on t, with a condition too", 1)
-    def depends(self, student: Any, draw: Draw) -> None:
-        """Batches of several and of one."""
+    @behaviour("eps (B, D) depends on x_t and on t, also with a condition", 1)
+    def depends(self, student: Student, draw: Draw) -> None:
+        """Test batches of several rows and of one."""
         model = self._model(student, draw)
         for batch in (self.BATCH, 1):
             x_t, t, cond = self._inputs(draw, batch)
             eps = self._eps(student, model, x_t, t, cond)
             if close(self._eps(student, model, draw.signed(*x_t.shape), t, cond), eps):
-                raise WrongAnswer("eps does not change with x_t: it must go in as well")
+                raise WrongAnswer("eps does not change with x_t: use x_t as an input too")
             if close(self._eps(student, model, x_t, t + 7, cond), eps):
                 raise WrongAnswer(
-                    "eps does not change with t when a condition is given: add the condition to "
-                    "embed_time(t), do not put it in its place"
+                    "eps does not change with t if a condition is given: add the condition to "
+                    "embed_time(t), do not replace it"
                 )
 
     @behaviour("the condition changes eps, the same way on every call", 2)
-    def condition(self, student: Any, draw: Draw) -> None:
-        """In evaluation and in training mode, for batches of several, of one and of many."""
+    def condition(self, student: Student, draw: Draw) -> None:
+        """Test evaluation and training mode, with batches of several rows, of one and of many."""
         for training in (False, True):
             model = self._model(student, draw, training=training)
             mode = "training" if training else "evaluation"
@@ -72,8 +73,8 @@ class EpsMLPCond(Check):
             require_untouched(student, model, arguments, ("x_t", "t", "cond"))
 
     @behaviour("row i of eps depends on row i of x_t, t and cond only", 1)
-    def rows(self, student: Any, draw: Draw) -> None:
-        """Each row alone, and one condition changed in a batch."""
+    def rows(self, student: Student, draw: Draw) -> None:
+        """Test each row alone, and change the condition of one row in a batch."""
         for training in (False, True):
             model = self._model(student, draw, training=training)
             batch = self.MANY if training else self.BATCH
@@ -88,7 +89,9 @@ class EpsMLPCond(Check):
                         break
                 others = torch.arange(batch) != i
                 if close(moved[i], 0 * moved[i]):
-                    raise WrongAnswer(f"a row's condition does not change that row of eps: {USE}")
+                    raise WrongAnswer(
+                        f"the condition of a row does not change that row of eps: {USE}"
+                    )
                 if not close(moved[others], 0 * moved[others]):
                     raise WrongAnswer(
                         f"the condition of one row changes other rows of eps: {MIXED}"
@@ -96,54 +99,56 @@ class EpsMLPCond(Check):
                 row = slice(i, i + 1)
                 alone = self._eps(student, model, x_t[row], t[row], cond[row])
                 if not close(alone, eps[row]):
-                    raise WrongAnswer(f"a row alone gets another eps than in its batch: {MIXED}")
+                    raise WrongAnswer(
+                        f"a row alone gives a different eps than in its batch: {MIXED}"
+                    )
 
     @behaviour("gradients reach the condition branch and the other given parts", 1)
-    def gradient(self, student: Any, draw: Draw) -> None:
-        """The stem may be replaced, so there the gradient of x_t is asked for."""
+    def gradient(self, student: Student, draw: Draw) -> None:
+        """Test the gradient of x_t in place of the stem, which an answer may replace."""
         model, inputs = self._model(student, draw), self._inputs(draw, self.BATCH)
         self._eps(student, model, *inputs)
         parts = "cond", "time", "blocks", "head"
         found = student.grad(model, inputs, (*parts, 0, 2))
-        through = found.pop()  # to each entry of cond itself: by layers of the student's own
+        through = found.pop()  # to every entry of cond: the student may use layers of their own
         if found[0] is None and through is not None and bool(through.any(0).all()):
             found[0] = through
         require_gradients(found, *(f"self.{name}" for name in parts), "x_t")
 
-    @behaviour("the condition goes in before the last layer, whose output is eps", 2)
-    def inside(self, student: Any, draw: Draw) -> None:
-        """With the head at zero nothing is left; and what the condition does depends on x_t."""
+    @behaviour("the condition enters before the last layer, whose output is eps", 2)
+    def inside(self, student: Student, draw: Draw) -> None:
+        """A head of zeros must give eps = 0, and the effect of the condition must depend on x_t."""
         x_t, t, cond = self._inputs(draw, self.BATCH)
         other, x_other = draw.signed(*cond.shape), draw.signed(*x_t.shape)
         model = self._model(student, draw)
         (a, b), (c, d) = (
-            [self._eps(student, model, x, t, told) for told in (cond, other)]
+            [self._eps(student, model, x, t, given) for given in (cond, other)]
             for x in (x_t, x_other)
         )
         effects = a - b, c - d
         if close(effects[0], 0 * effects[0]):
             raise WrongAnswer(f"eps does not change with the condition: {USE}")
         if close(*effects):
-            raise WrongAnswer(f"the condition moves eps by the same whatever x_t is: {LATE}")
+            raise WrongAnswer(f"the condition shifts eps by the same amount for every x_t: {LATE}")
         if close(a * d, b * c):
-            raise WrongAnswer(f"the condition scales eps by the same whatever x_t is: {LATE}")
+            raise WrongAnswer(f"the condition scales eps by the same factor for every x_t: {LATE}")
         headless = self._model(student, draw, head=0.0)
         left = self._eps(student, headless, x_t, t, cond)
         if close(left, 0 * left):
             return
         if not close(self._eps(student, headless, x_t, t, other), left):
-            raise WrongAnswer(f"the condition still reaches eps when `head` gives zero: {LATE}")
+            raise WrongAnswer(f"the condition still changes eps when `head` gives zero: {LATE}")
         if close(left, x_t) or close(left, -x_t):
             raise WrongAnswer(
-                "x_t is added to the output: the network returns the noise, eps, alone"
+                "x_t is added to the output: the network must return only the noise, eps"
             )
         raise WrongAnswer(
-            "something is added to what `head` gives: `denoise(x_t, emb)` returns eps"
+            "something is added to the output of `head`: return `denoise(x_t, emb)` unchanged"
         )
 
-    @behaviour("no condition (None) is the null condition, which learns", 2)
-    def null(self, student: Any, draw: Draw) -> None:
-        """With a null condition that is not zero, as after training."""
+    @behaviour("cond=None gives the null condition, which is learned", 2)
+    def null(self, student: Student, draw: Draw) -> None:
+        """Use a null condition that is not zero, as after training."""
         for batch in (self.BATCH, 1):
             null = draw.signed(self.COND)
             model = self._model(student, draw, null_cond=null)
@@ -158,8 +163,8 @@ class EpsMLPCond(Check):
             found = student.grad(model, (x_t, t, None), ("null_cond",))
             require_gradients(found, "self.null_cond")
 
-    def _model(self, student: Any, draw: Draw, training: bool = False, **given: Any) -> Handle:
-        """The student's network with random weights: at first many of them are zero."""
+    def _model(self, student: Student, draw: Draw, training: bool = False, **given: Any) -> Handle:
+        """Build the student's network with random weights, since many start at zero."""
         config = Settings(
             "mnistdiff.latent:EpsMLPCondConfig",
             latent_dim=self.LATENT,
@@ -172,24 +177,24 @@ class EpsMLPCond(Check):
         return student.new(self.answer, config, weights, training=training)
 
     def _inputs(self, draw: Draw, batch: int) -> Inputs:
-        """x_t (B, D), t (B,) all different, cond (B, E)."""
+        """Return x_t (B, D), t (B,), all different, and cond (B, E)."""
         t = 3 + 5 * draw.order(batch + 2)[:batch]
         return draw.signed(batch, self.LATENT), t, draw.signed(batch, self.COND)
 
-    def _eps(self, student: Any, model: Handle, x_t: Tensor, *rest: Tensor | None) -> Tensor:
+    def _eps(self, student: Student, model: Handle, x_t: Tensor, *rest: Tensor | None) -> Tensor:
         return as_tensor(student.call(model, x_t, *rest), x_t.shape, "(B, D)")
 
 
-SIZES = 1.0, 2.0, 4.0  # of another condition: an attention may hardly look at the first
-USE = "let forward send cond through self.cond, and into the network"
-MIXED = "keep the rows apart, with no mean, no [0] and no normalisation over the batch"
+SIZES = 1.0, 2.0, 4.0  # of another condition: an attention layer may hardly react to the first
+USE = "in forward, pass cond through self.cond and on into the network"
+MIXED = "keep the rows separate, with no mean, no [0] and no normalisation over the batch"
 LATE = (
-    "it comes in after the last layer, where it cannot change how x_t is read; let it go into "
-    "the blocks, by emb"
+    "it enters after the last layer, where it cannot change how x_t is processed; pass it into "
+    "the blocks through emb"
 )
 DRAWN = (
-    "two calls on the same arguments differ: draw nothing inside (noise, dropout, new layers); "
-    "dropping the condition is drop_condition's work, in training"
+    "two calls with the same arguments give different results: do not draw random numbers inside "
+    "(noise, dropout, new layers); drop_condition drops the condition, during training"
 )
-NULL = "cond=None must give what cond=self.null_cond in every row gives: expand it to (B, E)"
-ZEROS = "None is treated as zeros: self.null_cond, which is learned, stands in for it"
+NULL = "cond=None must give the same eps as self.null_cond in every row: expand it to (B, E)"
+ZEROS = "None is treated as zeros: use self.null_cond, which is learned, in its place"

@@ -1,6 +1,6 @@
-"""Checks of notebook 03, third part: DDIM's sigma and its step."""
+"""Checks of notebook 03, third part: sigma and the step of DDIM."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,19 +17,20 @@ from autograder.checks.base import (
     require_repeatable,
 )
 from autograder.checks.runs import GaussianRun, draw_long_schedule
+from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
 
 
 class DDIMSigma(Check):
-    """How much noise a DDIM step adds."""
+    """The standard deviation of the noise that a DDIM step adds."""
 
     name = "ddim_sigma"
     points = 4
     seals = ("mnistdiff.samplers:ddim_sigma",)
 
-    @behaviour("at eta 1, the standard deviation of DDPM's step", 2)
-    def full(self, student: Any, draw: Draw) -> None:
-        """For neighbouring timesteps and for wide gaps."""
+    @behaviour("at eta 1, the standard deviation of the DDPM step", 2)
+    def full(self, student: Student, draw: Draw) -> None:
+        """Test neighbouring timesteps and wide gaps."""
         for pair in steps.draw_pairs(draw):
             got = self._sigma(student, *pair, 1.0)
             if not close(got, steps.ddim_sigma(*pair, 1.0)):
@@ -37,17 +38,20 @@ class DDIMSigma(Check):
                 raise WrongAnswer(diagnose(got, steps.sigma_mistakes(*pair), otherwise))
 
     @behaviour("proportional to eta", 1)
-    def eta(self, student: Any, draw: Draw) -> None:
-        """Against what the student's own code gives at eta 1."""
+    def eta(self, student: Student, draw: Draw) -> None:
+        """Compare with the student's own value at eta 1."""
         full = []
         for pair in steps.draw_pairs(draw):
             full.append(self._sigma(student, *pair, 1.0))
             for eta in (0.0, *draw.uniform(2, low=0.2, high=0.8).tolist()):
                 got = self._sigma(student, *pair, eta)
                 mistakes = [
-                    (full[-1], "eta has no influence: it multiplies sigma"),
-                    (eta**2 * full[-1], "eta comes in squared: it stands before the square root"),
-                    (eta**0.5 * full[-1], "eta is inside the square root: it stands before it"),
+                    (full[-1], "eta has no effect: it multiplies sigma"),
+                    (eta**2 * full[-1], "eta is squared: it belongs in front of the square root"),
+                    (
+                        eta**0.5 * full[-1],
+                        "eta is inside the square root: it belongs in front of it",
+                    ),
                 ]
                 if not close(got, eta * full[-1]):
                     otherwise = "sigma must be eta times its value at eta 1"
@@ -56,53 +60,53 @@ class DDIMSigma(Check):
             raise WrongAnswer("sigma does not depend on abar_t and abar_prev")
 
     @behaviour("0 on the last step, where abar_prev = 1", 1)
-    def last(self, student: Any, draw: Draw) -> None:
-        """At any eta; elsewhere it is not 0."""
+    def last(self, student: Student, draw: Draw) -> None:
+        """Test that sigma is 0 there at any eta, and not 0 on earlier steps."""
         for abar_t, abar_prev in steps.draw_pairs(draw):
             for eta in (1.0, float(draw.uniform(1, low=0.2, high=0.8))):
                 if self._sigma(student, abar_t, abar_prev, eta) == 0:
-                    raise WrongAnswer("sigma is 0 on other steps than the last, at an eta above 0")
+                    raise WrongAnswer("sigma is 0 before the last step, although eta is above 0")
                 if not close(self._sigma(student, abar_t, torch.tensor(1.0), eta), 0.0):
                     raise WrongAnswer(
-                        "at abar_prev = 1 no noise is left: the factor 1 - abar_prev is 0"
+                        "at abar_prev = 1 sigma must be 0: the factor 1 - abar_prev is 0"
                     )
 
-    def _sigma(self, student: Any, abar_t: Tensor, abar_prev: Tensor, eta: float) -> float:
+    def _sigma(self, student: Student, abar_t: Tensor, abar_prev: Tensor, eta: float) -> float:
         result = student.call(self.name, abar_t, abar_prev, eta)
         if isinstance(result, Tensor) and result.numel() == 1 and result.isnan().all():
             if abar_prev == 1:
                 raise WrongAnswer(
-                    "sigma is NaN at abar_prev = 1, 0 / 0 or 0 times infinity: it is 0"
+                    "sigma is NaN at abar_prev = 1, from 0 / 0 or 0 times infinity: it must be 0"
                 )
             raise WrongAnswer(
-                "sigma is NaN, the square root of something negative: abar_prev is larger "
-                "than abar_t, so 1 - abar_t / abar_prev is the one between 0 and 1"
+                "sigma is NaN, the square root of a negative number: abar_prev is larger "
+                "than abar_t, so use 1 - abar_t / abar_prev, which is between 0 and 1"
             )
         return as_number(result, "sigma")
 
 
 class DDIMStep(Check):
-    """One step of DDIM, to whichever timestep abar_prev belongs to."""
+    """One step of DDIM, to the timestep of abar_prev."""
 
     name = "ddim_step"
     points = 8
     seals = ("mnistdiff.samplers:ddim_step", "mnistdiff.samplers:ddpm_step")
-    # A mistake in the cell above costs its marks there, not here a second time.
+    # A mistake in the cell above already costs marks there; it must not cost marks here.
     stand_ins: ClassVar = {"ddim_sigma": "mnistdiff.samplers:ddim_sigma"}
     ONE = torch.tensor(1.0)
 
     @behaviour("x0_hat, which the last step returns (abar_prev = 1)", 2)
-    def x0_hat(self, student: Any, draw: Draw) -> None:
-        """At eta 0, where the result on the last step is x0_hat alone."""
+    def x0_hat(self, student: Student, draw: Draw) -> None:
+        """Use eta 0, where the last step returns x0_hat alone."""
         for x_t, eps, (a, _), noise in self._cases(draw):
             got = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
             if not close(got, steps.predict_x0(x_t, eps, a)):
                 otherwise = "x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)"
                 raise WrongAnswer(diagnose(got, steps.x0_mistakes(x_t, eps, a), otherwise))
 
-    @behaviour("eta 0: on to abar_prev along eps, whatever the noise", 2)
-    def deterministic(self, student: Any, draw: Draw) -> None:
-        """To near and far timesteps, and with noise that must not matter."""
+    @behaviour("eta 0: moves along eps to abar_prev, independent of the noise", 2)
+    def deterministic(self, student: Student, draw: Draw) -> None:
+        """Step to near and far timesteps, with noise that must have no effect."""
         for x_t, eps, pair, noise in self._cases(draw):
             got = self._step(student, x_t, eps, pair, 0.0, noise)
             if not close(got, self._step(student, x_t, eps, pair, 0.0, -2 * noise)):
@@ -113,18 +117,15 @@ class DDIMStep(Check):
                 between = pair[0], (pair[0] + pair[1]) / 2
                 other = self._step(student, x_t, eps, between, 0.0, noise)
                 mistakes = [
-                    (
-                        other,
-                        "the result does not depend on abar_prev, the previous kept timestep's",
-                    ),
-                    *steps.direction_mistakes(x_t, eps, pair),
+                    (other, "the result does not depend on abar_prev"),
+                    *steps.eta_zero_mistakes(x_t, eps, pair),
                 ]
                 otherwise = "at eta 0, x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("eta > 0: the noise is scaled by sigma", 1)
-    def noise(self, student: Any, draw: Draw) -> None:
-        """What the noise adds to the result."""
+    def noise(self, student: Student, draw: Draw) -> None:
+        """Compare what the noise adds to the result with sigma * noise."""
         for x_t, eps, pair, noise in self._cases(draw):
             for eta in (float(draw.uniform(1, low=0.3, high=0.8)), 1.0):
                 moved = self._step(student, x_t, eps, pair, eta, noise)
@@ -135,24 +136,25 @@ class DDIMStep(Check):
                     otherwise = "the noise must enter as sigma * noise, with the sigma of this eta"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
-    @behaviour("eta > 0: the step along eps makes room, 1 - abar_prev - sigma^2", 1)
-    def direction(self, student: Any, draw: Draw) -> None:
-        """How eta changes the result when the noise is 0."""
+    @behaviour("eta > 0: the coefficient of eps is sqrt(1 - abar_prev - sigma^2)", 1)
+    def direction(self, student: Student, draw: Draw) -> None:
+        """Test how eta changes the result if the noise is 0."""
         for x_t, eps, pair, noise in self._cases(draw):
             for eta in (float(draw.uniform(1, low=0.5, high=0.8)), 1.0):
                 got = self._step(student, x_t, eps, pair, eta, 0 * noise)
                 moved = got - self._step(student, x_t, eps, pair, 0.0, 0 * noise)
                 right = steps.ddim_step(x_t, eps, pair, eta, 0 * noise)
                 if not close(moved, right - steps.ddim_step(x_t, eps, pair, 0.0, noise)):
-                    mistakes = [(s * eps, h) for s, h in steps.room_mistakes(pair, eta)]
-                    otherwise = "the share along eps is sqrt(1 - abar_prev - sigma^2)"
+                    mistakes = [(s * eps, h) for s, h in steps.direction_mistakes(pair, eta)]
+                    otherwise = "the coefficient of eps is sqrt(1 - abar_prev - sigma^2)"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
     @behaviour("no noise on the last step, at any eta", 1)
-    def last(self, student: Any, draw: Draw) -> None:
-        """At abar_prev = 1 eta and noise change nothing; before it they do."""
+    def last(self, student: Student, draw: Draw) -> None:
+        """Test that eta and noise change nothing at abar_prev = 1, and do before it."""
         for x_t, eps, (a, p), noise in self._cases(draw):
-            x_t, eps, noise = 0.1 * x_t, 0.1 * eps, 0.1 * noise  # else all may be clipped to +-1
+            # So small that an answer cannot clip all of it to +-1.
+            x_t, eps, noise = 0.1 * x_t, 0.1 * eps, 0.1 * noise
             for eta in (1.0, float(draw.uniform(1, low=0.3, high=0.8))):
                 got = self._step(student, x_t, eps, (a, self.ONE), eta, noise)
                 plain = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
@@ -161,13 +163,11 @@ class DDIMStep(Check):
                         "noise is added on the last step: at abar_prev = 1, sigma is 0"
                     )
                 if close(self._step(student, x_t, eps, (a, p), eta, noise), got):
-                    raise WrongAnswer(
-                        "the step before the last gives the same: abar_prev is not used"
-                    )
+                    raise WrongAnswer("an earlier step gives the same result: use abar_prev")
 
-    @behaviour("whole runs: exact samples at eta 0, DDPM's steps at eta 1", 1)
-    def runs(self, student: Any, draw: Draw) -> None:
-        """Data from one Gaussian, whose samples are known; then each step against DDPM's."""
+    @behaviour("whole runs: exact samples at eta 0, DDPM steps at eta 1", 1)
+    def runs(self, student: Student, draw: Draw) -> None:
+        """Run on data from one Gaussian, whose samples are known; then compare steps with DDPM."""
         run = GaussianRun(draw)
         x, noise = run.start, draw.signed(*run.start.shape)
         for pair, t in run.pairs():
@@ -177,7 +177,7 @@ class DDIMStep(Check):
             off = float((x - run.exact).abs().max())
             raise WrongAnswer(
                 f"a run at eta 0 over {len(run.kept)} uneven timesteps with a perfect model must "
-                f"turn noise z into mean + std z; its samples are off by up to {off:.2g}"
+                f"turn noise z into mean + std z; your samples differ by up to {off:.2g}"
             )
         betas, abar = draw_long_schedule(draw)
         for t in range(1, len(abar), 6):
@@ -185,23 +185,29 @@ class DDIMStep(Check):
             right = steps.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
             got = self._step(student, x_t, eps, (abar[t], abar[t - 1]), 1.0, noise)
             if not close(got, right):
-                raise WrongAnswer("at eta 1 on neighbouring timesteps the step must be DDPM's")
+                raise WrongAnswer("at eta 1 a step between neighbours must equal the DDPM step")
 
-    def _cases(self, draw: Draw) -> list[tuple]:
-        """x_t, eps, abar of both timesteps, noise: for each kind of shape another gap."""
+    def _cases(self, draw: Draw) -> list[tuple[Tensor, Tensor, steps.Pair, Tensor]]:
+        """Return (x_t, eps, abar of both timesteps, noise), with another gap for each shape."""
         cases = []
         for shape, pair in zip(steps.SHAPES, steps.draw_pairs(draw), strict=True):
-            # Some x0_hat leaves [-1, 1], so that clipping shows.
+            # Some entries of x0_hat are outside [-1, 1], so that clipping shows.
             cases.append((2 * draw.signed(*shape), draw.signed(*shape), pair, draw.signed(*shape)))
         return cases
 
     def _step(
-        self, student: Any, x_t: Tensor, eps: Tensor, pair: steps.Pair, eta: float, noise: Tensor
+        self,
+        student: Student,
+        x_t: Tensor,
+        eps: Tensor,
+        pair: steps.Pair,
+        eta: float,
+        noise: Tensor,
     ) -> Tensor:
         result = student.call(self.name, x_t, eps, *pair, eta, noise)
         if isinstance(result, Tensor) and result.shape == x_t.shape and result.isnan().any():
             raise WrongAnswer(
-                "the result holds NaN: something under a square root is negative. "
+                "the result contains NaN: a number under a square root is negative. "
                 "If it is 1 - abar_prev - sigma^2, then sigma is too large"
             )
         return as_tensor(result, x_t.shape, "of x_t")

@@ -1,4 +1,4 @@
-"""The KL divergence of a Gaussian from the standard normal, and what people write instead."""
+"""The KL divergence of a Gaussian from the standard normal, and typical mistakes in it."""
 
 from torch import Tensor
 
@@ -8,13 +8,13 @@ FORMULA = "each entry must be (mu^2 + sigma^2 - 1 - logvar) / 2, with sigma^2 = 
 
 
 def kl_entries(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL of N(mu, exp(logvar)) from N(0, 1), entry by entry, in float64."""
+    """Return the KL of N(mu, exp(logvar)) from N(0, 1) for each entry, in float64."""
     mu, logvar = mu.double(), logvar.double()
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar)
 
 
 def diagnose_kl(got: Tensor, mu: Tensor, logvar: Tensor) -> str:
-    """The hint for wrong entries `got`, all three of one shape."""
+    """Return the hint for the wrong entries `got`; all three have the same shape."""
     right, m, v = kl_entries(mu, logvar), mu.double(), logvar.double()
     variance = "logvar is log sigma^2, so sigma^2 = exp(logvar)"
 
@@ -24,17 +24,17 @@ def diagnose_kl(got: Tensor, mu: Tensor, logvar: Tensor) -> str:
     mistakes = [
         (-right, "the sign is wrong: a KL divergence is never negative"),
         (2 * right, "the factor 1/2 is missing"),
-        (right / 2, "there is one factor 1/2 too many"),
+        (right / 2, "a factor 1/2 is applied twice"),
         (right + 0.5, "the term -1 is missing"),
         (right - (m**2 - m) / 2, "mu must be squared"),
         (right - m**2 / 2, "the term mu^2 is missing"),
         (right + v / 2, "the term -logvar is missing"),
-        (right + v, "logvar has the wrong sign: it is mu^2 + sigma^2 - 1 - logvar"),
+        (right + v, "logvar has the wrong sign: the bracket is mu^2 + sigma^2 - 1 - logvar"),
         (with_variance(0 * v), "the term sigma^2 = exp(logvar) is missing"),
-        (with_variance((v / 2).exp()), f"you used sigma where sigma^2 belongs: {variance}"),
+        (with_variance((v / 2).exp()), f"you used sigma instead of sigma^2: {variance}"),
         (with_variance((2 * v).exp()), f"you squared the variance: {variance}"),
         (with_variance(v**2), f"you squared logvar: {variance}"),
         (with_variance(v), f"you left out the exponential: {variance}"),
-        (kl_entries(m * (-v / 2).exp(), -v), "this is KL(prior || q): KL(q || prior) is asked"),
+        (kl_entries(m * (-v / 2).exp(), -v), "this is KL(prior || q): compute KL(q || prior)"),
     ]
     return diagnose(got, mistakes, FORMULA)

@@ -1,43 +1,50 @@
-"""What the checks of notebook 07 share: drawn ComfyUI graphs, and when two graphs are one."""
+"""Shared by the checks of notebook 07: random ComfyUI graphs, and comparing two graphs."""
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from autograder.checks.base import Draw, kind
 from autograder.inside.student import WrongAnswer
 
 Graph = dict[str, dict[str, Any]]
 ENCODER, LORA, SAMPLER = "CLIPTextEncode", "LoraLoader", "KSampler"
-FLOATS = ("cfg", "denoise", "strength_model", "strength_clip")  # a whole number does as well
+FLOATS = ("cfg", "denoise", "strength_model", "strength_clip")  # a whole number is accepted too
 BIG = 2**64
 
 
-def is_link(value: object) -> bool:
-    """Whether an input's value is [id, output]."""
+def is_link(value: object) -> TypeGuard[list[Any]]:
+    """Return whether the value of an input is a link, [id, output]."""
     if not isinstance(value, list) or len(value) != 2 or not _is_whole(value[1]):
         return False
     return type(value[0]) is str or _is_whole(value[0])
 
 
 def same(value: object, wanted: object) -> bool:
-    """Equal values of one type; a whole number may stand for a float, an id for its text."""
+    """Return whether type and value are equal.
+
+    A whole number may stand for a float, and a number for an id.
+    """
+    if is_link(value) and is_link(wanted):
+        return [str(value[0]), value[1]] == [str(wanted[0]), wanted[1]]
     if is_link(value) or is_link(wanted):
-        both = is_link(value) and is_link(wanted)
-        return both and [str(value[0]), value[1]] == [str(wanted[0]), wanted[1]]
+        return False
     if type(wanted) is float:
         return type(value) in (int, float) and value == wanted
     return type(value) is type(wanted) and value == wanted
 
 
 def as_graph(result: object) -> Graph:
-    """A returned graph: every node with a class_type and inputs by name."""
+    """Return the result as a graph.
+
+    Raises WrongAnswer unless every node has a class_type and a dictionary of inputs.
+    """
     if not isinstance(result, dict) or not result:
         raise WrongAnswer(f"expected a graph, {{id: node, ...}}, got {kind(result)}")
     for name, node in result.items():
         if not isinstance(node, dict) or type(node.get("class_type")) is not str:
             raise WrongAnswer(
-                f"{name!r} is no node: it needs a class_type and inputs, as in "
+                f"{name!r} is not a node: it needs a class_type and inputs, as in "
                 '{"class_type": "KSampler", "inputs": {...}}'
             )
         if not isinstance(node.get("inputs"), dict):
@@ -48,28 +55,32 @@ def as_graph(result: object) -> Graph:
 
 
 def isomorphic(graph: Graph, wanted: Graph) -> bool:
-    """Whether the graphs are one, but for the ids of their nodes."""
+    """Return whether the graphs are equal up to the ids of their nodes."""
     return len(graph) == len(wanted) and _colours(graph) == _colours(wanted)
 
 
 def place(graph: Graph, name: str) -> str:
-    """A node in words for the student."""
+    """Describe a node for the student."""
     return f"node {name} ({graph[name]['class_type']})"
 
 
 def require_unchanged(after: object, graph: Graph) -> None:
-    """Refuse a call that changed the graph that it was given."""
-    kept = isinstance(after, dict) and after.keys() == graph.keys()
-    for name, node in graph.items():
-        now = after[name] if kept and isinstance(after[name], dict) else {}
-        inputs = now.get("inputs")
-        kept = same(now.get("class_type"), node["class_type"]) and isinstance(inputs, dict)
-        kept = kept and inputs.keys() == node["inputs"].keys()
-        if not kept or not all(same(inputs[f], value) for f, value in node["inputs"].items()):
-            raise WrongAnswer(
-                "the graph that was given has changed: work on a deep copy (a plain copy, "
-                "dict(graph) or graph.copy(), shares its nodes with the original)"
-            )
+    """Raise WrongAnswer if a call has changed the graph that it was given."""
+    nodes = after if isinstance(after, dict) and after.keys() == graph.keys() else {}
+    if not all(_is_same_node(nodes.get(name), node) for name, node in graph.items()):
+        raise WrongAnswer(
+            "the given graph was changed in place: work on a deep copy (a plain copy, "
+            "dict(graph) or graph.copy(), shares its nodes with the original)"
+        )
+
+
+def _is_same_node(node: object, wanted: dict[str, Any]) -> bool:
+    if not isinstance(node, dict) or not same(node.get("class_type"), wanted["class_type"]):
+        return False
+    inputs = node.get("inputs")
+    if not isinstance(inputs, dict) or inputs.keys() != wanted["inputs"].keys():
+        return False
+    return all(same(inputs[field], value) for field, value in wanted["inputs"].items())
 
 
 def _is_whole(value: object) -> bool:
@@ -77,24 +88,24 @@ def _is_whole(value: object) -> bool:
 
 
 def _colours(graph: Graph) -> list[str]:
-    """A text per node for its values and all that leads to it, sorted; ids do not enter it.
+    """Return the sorted digests of all nodes: of their values and of everything that leads to them.
 
-    Each round tells every node what the ones before it were told (Weisfeiler and Leman). Drawn
-    nodes all differ in their values, so equal lists mean equal graphs.
+    Ids are left out. Each round describes a node by its inputs' digests from the round before
+    (Weisfeiler and Leman). Our nodes all differ in their values, so equal lists mean equal graphs.
     """
     colours = dict.fromkeys(graph, "")
     for _ in range(len(graph) + 1):
         colours = {
             name: _digest(
                 node["class_type"],
-                *sorted((str(f), _told(f, v, colours)) for f, v in node["inputs"].items()),
+                *sorted((str(f), _described(f, v, colours)) for f, v in node["inputs"].items()),
             )
             for name, node in graph.items()
         }
     return sorted(colours.values())
 
 
-def _told(field: str, value: object, colours: dict[str, str]) -> str:
+def _described(field: str, value: object, colours: dict[str, str]) -> str:
     if is_link(value) and str(value[0]) in colours:
         return f"output {value[1]} of {colours[str(value[0])]}"
     if field in FLOATS and type(value) is float and value.is_integer():
@@ -107,7 +118,7 @@ def _digest(*parts: object) -> str:
 
 
 class Builder:
-    """Makes one graph with ids, values and an order of nodes of its own."""
+    """Builds one graph with random ids, values and order of nodes."""
 
     def __init__(self, draw: Draw, loader: str) -> None:
         self.draw = draw
@@ -118,25 +129,25 @@ class Builder:
         self.loader = self.add(loader, **{field: f"{self.words.pop()}.safetensors"})
 
     def whole(self, low: int, high: int) -> int:
-        """A whole number from `low` to `high`."""
+        """Return a whole number from `low` to `high`."""
         return low + int(self.draw.order(high - low + 1)[0])
 
     def number(self, low: float, high: float) -> float:
-        """A float with two decimals, never a whole one."""
+        """Return a float with two decimals that is not a whole number."""
         return round(low + self.whole(0, int(high - low)) + 0.01 * self.whole(1, 98), 2)
 
     def add(self, class_type: str, name: str = "", **inputs: object) -> str:
-        """A further node; returns its id."""
+        """Add a node and return its id."""
         name = name or self.ids.pop()
         self.nodes.append((name, {"class_type": class_type, "inputs": inputs}))
         return name
 
     def encoders(self, clip: list, names: Sequence[str] = ("", "")) -> list[str]:
-        """A CLIPTextEncode for each of these ids."""
+        """Add a CLIPTextEncode for each of these names and return their ids."""
         return [self.add(ENCODER, name, text=self.words.pop(), clip=clip) for name in names]
 
     def sampler(self, model: list, positive: str, negative: str, latent: str) -> str:
-        """A KSampler whose settings no edit asks for."""
+        """Add a KSampler with settings that no edit asks for, and return its id."""
         return self.add(
             SAMPLER,
             model=model,
@@ -152,24 +163,24 @@ class Builder:
         )
 
     def latent(self) -> str:
-        """An EmptyLatentImage, under the id that the shipped workflow has for its LoraLoader."""
+        """Add an EmptyLatentImage with the id of the LoraLoader in the shipped workflow."""
         sides = {side: 16 * self.whole(1, 64) for side in ("width", "height")}
         return self.add("EmptyLatentImage", "2", **sides, batch_size=self.whole(1, 8))
 
     def output(self, sampler: str) -> None:
-        """VAEDecode, and SaveImage and PreviewImage after it."""
+        """Add a VAEDecode, and a SaveImage and a PreviewImage after it."""
         image = self.add("VAEDecode", samples=[sampler, 0], vae=[self.loader, 2])
-        # Under the ids that one gets by counting the nodes: they are taken.
+        # Take the ids that an answer gets by counting the nodes, so that counting fails.
         for class_type, count in (("SaveImage", 3), ("PreviewImage", 1)):
             fields = {"filename_prefix": self.words.pop()} if count == 3 else {}
             name = str(len(self.nodes) + count)
             self.add(class_type, name, images=[image, 0], **fields)
 
     def build(self, first: Sequence[str]) -> Graph:
-        """The graph: these nodes first, in this order, then the others; the last one stays last.
+        """Return the graph: the nodes `first` in this order, then the others in random order.
 
-        Where the order decides what an answer finds, it must not be drawn; and one more than the
-        last node's id is taken.
+        The last node stays last, because one more than its id must be taken. `first` fixes the
+        order wherever it decides what an answer finds.
         """
         *made, last = self.nodes
         rest = [made[i] for i in self.draw.order(len(made)).tolist() if made[i][0] not in first]

@@ -1,12 +1,12 @@
-"""Checks of notebook 03, second part: the timesteps that a short run keeps."""
+"""Checks of notebook 03, second part: the timesteps of a short run."""
 
 import math
 from itertools import pairwise
-from typing import Any
 
 from torch import Tensor
 
 from autograder.checks.base import Check, Draw, behaviour, kind
+from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
 
 
@@ -19,17 +19,17 @@ class DDIMTimesteps(Check):
     RULE = "trailing spacing is round(T - i T / S) - 1 for i = 0 ... S - 1"
 
     @behaviour("S different ints, from high to low, within 0 ... T - 1", 1)
-    def form(self, student: Any, draw: Draw) -> None:
-        """Number, type, order and range, whatever the spacing."""
+    def form(self, student: Student, draw: Draw) -> None:
+        """Test number, type, order and range for any spacing."""
         for total, count in (self._divisible(draw), self._uneven(draw)):
             result = student.call(self.name, total, count)
             values = self._numbers(result)
             if not all(type(value) is int for value in values):
                 raise WrongAnswer(
-                    "expected whole numbers of type int, since they index abar: use int()"
+                    "expected whole numbers of type int, because they index abar: use int()"
                 )
             if len(values) != count:
-                raise WrongAnswer(f"asked for {count} timesteps, got {len(values)}")
+                raise WrongAnswer(f"expected {count} timesteps, got {len(values)}")
             if min(values) < 0 or max(values) >= total:
                 low, high = min(values), max(values)
                 raise WrongAnswer(
@@ -37,52 +37,55 @@ class DDIMTimesteps(Check):
                 )
             if values == sorted(values) and count > 1:
                 raise WrongAnswer(
-                    "the order is ascending: sampling starts at the noisiest timestep"
+                    "the order is ascending, but sampling starts at the noisiest timestep"
                 )
             if any(after >= before for before, after in pairwise(values)):
                 raise WrongAnswer("each timestep must be lower than the one before it")
 
     @behaviour("trailing spacing, T divisible by S", 2)
-    def even(self, student: Any, draw: Draw) -> None:
-        """Two pairs of T and S; the order is judged elsewhere."""
+    def even(self, student: Student, draw: Draw) -> None:
+        """Test two pairs of T and S; `form` judges the order."""
         for total, count in (self._divisible(draw), (1000, 50)):
             self._compare(student, total, count)
 
     @behaviour("T not divisible by S, S = T, S = 1", 1)
-    def uneven(self, student: Any, draw: Draw) -> None:
-        """Rounded to the nearest timestep, with no case where that could go both ways."""
+    def uneven(self, student: Student, draw: Draw) -> None:
+        """Test rounding to the nearest timestep, without ties."""
         total = self._divisible(draw)[0]
         for pair in (self._uneven(draw), self._uneven(draw), (total, total), (total, 1)):
             self._compare(student, *pair)
 
     def _divisible(self, draw: Draw) -> tuple[int, int]:
-        """T and S of which S divides T."""
+        """Return T and S such that S divides T."""
         count = 4 + int(draw.order(6)[0])
         return count * (4 + int(draw.order(20)[0])), count
 
     def _uneven(self, draw: Draw) -> tuple[int, int]:
-        """T and an odd S that share no factor: i T / S never ends on a half."""
+        """Return T and an odd S without a common factor, so that i T / S is never a half."""
         pairs = [(t, s) for t in range(40, 60) for s in (5, 7, 9, 11, 13)]
-        # Where T / S is rounded down, an arange by it has one value too many.
+        # If T / S is rounded down in floating point, arange with that step gives a value too many.
         fine = [(t, s) for t, s in pairs if math.gcd(t, s) == 1 and math.ceil(t / (t / s)) == s]
         return fine[int(draw.order(len(fine))[0])]
 
     def _numbers(self, result: object) -> list[int | float]:
-        """The result as a list, from a list or tuple of numbers, an array or a tensor."""
+        """Return a list or tuple of numbers, an array or a tensor as a list."""
         if isinstance(result, Tensor) and result.ndim == 1:
             result = result.tolist()
         if not isinstance(result, list) or not result:
             raise WrongAnswer(f"expected a list of ints, got {kind(result)}")
-        values = [v.item() if isinstance(v, Tensor) and v.numel() == 1 else v for v in result]
-        for value in values:
-            if type(value) not in (int, float):
-                raise WrongAnswer(f"expected a list of ints, but it holds {kind(value)}")
+        values = []
+        for entry in result:
+            one = isinstance(entry, Tensor) and entry.numel() == 1
+            value = entry.item() if one else entry
+            if type(value) is not int and type(value) is not float:
+                raise WrongAnswer(f"expected a list of ints, but it contains {kind(value)}")
             if not math.isfinite(value):
-                raise WrongAnswer(f"expected a list of ints, but it holds {value}")
+                raise WrongAnswer(f"expected a list of ints, but it contains {value}")
+            values.append(value)
         return values
 
-    def _compare(self, student: Any, total: int, count: int) -> None:
-        """Refuse other timesteps than trailing spacing's, in whatever order and type."""
+    def _compare(self, student: Student, total: int, count: int) -> None:
+        """Raise WrongAnswer unless the values are trailing spacing, in any order and type."""
         right = [round(total - i * total / count) - 1 for i in range(count)]
         got = sorted(self._numbers(student.call(self.name, total, count)), reverse=True)
         gap, last = total // count, total - 1
@@ -90,18 +93,24 @@ class DDIMTimesteps(Check):
         even = [i * last / max(count - 1, 1) for i in reversed(range(count))]
         cut = [[math.floor(v) for v in plain], [math.ceil(v) for v in plain]]
         mistakes = [
-            ([v + 1 for v in right], "all are one too high: the highest timestep is T - 1"),
-            ([v - 1 for v in right], "all are one too low: the highest timestep is T - 1"),
+            ([v + 1 for v in right], "all values are one too high: the highest timestep is T - 1"),
+            ([v - 1 for v in right], "all values are one too low: the highest timestep is T - 1"),
             ([i * gap for i in reversed(range(count))], "this is leading spacing: start at T - 1"),
-            ([i * gap + 1 for i in reversed(range(count))], "this is leading spacing, plus one"),
+            (
+                [i * gap + 1 for i in reversed(range(count))],
+                "this is leading spacing plus one: start at T - 1",
+            ),
             *((e, "this is linspace: trailing spacing does not end at 0") for e in self._cut(even)),
-            ([last - i for i in range(count)], "these are T - 1, T - 2, ...: leave out T/S - 1"),
-            ([i for i in reversed(range(count))], "this is only the end of the run, not all of it"),
+            (
+                [last - i for i in range(count)],
+                "these are T - 1, T - 2, ...: skip T/S - 1 between two",
+            ),
+            ([i for i in reversed(range(count))], "these are only the last S timesteps of the run"),
             (
                 [last - i * gap for i in range(count)],
-                f"T // S drops a part of the step: {self.RULE}",
+                f"T // S drops the fraction of the step: {self.RULE}",
             ),
-            *((c, f"round to the nearest, neither up nor down: {self.RULE}") for c in cut),
+            *((c, f"round to the nearest, not always up or down: {self.RULE}") for c in cut),
             (plain, f"round to whole timesteps: {self.RULE}"),
         ]
         if got != right:
@@ -109,5 +118,5 @@ class DDIMTimesteps(Check):
             raise WrongAnswer(f"T = {total}, S = {count}: {hint}")
 
     def _cut(self, values: list[float]) -> list[list]:
-        """Made whole in each of the usual ways, or not at all."""
+        """Return the values rounded in each of the usual ways, and unrounded."""
         return [list(map(way, values)) for way in (round, math.floor, math.ceil, float)]

@@ -226,7 +226,7 @@ def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     from mnistdiff.pipeline import TextToImagePipeline
 
     pipeline = TextToImagePipeline.from_pretrained(options.model)
-    return evaluate_clip(pipeline.clip, pipeline.data)
+    return evaluate_clip(pipeline.clip, pipeline.trained_on)
 
 
 def sample(options: argparse.Namespace) -> dict[str, Any]:

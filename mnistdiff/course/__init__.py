@@ -1,2 +1,2 @@
-"""What a student's own notebooks need: reading and checking them, and a doctor for the installation."""
+"""Tools for students: check a notebook, check the installation, and say what is wrong in a cell."""
 

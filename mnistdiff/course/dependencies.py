@@ -1,6 +1,6 @@
-"""Which code cells of a notebook a run needs: figures and sweeps that no answer reads are left out.
+"""Find the code cells that a run needs, and leave out figures and sweeps that no answer reads.
 
-A cell is needed when it must run anyway, or binds or changes a name that a needed cell after it
+A cell is needed if it must always run, or if it binds or changes a name that a later needed cell
 reads (also inside functions). Import cells bind names, too.
 """
 
@@ -12,32 +12,32 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
 
-# statements that bind their names whatever happens
+# These statements always bind their names.
 SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-# Of IPython's own lines: these bind no names and read none, the next ones time what they are given.
+# These IPython lines neither bind nor read names; the next ones time the code that follows them.
 HARMLESS = re.compile(r"!|%(matplotlib|load_ext|reload_ext|autoreload|config|pip|conda)\b")
 TIMING = re.compile(r"%(?:time|timeit|prun)\b((?: +-\w+(?: +\d+)?)*) +")
 TIMING_ALL = re.compile(r"%%(time|timeit|prun|capture)\s*$")
-# These run in a scope of their own: they bind nothing for sure, like what stands below an `if`.
+# These run in their own scope: like code below an `if`, they may not bind a name.
 UNBOUND, UNBOUND_ALL = re.compile(r"%timeit\b"), re.compile(r"%%timeit\b")
-HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # who uses these may read anything
+HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # code with these may read any name
 HIDDEN_TEXT = ("get_ipython", "__main__")
-MOST, MOST_IN_ALL = 20_000, 200_000  # characters that are looked at: of a cell, of a notebook
+MAX_CELL, MAX_NOTEBOOK = 20_000, 200_000  # characters to analyse
 
 
 @dataclass
 class Names:
-    """What a cell takes from other cells, and what it gives them."""
+    """The names that a cell takes from other cells, and those that it gives them."""
 
     reads: set[str] = field(default_factory=set)
     binds: set[str] = field(default_factory=set)
-    sure: set[str] = field(default_factory=set)  # bound whatever happens
+    sure: set[str] = field(default_factory=set)  # always bound
     changes: set[str] = field(default_factory=set)  # by x.append(...), x[0] = ..., x.y = ...
     imports: set[str] = field(default_factory=set)
-    by_call: bool = False  # whether a function in it binds names that it declares global
+    by_call: bool = False  # a function in it binds names that it declares global
 
     def add(self, statement: ast.stmt) -> None:
-        """One more statement of the cell: what is bound before is not read from outside."""
+        """Add the cell's next statement; names that are bound before it are not read from outside."""
         table = symtable.symtable(ast.unparse(statement), "cell", "exec")
         self.reads |= set(_read(table)) - self.sure
         bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
@@ -50,7 +50,7 @@ class Names:
 
 
 def _read(table: symtable.SymbolTable) -> Iterator[str]:
-    """Global names that a scope, or one within it, reads."""
+    """Yield the global names that a scope, or one within it, reads."""
     for symbol in table.get_symbols():
         if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global()):
             yield symbol.get_name()
@@ -59,14 +59,14 @@ def _read(table: symtable.SymbolTable) -> Iterator[str]:
 
 
 def _binds_globals(table: symtable.SymbolTable) -> bool:
-    """Whether a scope, or one within it, assigns to a name that it declares global."""
+    """Return whether a scope, or one within it, assigns to a name that it declares global."""
     return any(s.is_declared_global() and s.is_assigned() for s in table.get_symbols()) or any(
         map(_binds_globals, table.get_children())
     )
 
 
 def _changed(statement: ast.stmt) -> Iterator[str]:
-    """Names whose objects a statement changes."""
+    """Yield the names of the objects that a statement changes."""
     for node in ast.walk(statement):
         target = None
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
@@ -79,22 +79,22 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
                 yield target.id
 
 
-@lru_cache(1_000)  # most cells of a class are alike
+@lru_cache(1_000)  # most students of a class have the same cells
 def names_of(source: str) -> Names | None:
-    """The names in a cell's code, not to be changed; None where they cannot be told."""
-    if len(source) > MOST or any(text in source for text in HIDDEN_TEXT):
+    """Return the names in a cell's code (do not change them), or None if they cannot be found."""
+    if len(source) > MAX_CELL or any(text in source for text in HIDDEN_TEXT):
         return None
     names = Names()
     try:
         for statement in _parse(source):
             names.add(statement)
-    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # no Python, or too deep
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # not Python, or nested too deeply
         return None
     return None if names.reads & HIDDEN else names
 
 
 def _parse(source: str) -> list[ast.stmt]:
-    """The statements of a cell, what IPython's magics time included. Raises SyntaxError."""
+    """Return the statements of a cell, with those that IPython's magics time. Raises SyntaxError."""
     try:
         return ast.parse(source).body
     except SyntaxError:
@@ -103,7 +103,7 @@ def _parse(source: str) -> list[ast.stmt]:
 
 
 def _as_python(line: str) -> str:
-    """A line without its magic; what a magic hides makes a SyntaxError."""
+    """Return a line without its magic; any other magic stays, and gives a SyntaxError."""
     text = line.lstrip(" \t")
     indent = line[: len(line) - len(text)]
     if HARMLESS.match(text) or TIMING_ALL.match(text):
@@ -113,17 +113,18 @@ def _as_python(line: str) -> str:
 
 
 def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
-    """Places of the cells to run: code by place, in order, and those that must run anyway.
+    """Return the indices of the cells to run.
 
-    A name bound by a cell of `always` is looked for further up, too: such a cell may fail.
+    `sources` maps each code cell's index to its source, in order; `always` holds the cells that
+    must run. If one of those binds a name, earlier cells that bind it run too: it may fail.
     """
     before = accumulate((len(source) for source in sources.values()), initial=0)
     code = {
-        place: names_of(source) if start < MOST_IN_ALL else None
+        place: names_of(source) if start < MAX_NOTEBOOK else None
         for (place, source), start in zip(sources.items(), before, strict=False)
     }
     if any(names.by_call for names in code.values() if names):
-        return set(code)  # a call may bind anything
+        return set(code)  # a call may bind any name
     modules = set().union(*(names.imports for names in code.values() if names))
     kept: set[int] = set()
     wanted: set[str] = set()
@@ -131,7 +132,7 @@ def needed(sources: Mapping[int, str], always: set[int]) -> set[int]:
     for place, names in reversed(code.items()):
         if names is None or everything:
             kept.add(place)
-            everything = True  # it may read any name
+            everything = True  # this cell may read any name
             continue
         gives = names.binds | (names.changes - modules)
         if place in always or gives & wanted:

@@ -1,23 +1,29 @@
-"""What the notebooks' visible tests say when an answer differs from the expected numbers."""
+"""Comparisons for the notebooks' visible tests, with messages that name the likely mistake."""
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+Numbers = list | float
+
 AXES = "Which axes do you sum or average over?"
 
 
 def expect(
-    name: str, found: object, expected: list | float, causes: dict, about_shape: str = AXES
+    name: str,
+    found: object,
+    expected: Numbers,
+    causes: Mapping[str, Numbers],
+    about_shape: str = AXES,
 ) -> None:
-    """Compare an answer with the expected numbers; if they differ, say both and a likely cause.
+    """Raise AssertionError unless an answer equals the expected numbers, to 0.001.
 
-    `causes` maps a sentence to the numbers that this mistake gives; `about_shape` is what to
-    ask about a wrong shape. Raises AssertionError.
+    The message shows both and names a likely cause: `causes` maps a sentence about a mistake to
+    the numbers that it gives. `about_shape` ends the message about a wrong shape.
     """
     wanted = torch.as_tensor(expected, dtype=torch.float64)
     kind = type(found).__name__
@@ -32,7 +38,7 @@ def expect(
 
 
 def on_copies(function: Callable, *given: object) -> object:
-    """What the function gives for copies of these arguments: work in place harms no other test."""
+    """Call a function on copies of its tensors, so that in-place changes spoil no other test."""
     return function(*(value.clone() if isinstance(value, Tensor) else value for value in given))
 
 
@@ -40,21 +46,22 @@ Graph = dict[str, dict[str, Any]]
 
 
 def expect_graph(name: str, found: object, expected: Graph, causes: dict[str, Graph]) -> None:
-    """Compare a ComfyUI graph with the expected one, whatever ids its nodes have.
+    """Raise AssertionError unless a ComfyUI graph equals the expected one; node ids may differ.
 
-    `causes` maps a sentence to the graph that this mistake gives. Raises AssertionError, with a
-    likely cause or the first difference.
+    `causes` maps a sentence about a mistake to the graph that it gives. The message names the
+    likely cause, or else the first difference.
     """
     graph = _as_graph(name, found)
-    ours = _colours(graph)
-    if ours == _colours(expected):
+    ours = _fingerprint(graph)
+    if ours == _fingerprint(expected):
         return
-    why = next((why for why, wrong in causes.items() if ours == _colours(wrong)), None)
-    told = f"Likely cause: {why}." if why else _difference(graph, expected)
-    raise AssertionError(f"{name} is another graph than expected. {told}")
+    why = next((why for why, wrong in causes.items() if ours == _fingerprint(wrong)), None)
+    reason = f"Likely cause: {why}." if why else _difference(graph, expected)
+    raise AssertionError(f"{name} differs from the expected graph. {reason}")
 
 
 def _as_graph(name: str, found: object) -> Graph:
+    """Return the answer as a graph, read back from JSON; raise AssertionError if it is not one."""
     kind = type(found).__name__
     assert isinstance(found, dict), f"{name} is {kind}, expected a dictionary. Is there a `return`?"
     try:
@@ -64,51 +71,47 @@ def _as_graph(name: str, found: object) -> Graph:
     for key, node in graph.items():
         is_node = isinstance(node, dict) and isinstance(node.get("class_type"), str)
         is_node = is_node and isinstance(node.get("inputs"), dict)
-        sentence = "is no node, it lacks a class_type or inputs. Return the whole graph"
-        assert is_node, f"{name}: {key!r} {sentence}."
+        remedy = "it lacks a class_type or inputs. Return the whole graph"
+        assert is_node, f"{name}: {key!r} is not a node: {remedy}."
         for field, value in node["inputs"].items():
-            _require_link(f"{name}, input {field} of {_place(graph, key)}", value, graph)
+            _require_link(f"{name}, input {field} of {_described(graph, key)}", value, graph)
     return graph
 
 
 def _require_link(where: str, value: object, graph: Graph) -> None:
     if isinstance(value, list):
         fine = len(value) == 2 and type(value[0]) is str and type(value[1]) is int
-        assert fine, f"{where} is {value}; a link is a list [id, output], the id a text."
-        assert value[0] in graph, f"{where} is linked to {value[0]!r}, which is not there."
+        assert fine, f"{where} is {value}; a link is a list [id, output], where the id is a string."
+        assert value[0] in graph, f"{where} is linked to {value[0]!r}, which is not in the graph."
 
 
-def _place(graph: Graph, key: str) -> str:
+def _described(graph: Graph, key: str) -> str:
     return f"node {key} ({graph[key]['class_type']})"
 
 
-def _colours(graph: Graph) -> list[int]:
-    """A number per node for its values and all that leads to it, sorted; ids do not enter it."""
-    told = dict.fromkeys(graph, 0)
+def _fingerprint(graph: Graph) -> list[int]:
+    """Return a sorted hash per node, of its values and all nodes before it, whatever their ids."""
+    hashes = dict.fromkeys(graph, 0)
 
-    def look(value: object) -> object:
-        return (told[value[0]], value[1]) if isinstance(value, list) else value
+    def without_id(value: object) -> object:
+        return (hashes[value[0]], value[1]) if isinstance(value, list) else value
+
+    def node_hash(node: dict[str, Any]) -> int:
+        inputs = sorted((field, repr(without_id(x))) for field, x in node["inputs"].items())
+        return hash((node["class_type"], *inputs))
 
     for _ in range(len(graph) + 1):
-        told = {
-            key: hash(
-                (
-                    node["class_type"],
-                    *sorted((field, repr(look(value))) for field, value in node["inputs"].items()),
-                )
-            )
-            for key, node in graph.items()
-        }
-    return sorted(told.values())
+        hashes = {key: node_hash(node) for key, node in graph.items()}
+    return sorted(hashes.values())
 
 
 def _difference(graph: Graph, expected: Graph) -> str:
-    """The first difference in words: a node too few or too many, else an input."""
+    """Describe the first difference: a missing or an extra node, otherwise an input."""
     ours, wanted = (Counter(n["class_type"] for n in one.values()) for one in (graph, expected))
     if lost := wanted - ours:
         return f"It lacks a {min(lost)}: was it left out, or did a new node take its id?"
     if extra := ours - wanted:
-        return f"It has a {min(extra)} too many."
+        return f"It has one {min(extra)} too many."
     free = [key for key in graph if key not in expected]
     for key, node in expected.items():
         same = [k for k in free if graph[k]["class_type"] == node["class_type"]]
@@ -118,7 +121,7 @@ def _difference(graph: Graph, expected: Graph) -> str:
         for field in dict.fromkeys([*node["inputs"], *graph[own]["inputs"]]):
             shown, right = (_shown(g, g[k], field) for g, k in ((graph, own), (expected, key)))
             if shown != right:
-                return f"Input {field} of {_place(graph, own)} is {shown}, expected {right}."
+                return f"Input {field} of {_described(graph, own)} is {shown}, expected {right}."
     return "Compare the links, node by node."
 
 
@@ -128,5 +131,6 @@ def _shown(graph: Graph, node: dict, field: str) -> str:
     value = node["inputs"][field]
     if not isinstance(value, list):
         return repr(value)
-    key = value[0] if graph[value[0]]["class_type"] != "LoraLoader" else "?"
-    return f"output {value[1]} of {_place(graph, key) if key != '?' else 'a LoraLoader'}"
+    key, output = value
+    is_new = graph[key]["class_type"] == "LoraLoader"  # its id is the student's choice
+    return f"output {output} of {'a LoraLoader' if is_new else _described(graph, key)}"

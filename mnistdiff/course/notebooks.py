@@ -1,6 +1,6 @@
-"""The course's notebooks as files: found, read, and told apart from what a grader could not read.
+"""Find and read the course's notebooks, and report what a grader could not read.
 
-Nothing here needs nbgrader or nbformat; the checksums are those that nbgrader writes.
+This module needs neither nbgrader nor nbformat; its checksums equal those that nbgrader writes.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any
 
 from mnistdiff.errors import MnistdiffError
 
-# The answers of each notebook; those that begin with `explain` are written, and marked by a person.
+# The exercises of each notebook. A person marks the written ones, whose names begin with `explain`.
 EXERCISES = {
     "01_vae_beta": ("reparameterize", "kl_divergence", "vae_loss", "explain_beta"),
     "02_latent_dim": ("kl_per_dimension", "active_units"),
@@ -27,13 +27,13 @@ EXERCISES = {
     "06_tiny_sd": ("eps_mlp_cond", "drop_condition", "apply_guidance"),
     "07_comfyui": ("edit_sampler", "insert_lora", "explain_comfyui"),
 }
-LARGEST = 20 << 20  # bytes of a notebook that graders take
+MAX_BYTES = 20 << 20  # the largest notebook that graders accept
 GIVEN = re.compile(r"cell-\d{3}")  # the ids of given cells
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell, and nbgrader's notes on it."""
+    """A notebook cell with its nbgrader metadata."""
 
     kind: str  # code, markdown, raw
     source: str
@@ -43,21 +43,22 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Its grade_id, "" for a given cell."""
+        """The grade_id, or "" for a given cell."""
         return str(self.role.get("grade_id", ""))
 
     @property
     def is_answer(self) -> bool:
+        """Whether a student writes this cell."""
         return bool(self.role.get("solution"))
 
     @property
     def is_as_released(self) -> bool:
-        """Whether nothing in it was changed: an answer that is not written yet."""
+        """Whether the cell is unchanged; for an answer, that it is not written yet."""
         return self.role.get("checksum") == checksum(self)
 
 
 def checksum(cell: Cell) -> str:
-    """nbgrader's checksum of a cell that it has a role for."""
+    """Return nbgrader's checksum of a cell that has an nbgrader role."""
     grade, solution = bool(cell.role.get("grade")), cell.is_answer
     locked = not solution and (grade or bool(cell.role.get("locked", False)))
     parts = [cell.source, cell.kind, str(grade), str(solution), str(locked), cell.name]
@@ -68,12 +69,12 @@ def checksum(cell: Cell) -> str:
 
 
 def read_notebook(path: Path) -> list[Cell]:
-    """The cells of a notebook. Raises MnistdiffError for what is none."""
+    """Return the cells of a notebook. Raises MnistdiffError if the file is not one."""
     try:
         data = path.read_bytes()
-        if len(data) > LARGEST:
+        if len(data) > MAX_BYTES:
             raise MnistdiffError(
-                f"{path} has {len(data) >> 20} MB, and graders take {LARGEST >> 20}: clear its "
+                f"{path} has {len(data) >> 20} MB; graders accept {MAX_BYTES >> 20} MB: clear its "
                 "outputs (in Jupyter: Edit, Clear Outputs of All Cells) and save it."
             )
         cells = json.loads(data)["cells"]
@@ -82,9 +83,9 @@ def read_notebook(path: Path) -> list[Cell]:
         raise MnistdiffError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MnistdiffError(
-            f"{path} is no notebook ({type(error).__name__}: {str(error)[:100]}). It was cut "
-            "short, or merged by git: take an earlier copy, or the course's, and put your "
-            "answers into it."
+            f"{path} is not a notebook ({type(error).__name__}: {str(error)[:100]}). The file may "
+            "be incomplete or have a merge conflict: take an earlier copy or the course's, and "
+            "put your answers into it."
         ) from error
 
 
@@ -101,9 +102,10 @@ def _cell(cell: dict[str, Any]) -> Cell:
 
 
 def find_notebook(wanted: str, folder: Path | None = None) -> Path:
-    """The notebook of a number such as "03", or of a path.
+    """Return the path of a notebook, given its number ("03") or its path.
 
-    Looks in `folder`, else in the current folder and its `notebooks`.
+    Looks in `folder`, or else in . and ./notebooks. Raises MnistdiffError if there is not exactly
+    one.
     """
     if wanted.endswith(".ipynb"):
         return Path(wanted)
@@ -113,13 +115,15 @@ def find_notebook(wanted: str, folder: Path | None = None) -> Path:
         found = [path for path in found if path.stem in EXERCISES] or found  # not a -Copy1
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            raise MnistdiffError(f"{wanted!r} may be {names} in {place.resolve()}: name the file.")
+            raise MnistdiffError(
+                f"{wanted!r} fits {names} in {place.resolve()}: give the file's name."
+            )
         if found:
             return found[0]
     places = " or ".join(str(place.resolve()) for place in folders)
     raise MnistdiffError(
         f"No notebook of the course begins with {wanted!r} in {places}. Go to the folder that has "
-        f"your notebooks, or name it with --folder; the numbers are {', '.join(_numbers())}."
+        f"your notebooks, or give it with --folder; the numbers are {', '.join(_numbers())}."
     )
 
 
@@ -128,24 +132,24 @@ def _numbers() -> list[str]:
 
 
 def course_notebooks(folder: Path) -> list[Path]:
-    """The notebooks in a folder that begin with the number of a section."""
+    """Return the notebooks in a folder whose names begin with the number of a section."""
     starts = tuple(f"{number}_" for number in _numbers())
     return sorted(path for path in folder.glob("*.ipynb") if path.name.startswith(starts))
 
 
 def exercises_of(path: Path) -> tuple[str, ...]:
-    """The answers that a file of this name must have; () for another notebook's name."""
+    """Return the exercises that a file of this name must have; () for an unknown name."""
     return next((rows for name, rows in EXERCISES.items() if path.stem.startswith(name)), ())
 
 
 def problems(path: Path, cells: Iterable[Cell]) -> list[str]:
-    """What a grader would not find, or would not take as it is: a sentence each."""
+    """Return a sentence for each thing that a grader would not find or would not accept."""
     cells, found = list(cells), []
     answers = exercises_of(path)
     if not answers:
         found.append(
-            f"{path.name} has not the name that it was given: call it one of "
-            f"{', '.join(f'{name}.ipynb' for name in EXERCISES)}, or it is not graded."
+            f"{path.name} was renamed and would not be graded: rename it to one of "
+            f"{', '.join(f'{name}.ipynb' for name in EXERCISES)}."
         )
         answers = [c.name for c in cells if c.is_answer]
     counts = Counter(cell.name for cell in cells if cell.name)
@@ -153,23 +157,23 @@ def problems(path: Path, cells: Iterable[Cell]) -> list[str]:
         written = answer.startswith("explain")
         for name in (answer,) if written else (answer, f"visible_{answer}", f"test_{answer}"):
             if counts[name] != 1:
-                found.append(_counted(name, counts[name], name == answer))
-    return found + [text for cell in cells if (text := _changed(cell))]
+                found.append(_count_problem(name, counts[name], name == answer))
+    return found + [text for cell in cells if (text := _change_problem(cell))]
 
 
-def _counted(name: str, count: int, answer: bool) -> str:
-    """What to do about a cell that is not there exactly once."""
+def _count_problem(name: str, count: int, answer: bool) -> str:
+    """Say what to do about a cell that does not occur exactly once."""
     if not count:
-        lost = "your answer cannot be found" if answer else "it is put back for grading"
-        return f"the cell `{name}` is missing: {lost}. Copy it from the course's notebook."
-    return f"the cell `{name}` is there {count} times: keep one of them, delete the others."
+        effect = "your answer cannot be found" if answer else "grading puts it back"
+        return f"the cell `{name}` is missing: {effect}. Copy it from the course's notebook."
+    return f"the cell `{name}` occurs {count} times: keep one of them and delete the others."
 
 
-def _changed(cell: Cell) -> str | None:
-    """What was done to a cell that must stay as it was given, if anything."""
+def _change_problem(cell: Cell) -> str | None:
+    """Say how a cell that must stay as released was changed; None if it was not."""
     kind = cell.role.get("cell_type", cell.kind)
     if cell.name and cell.kind != kind:
-        return f"the cell `{cell.name}` was made a {cell.kind} cell: make it a {kind} cell again."
+        return f"the cell `{cell.name}` is now a {cell.kind} cell: make it a {kind} cell again."
     if cell.name and not cell.is_answer and "checksum" in cell.role and not cell.is_as_released:
-        return f"the locked cell `{cell.name}` was changed: graders put their own in its place."
+        return f"the locked cell `{cell.name}` was changed: grading restores the original."
     return None

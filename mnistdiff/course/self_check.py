@@ -1,6 +1,7 @@
-"""The visible tests of a notebook in a fresh kernel: in seconds, for only what they need is run.
+"""Run the visible tests of a notebook in a fresh kernel.
 
-What passes here can be read by the grader, whose hidden checks then look closer.
+This takes seconds, since only the cells that the tests need are run. A notebook that passes can
+be graded; the grader's hidden checks then test more.
 """
 
 import os
@@ -12,27 +13,28 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, NamedTuple
 
-from mnistdiff.course import dependencies as slices
-from mnistdiff.errors import MnistdiffError
+from mnistdiff.course import dependencies
 from mnistdiff.course.notebooks import GIVEN, Cell, exercises_of, problems, read_notebook
+from mnistdiff.errors import MnistdiffError
 
 SECONDS = 20.0  # for an answer or its tests, as in grading
 GIVEN_SECONDS = 180.0  # for a given cell: the first import of torch on a slow disk
-PASSES, BLANK, BY_HAND = "passes", "not written yet", "written, a person marks it"
-INSTALL = "Install what runs notebooks: `pip install jupyter` (or the course's `make setup`)."
+PASSES, BLANK, BY_HAND = "passes", "not written yet", "written; a person marks it"
+INSTALL = "To run notebooks, install Jupyter: `pip install jupyter` (or the course's `make setup`)."
 
 
 class Outcome(NamedTuple):
-    """How a cell ended: "" or the name of its error, and what the error says."""
+    """How a cell ended: the name of its error ("" if there was none), and the error's message."""
 
     error: str = ""
     text: str = ""
 
 
 def check(path: Path) -> dict[str, Any]:
-    """Run the visible tests of a notebook: {"exercises": {name: words}, "warnings", "ok", ...}.
+    """Run the visible tests of a notebook; return {"exercises": {name: result}, "warnings", "ok", ...}.
 
-    `ok` is true when every exercise is written and passes, and nothing is to be warned of.
+    `ok` is true if every exercise is written and passes, and there are no warnings. Raises
+    MnistdiffError if the file is not a notebook or no kernel starts.
     """
     started = time.perf_counter()
     cells = read_notebook(path)
@@ -40,8 +42,8 @@ def check(path: Path) -> dict[str, Any]:
     names = exercises_of(path) or tuple(cell.name for cell in cells if cell.is_answer)
     outcomes = run(cells, path.resolve().parent) if _has_tests(cells) else {}
     warnings += [
-        f"a given cell stops with {outcome.error}: {outcome.text} (it begins with "
-        f"{cells[place].source.strip().splitlines()[0][:60]!r})"
+        f"the given cell that begins with {cells[place].source.strip().splitlines()[0][:60]!r} "
+        f"stops with {outcome.error}: {outcome.text}"
         for place, outcome in outcomes.items()
         if outcome.error and not cells[place].name
     ]
@@ -60,7 +62,7 @@ def _has_tests(cells: list[Cell]) -> bool:
 
 
 def _verdict(name: str, cells: list[Cell], outcomes: dict[int, Outcome]) -> str:
-    """What to say about one exercise."""
+    """Return what to say about one exercise."""
     places = {cell.name: place for place, cell in reversed(list(enumerate(cells)))}
     if name not in places:
         return "its cell is missing"
@@ -73,7 +75,7 @@ def _verdict(name: str, cells: list[Cell], outcomes: dict[int, Outcome]) -> str:
         return f"its cell stops with {answer.error}: {answer.text}"
     if f"visible_{name}" not in places:
         return "its visible tests are missing"
-    test = outcomes.get(places[f"visible_{name}"], Outcome("Lost", "it was not reached"))
+    test = outcomes.get(places[f"visible_{name}"], Outcome("NotRun", "the tests were not run"))
     if not test.error:
         return PASSES
     if test.error == "NotImplementedError":
@@ -83,7 +85,7 @@ def _verdict(name: str, cells: list[Cell], outcomes: dict[int, Outcome]) -> str:
 
 
 def places_to_run(cells: list[Cell]) -> list[int]:
-    """Answers, visible tests, and the given cells that they need; own cells always."""
+    """Return the indices of answers, visible tests, the student's own cells, and what they need."""
     code = {
         place: cell.source
         for place, cell in enumerate(cells)
@@ -97,11 +99,11 @@ def places_to_run(cells: list[Cell]) -> list[int]:
         or "parameters" in cells[place].tags
         or (has_ids and not GIVEN.fullmatch(cells[place].id))
     }
-    return sorted(slices.needed(code, always))
+    return sorted(dependencies.needed(code, always))
 
 
 def run(cells: list[Cell], folder: Path) -> dict[int, Outcome]:
-    """Run what is needed; a cell that ends or hangs the kernel is left out of a fresh one."""
+    """Run the needed cells; after one that ends or hangs the kernel, run the others in a new one."""
     outcomes: dict[int, Outcome] = {}
     deadly: dict[int, Outcome] = {}
     while True:
@@ -116,7 +118,7 @@ def run(cells: list[Cell], folder: Path) -> dict[int, Outcome]:
 
 
 def _run_once(cells: list[Cell], todo: list[int], folder: Path) -> Iterator[tuple[int, Outcome]]:
-    """One kernel; stops after a cell that ended or hung it."""
+    """Run cells in one kernel, up to the first that ends or hangs it; yield index and outcome."""
     with Kernel(folder) as kernel:
         for place in todo:
             cell = cells[place]
@@ -128,7 +130,7 @@ def _run_once(cells: list[Cell], todo: list[int], folder: Path) -> Iterator[tupl
 
 
 class Kernel:
-    """A kernel of this very Python in a folder; no cell in it trains."""
+    """A Jupyter kernel of the running Python, in a folder; nothing in it trains."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -138,15 +140,15 @@ class Kernel:
         except ImportError as error:
             raise MnistdiffError(f"{error.name} is not installed. {INSTALL}") from error
 
-        class Here(KernelSpecManager):
-            """Knows one kernel: not another environment's that is called python3."""
+        class ThisPython(KernelSpecManager):
+            """Always gives a kernel of this Python, even if another one is named python3."""
 
             def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
                 command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
                 return KernelSpec(argv=command, display_name="Python", language="python")
 
-        self.manager = KernelManager(kernel_spec_manager=Here())
-        # The name of the variable is nbgrader's: the library then takes the profile `smoke`.
+        self.manager = KernelManager(kernel_spec_manager=ThisPython())
+        # With nbgrader's variable set, the library uses the profile `smoke` and trains nothing.
         environment = os.environ | {"NBGRADER_EXECUTION": "validate"}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.manager.start_kernel(cwd=str(folder), env=environment, **quiet)
@@ -158,7 +160,7 @@ class Kernel:
             self.client.wait_for_ready(timeout=60)
         except RuntimeError as error:
             self.__exit__()
-            raise MnistdiffError(f"No kernel starts here ({error}). {INSTALL}") from error
+            raise MnistdiffError(f"The kernel does not start ({error}). {INSTALL}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -167,7 +169,7 @@ class Kernel:
         self.manager.cleanup_resources()
 
     def run(self, source: str, seconds: float) -> Outcome:
-        """Run one cell. "Ended": the kernel is gone; "Timeout": it took longer than that."""
+        """Run one cell. Its error is "Ended" if the kernel ended, "Timeout" after `seconds`."""
         wanted, outcome = self.client.execute(source, allow_stdin=False), Outcome()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -188,11 +190,11 @@ class Kernel:
 
 
 def render(result: dict[str, Any]) -> str:
-    """A line per exercise, then the warnings."""
+    """Return one line per exercise, then the warnings."""
     wide = max(map(len, result["exercises"]), default=0)
     lines = [f"{Path(result['notebook']).name}, {result['seconds']:.1f} s"]
     lines += [f"  {name:<{wide}}  {text}" for name, text in result["exercises"].items()]
     lines += [f"  ! {text}" for text in result["warnings"]]
     if result["ok"]:
-        lines.append("All visible tests pass. The hidden checks try other numbers and shapes.")
+        lines.append("All visible tests pass. The hidden checks use other numbers and shapes.")
     return "\n".join(lines)

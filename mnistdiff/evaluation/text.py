@@ -70,7 +70,7 @@ def evaluate_tiny_sd(
         **_evaluate_at(pipeline, n, seeds, guidance_scale, options, save),
         "held_out_phrasings": len(HELD_OUT_TEMPLATES) / len((*TEMPLATES, *HELD_OUT_TEMPLATES)),
         "memorised_against": {"source": load_mnist("train", quiet=True).source},
-        "data": pipeline.data,
+        "data": pipeline.trained_on,
         **provenance(),
     }
     if frontier:

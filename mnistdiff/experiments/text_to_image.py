@@ -93,8 +93,9 @@ def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
     settings = {"schedule": "cosine", "prediction_type": PREDICTION_TYPE, "factor": factor}
     data = (latents * factor, train.labels)
     fit = fit_or_load("tiny-sd", network, loss, data, config, settings=settings)
-    pipeline = TextToImagePipeline(clip, network.cpu(), vae_run.model, factor)
-    pipeline.data = train.source
+    pipeline = TextToImagePipeline(
+        clip, network.cpu(), vae_run.model, factor, trained_on=train.source
+    )
     return TinySDRun(pipeline, clip_fit, vae_run.row, fit)
 
 

@@ -1,6 +1,6 @@
-"""How good are generated digits? A pinned classifier as judge, and measures with intervals.
+"""The quality of generated digits: a pinned classifier as judge, and measures with intervals.
 
-Images go in as (N, 1, 28, 28) float in [0, 1] and are rounded to 8 bits before scoring.
+Images are (N, 1, 28, 28) float in [0, 1]; they are rounded to 8 bits before scoring.
 """
 
 from mnistdiff.metrics.classifier import (

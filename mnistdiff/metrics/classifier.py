@@ -1,8 +1,8 @@
-"""The judge: a pinned classifier that reads generated digits, and its second opinion."""
+"""The judge, a pinned classifier that reads generated digits, and a second classifier."""
 
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,21 +13,21 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import check_images
 from mnistdiff.storage import PACKAGED, load_into, read_weights
 
-CONFIDENT = 0.9  # softmax maximum above which a digit counts as confidently read
+CONFIDENT = 0.9  # a reading is confident if its softmax maximum is above this
 SCORE_BATCH = 500
 
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """A small convolutional network: a convolution per stage, 2x2 pooling between stages."""
+    """Architecture of a small CNN: one convolution per stage, 2x2 pooling between stages."""
 
     channels: tuple[int, ...] = (16, 32, 64)
     kernel_size: int = 3
-    features: int = 64  # width of the penultimate layer, the space of every Frechet distance
+    features: int = 64  # width of the penultimate layer, where Frechet distances are measured
 
 
 class DigitClassifier(nn.Module):
-    """Reads a digit; the judge's penultimate layer is the feature space of FD and PRDC."""
+    """A digit classifier; the judge's penultimate layer is the feature space of FD and PRDC."""
 
     def __init__(self, config: ClassifierConfig | None = None) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class DigitClassifier(nn.Module):
         self.head = nn.Linear(self.config.features, 10)
 
     def features(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n f"]:
-        """Penultimate activations, >= 0."""
+        """Return the penultimate activations, >= 0."""
         return F.relu(self.neck(self.body(images)))
 
     def forward(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 10"]:
@@ -55,7 +55,7 @@ class DigitClassifier(nn.Module):
 
 
 class Reading(NamedTuple):
-    """What a classifier saw: digit (N,), softmax maximum (N,), penultimate features (N, F)."""
+    """A classifier's digits (N,), softmax maxima (N,) and penultimate features (N, F)."""
 
     digits: Int[Tensor, " n"]
     confidence: Float[Tensor, " n"]
@@ -74,7 +74,7 @@ class Judge(NamedTuple):
 
 @cache
 def load_judge() -> Judge:
-    """The judge `judge-v1` from the package's weights."""
+    """Load the judge `judge-v1` from the package's weights."""
     classifier, tensors, version = _load_classifier("judge-v1")
     return Judge(
         classifier,
@@ -87,14 +87,16 @@ def load_judge() -> Judge:
 
 @cache
 def load_second_classifier() -> DigitClassifier:
-    """The second classifier: another architecture and seed; settings are chosen with it."""
+    """Load the second classifier, which differs in architecture and seed; it selects settings."""
     return _load_classifier("second-v1")[0]
 
 
 def _load_classifier(name: str) -> tuple[DigitClassifier, dict[str, Tensor], str]:
     path = PACKAGED / f"{name}.safetensors"
     tensors, meta = read_weights(path)
-    config = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["config"].items()}
+    config: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in meta["config"].items()
+    }
     classifier = DigitClassifier(ClassifierConfig(**config))
     own = {k: v for k, v in tensors.items() if not k.startswith("reference.")}
     load_into(classifier, own, path)
@@ -102,9 +104,9 @@ def _load_classifier(name: str) -> tuple[DigitClassifier, dict[str, Tensor], str
 
 
 def to_8_bits(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
-    """Round to the 256 grey levels that a saved picture has.
+    """Round images to the 256 grey levels of a saved picture.
 
-    Raises MnistdiffError outside (N, 1, 28, 28), for whole numbers, NaN and infinity.
+    Raises MnistdiffError unless images are (N, 1, 28, 28), floating-point and finite.
     """
     images = images.float() if images.is_floating_point() else images
     check_images(images)
@@ -127,10 +129,13 @@ def read_digits(
 
 
 def label_accuracy(digits: Int[Tensor, " n"], labels: Int[Tensor, " n"]) -> float:
-    """Share of images read as the digit that was asked for."""
+    """Return the share of images read as the digit that was asked for.
+
+    Raises MnistdiffError if the shapes differ.
+    """
     if digits.shape != labels.shape:
         raise MnistdiffError(
-            f"digits of shape {tuple(digits.shape)} were read for labels of shape "
-            f"{tuple(labels.shape)}; each must be (N,)."
+            f"digits have shape {tuple(digits.shape)} and labels {tuple(labels.shape)}; both must "
+            "be (N,)."
         )
     return float((digits == labels).double().mean())

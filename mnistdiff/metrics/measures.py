@@ -1,4 +1,4 @@
-"""Distances and shares between sets of digits: FD and its floor, PRDC, memorisation."""
+"""Measures between sets of digits: FD and its floor, PRDC, memorisation."""
 
 from functools import cache
 
@@ -9,16 +9,16 @@ from torch import Tensor
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.metrics.classifier import Judge, load_judge, to_8_bits
 
-NEAR = 4  # training images that are looked at closely, per generated one
-EXACT = "donot_use_mm_for_euclid_dist"  # a matrix product makes equal points 0.005 apart
+NEAR = 4  # candidate training images per generated one, compared exactly
+EXACT = "donot_use_mm_for_euclid_dist"  # a matrix product puts equal points 0.005 apart
 
 
 def gaussian_statistics(
     features: Float[Tensor, "n f"],
 ) -> tuple[Float[Tensor, " f"], Float[Tensor, "f f"]]:
-    """Mean and covariance in float64, the summary that a Frechet distance compares.
+    """Return mean and covariance in float64, which a Frechet distance compares.
 
-    Raises MnistdiffError for fewer than two rows.
+    Raises MnistdiffError if there are fewer than two rows.
     """
     if features.ndim != 2 or len(features) < 2:
         raise MnistdiffError(
@@ -34,18 +34,18 @@ def frechet_distance(
     mean_b: Float[Tensor, " f"],
     covariance_b: Float[Tensor, "f f"],
 ) -> float:
-    """Squared Frechet distance of two Gaussians (Heusel et al., 2017, eq. 6).
+    """Return the squared Frechet distance of two Gaussians (Heusel et al., 2017, eq. 6).
 
     ``|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2))``; the trace of the root is the sum of the
     roots of the eigenvalues of C_a^(1/2) C_b C_a^(1/2), which is symmetric. Raises MnistdiffError
-    for statistics that do not fit together or hold NaN.
+    if the shapes do not match or a number is not finite.
     """
     given = (mean_a, covariance_a, mean_b, covariance_b)
     shapes, size = [tuple(x.shape) for x in given], len(mean_a)
     if shapes != 2 * [(size,), (size, size)] or not all(x.isfinite().all() for x in given):
         raise MnistdiffError(
-            f"means and covariances have shapes {shapes}; expected (F,), (F, F) twice, of finite "
-            "numbers. Take both from the same features."
+            f"means and covariances have shapes {shapes}; expected (F,), (F, F) twice, with "
+            "finite numbers. Compute both from the same features."
         )
     values, vectors = torch.linalg.eigh(covariance_a.double())
     root_a = vectors * values.clamp(min=0).sqrt() @ vectors.T
@@ -55,7 +55,7 @@ def frechet_distance(
 
 
 def distance_to_train(features: Float[Tensor, "n f"], judge: Judge | None = None) -> float:
-    """FD in the judge's features between images and all 60,000 training images."""
+    """Return the FD, in the judge's features, between images and all 60,000 training images."""
     judge = judge or load_judge()
     return frechet_distance(
         *gaussian_statistics(features), judge.train_mean, judge.train_covariance
@@ -63,18 +63,21 @@ def distance_to_train(features: Float[Tensor, "n f"], judge: Judge | None = None
 
 
 def shuffled_test_features(judge: Judge | None = None) -> Float[Tensor, "n f"]:
-    """The test features in a fixed random order: MNIST's two halves come from different writers."""
+    """Return the test features in a fixed random order.
+
+    The two halves of MNIST's test set come from different writers.
+    """
     features = (judge or load_judge()).test_features
     return features[torch.randperm(len(features), generator=torch.Generator().manual_seed(0))]
 
 
 @cache
 def distance_floor(n: int | None = None) -> float:
-    """FD of real test images against the training images: the best a generator can hope for.
+    """Return the FD between real test images and the training images: the floor for generators.
 
-    The distance falls with the number of images, so a generator's is compared with the floor
-    at its own `n` (all 10,000 by default): the mean over 32 random subsets of test images. Raises
-    MnistdiffError for n below 2.
+    The distance falls with the number of images, so a generator is compared with the floor at its
+    own `n` (all 10,000 by default): the mean over 32 random subsets of test images. Raises
+    MnistdiffError if n is below 2.
     """
     if n is not None and n < 2:
         raise MnistdiffError(f"n is {n}; a distance needs at least 2 images.")
@@ -91,9 +94,10 @@ def distance_floor(n: int | None = None) -> float:
 def prdc(
     real: Float[Tensor, "n f"], fake: Float[Tensor, "m f"], nearest_k: int = 5
 ) -> dict[str, float]:
-    """Precision, recall (Kynkaanniemi et al., 2019), density, coverage (Naeem et al., 2020).
+    """Return precision and recall (Kynkaanniemi et al., 2019), density and coverage.
 
-    Raises MnistdiffError for features of different widths, and for nearest_k rows or fewer.
+    Naeem et al., 2020. Raises MnistdiffError if the widths of the features differ, or if a set has
+    nearest_k rows or fewer.
     """
     if not isinstance(nearest_k, int) or nearest_k < 1:
         raise MnistdiffError(f"nearest_k is {nearest_k!r}; it must be a whole number >= 1.")
@@ -103,7 +107,9 @@ def prdc(
             "and (M, F)."
         )
     if min(len(real), len(fake)) <= nearest_k:
-        raise MnistdiffError(f"{len(real)} real and {len(fake)} fake; need over {nearest_k} each.")
+        raise MnistdiffError(
+            f"there are {len(real)} real and {len(fake)} fake; need over {nearest_k} of each."
+        )
     real, fake = real.double(), fake.double()
     real_radius = _kth_neighbour(real, nearest_k)
     fake_radius = _kth_neighbour(fake, nearest_k)
@@ -125,10 +131,10 @@ def _kth_neighbour(points: Float[Tensor, "n f"], k: int) -> Float[Tensor, " n"]:
 def memorisation(
     generated: Float[Tensor, "n 1 28 28"], train: Float[Tensor, "m 1 28 28"]
 ) -> dict[str, float]:
-    """Share of images that copy a training image: nearest / second nearest pixel L2 < 1/3.
+    """Return the share of images that copy a training image, and the median nearest distance.
 
-    Also the median distance to the nearest training image. Raises MnistdiffError for no images, or
-    fewer than 4 training images.
+    A copy is an image whose nearest training image is less than 1/3 as far as the second nearest,
+    in pixel L2. Raises MnistdiffError if there are no images, or fewer than 4 training images.
     """
     if not len(generated) or len(train) < NEAR:
         raise MnistdiffError(
@@ -145,7 +151,7 @@ def memorisation(
 
 
 def _two_nearest(queries: Float[Tensor, "n p"], keys: Float[Tensor, "m p"]) -> Tensor:
-    """Distances to the two nearest keys, (n, 2): found by matrix product, then taken exactly."""
+    """Return the distances (n, 2) to the two nearest keys: candidates first, then exactly."""
     found = torch.cdist(queries, keys).topk(NEAR, largest=False).indices
     exact = (queries[:, None] - keys[found]).norm(dim=2)  # (n, 4)
     return exact.sort(dim=1).values[:, :2]

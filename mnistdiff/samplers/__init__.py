@@ -1,12 +1,13 @@
-"""From noise to a digit: DDPM, DDIM, DPM-Solver++, Heun and flow matching, by one loop.
+"""From noise to a digit: DDPM, DDIM, DPM-Solver++, Heun and flow matching share one loop.
 
-A sampler takes any `model(x_t, t, cond=None) -> eps` with t of shape (B,); `as_eps` wraps a
-network that predicts v. With a `guidance_scale` other than 1 the prediction given `cond` is
-pushed away from that given `uncond`, or given nothing. Every sampler has the same signature and
-returns x_0 of `shape`; `callback(step, t, x_t, x0_hat)` sees each step's input and the digit
+A sampler calls any `model(x_t, t, cond=None) -> eps` with t of shape (B,); `as_eps` wraps a
+network that predicts v. If `guidance_scale` is not 1, the prediction given `cond` is pushed away
+from the prediction given `uncond`, or given no condition. All samplers have the same signature and
+return x_0 of `shape`; `callback(step, t, x_t, x0_hat)` gets the input of each step and the digit
 predicted from it. Noise comes from torch's CPU generator: one seed is one picture on every machine.
 """
 
+from mnistdiff.guidance import apply_guidance
 from mnistdiff.samplers.ddim import interpolate_noise, invert_ddim, sample_ddim, sample_ddpm
 from mnistdiff.samplers.loop import Callback, Model, as_eps
 from mnistdiff.samplers.registry import SAMPLERS, find_sampler
@@ -25,6 +26,7 @@ __all__ = [
     "SPACINGS",
     "Callback",
     "Model",
+    "apply_guidance",
     "as_eps",
     "ddim_sigma",
     "ddim_step",

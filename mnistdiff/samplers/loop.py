@@ -1,4 +1,4 @@
-"""The one loop behind every sampler, and the models that it takes."""
+"""The one loop behind every sampler, and the models that it calls."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,15 +16,18 @@ from mnistdiff.schedules import NoiseSchedule, predict_x0
 
 Model = Callable[..., Tensor]
 Callback = Callable[[int, int, Tensor, Tensor], Any]
-Step = Callable[[int, Tensor, Tensor], Tensor]  # (step, x_t, eps) -> x_prev
+Step = Callable[[int, Tensor, Tensor], Tensor]  # (step, x_t, prediction) -> next x_t
+Observer = Callable[[int, Tensor, Tensor], Any]  # (step, x_t, prediction), before each step
 
 
 class _EpsFromV(nn.Module):
+    roots: Tensor
+
     def __init__(self, network: nn.Module, schedule: NoiseSchedule) -> None:
         super().__init__()
         self.network = network
         abar = schedule.alphas_cumprod
-        # (2, T), taken once: at batch 1 each operation counts.
+        # (2, T), computed once: at batch 1 every operation counts
         self.register_buffer("roots", torch.stack([abar, 1 - abar]).sqrt(), persistent=False)
 
     def forward(self, x_t: Tensor, t: Int[Tensor, " b"], cond: Tensor | None = None) -> Tensor:
@@ -35,7 +38,7 @@ class _EpsFromV(nn.Module):
 
 
 def as_eps(network: nn.Module, schedule: NoiseSchedule) -> nn.Module:
-    """A model that predicts eps, from one that predicts v."""
+    """Wrap a network that predicts v as a model that predicts eps."""
     return _EpsFromV(network, schedule)
 
 
@@ -43,31 +46,42 @@ def as_eps(network: nn.Module, schedule: NoiseSchedule) -> nn.Module:
 def run_loop(
     predict: Model,
     step: Step,
-    timesteps: Sequence[int],
-    abar: Sequence[float],
+    times: Sequence[float],
     x_t: Tensor,
-    callback: Callback | None,
+    observe: Observer | None = None,
 ) -> Tensor:
-    """The one loop: predict the noise, tell the callback, take the sampler's step."""
-    times = torch.tensor(timesteps, device=x_t.device)[:, None].expand(-1, len(x_t)).unbind()
-    for i, t in enumerate(timesteps):
-        eps = predict(x_t, times[i])
-        if callback is not None:
-            callback(i, t, x_t, predict_x0(x_t, eps, abar[i]))
-        x_t = step(i, x_t, eps)
+    """Predict at each time, call the observer, and take the sampler's step."""
+    rows = torch.tensor(times, device=x_t.device)[:, None].expand(-1, len(x_t)).unbind()
+    for i, t in enumerate(rows):
+        prediction = predict(x_t, t)
+        if observe is not None:
+            observe(i, x_t, prediction)
+        x_t = step(i, x_t, prediction)
     return x_t
+
+
+def noise_observer(
+    callback: Callback | None, timesteps: Sequence[int], abar: Sequence[float]
+) -> Observer | None:
+    """Return an observer that gives the callback the timestep and the predicted x0."""
+    if callback is None:
+        return None
+    return lambda i, x_t, eps: callback(i, timesteps[i], x_t, predict_x0(x_t, eps, abar[i]))
 
 
 def guided_predictor(
     model: Model, cond: Tensor | None, uncond: Tensor | None, guidance_scale: float
 ) -> Model:
-    """The model as a function of x_t and t alone, whose answer is known to have x_t's shape."""
+    """Return the guided model as a function of x_t and t that checks the prediction's shape.
+
+    Raises MnistdiffError if guidance_scale is not finite, or not 1 while there is no cond.
+    """
     if not math.isfinite(guidance_scale):
         raise MnistdiffError(f"guidance_scale is {guidance_scale}; it must be a finite number.")
     if cond is None and guidance_scale != 1:
         raise MnistdiffError(
-            f"guidance_scale is {guidance_scale} but there is no condition to be guided by; "
-            "pass cond, or leave guidance_scale at 1."
+            f"guidance_scale is {guidance_scale}, but guidance needs a condition; pass cond, or "
+            "leave guidance_scale at 1."
         )
 
     def predict(x_t: Tensor, t: Tensor) -> Tensor:
@@ -91,12 +105,12 @@ def check_shape(answer: Tensor, x_t: Tensor) -> None:
     if not isinstance(answer, Tensor):
         raise MnistdiffError(
             f"the model returned {type(answer).__name__}; a noise predictor returns one tensor of "
-            f"its input's shape {tuple(x_t.shape)}. Wrap it in a function that does."
+            f"its input's shape {tuple(x_t.shape)}. Wrap the model in a function that does so."
         )
     if answer.shape != x_t.shape:
         raise MnistdiffError(
             f"the model returned shape {tuple(answer.shape)} for an input of shape "
-            f"{tuple(x_t.shape)}; a noise predictor keeps the shape."
+            f"{tuple(x_t.shape)}; a noise predictor must keep the shape."
         )
 
 
@@ -112,7 +126,7 @@ def initial_noise(
     device = torch.device("cpu") if weights is None else weights.device
     if noise is None:
         return draw_noise(shape, generator, device)
-    if noise.dtype == torch.float64 and weights is not None:  # NumPy's; such weights refuse it
+    if noise.dtype == torch.float64 and weights is not None:  # from NumPy; the weights refuse it
         noise = noise.to(torch.promote_types(weights.dtype, torch.float32))
     return noise.to(device)
 
@@ -126,14 +140,17 @@ def draw_noise(
 def kept_timesteps(
     schedule: NoiseSchedule, timesteps: Sequence[int] | None, steps: int, spacing: str
 ) -> list[int]:
-    """The timesteps that were asked for, also as a tensor or an array, or those of a spacing."""
+    """Return the explicit timesteps (list, tensor or array), otherwise those of the spacing."""
     if timesteps is None:
         return inference_timesteps(schedule.num_train_timesteps, steps, spacing)
     return [int(t) for t in timesteps]
 
 
 def kept_abar(schedule: NoiseSchedule, timesteps: Sequence[int]) -> list[float]:
-    """abar at the kept timesteps, then 1 for the clean image; as Python floats, computed once."""
+    """Return abar at the kept timesteps, then 1 for the clean image, as Python floats.
+
+    Raises MnistdiffError if the timesteps do not fall or lie outside the schedule.
+    """
     total = schedule.num_train_timesteps
     falling = all(before > after for before, after in pairwise(timesteps))
     if not timesteps or not falling or not 0 <= timesteps[-1] <= timesteps[0] < total:

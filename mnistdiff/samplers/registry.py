@@ -1,4 +1,4 @@
-"""The samplers of a noise predictor, by name."""
+"""The samplers of noise predictors, by name."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ SAMPLERS = {
 
 
 def find_sampler(name: str) -> Callable[..., Tensor]:
-    """The sampler of that name, of those that sample a noise predictor. Raises MnistdiffError."""
+    """Return the sampler of that name. Raises MnistdiffError if the name is not in SAMPLERS."""
     if not isinstance(name, str) or name not in SAMPLERS:
         raise MnistdiffError(f"sampler is {name!r}; it must be one of {', '.join(SAMPLERS)}.")
     return SAMPLERS[name]

@@ -16,6 +16,7 @@ from mnistdiff.samplers.loop import (
     initial_noise,
     kept_abar,
     kept_timesteps,
+    noise_observer,
     run_loop,
 )
 from mnistdiff.samplers.steps import inference_timesteps, v_from_eps
@@ -37,34 +38,33 @@ def sample_dpmpp_2m(
     timesteps: Sequence[int] | None = None,
     noise: Tensor | None = None,
 ) -> Float[Tensor, "..."]:
-    """DPM-Solver++(2M), deterministic (Lu et al., 2022, algorithm 2): one evaluation per step.
+    """Sample by DPM-Solver++(2M) (Lu et al., 2022, algorithm 2), with one evaluation per step.
 
-    It remembers the last predicted x0 and extrapolates along half the log signal-to-noise
-    ratio; the first and the last step are DDIM's. Raises as `sample_ddim`, and for eta other
-    than 0.
+    It keeps the last predicted x0 and extrapolates along half the log signal-to-noise ratio; the
+    first and the last step are DDIM's. Raises as `sample_ddim`, and if eta is not 0.
     """
     _refuse_eta(eta, "DPM-Solver++")
     timesteps = kept_timesteps(schedule, timesteps, num_inference_steps, "trailing")
     abar = kept_abar(schedule, timesteps)
     half_log_snr = [0.5 * math.log(a / (1 - a)) for a in abar[:-1]] + [math.inf]
     length = [after - before for before, after in pairwise(half_log_snr)]
-    last_x0: list[Tensor] = []
+    last_x0: Tensor | None = None
 
     def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
+        nonlocal last_x0
         x0_hat = predict_x0(x_t, eps, abar[i])
         ahead = x0_hat
-        if 0 < i < len(length) - 1:
+        if last_x0 is not None and i < len(length) - 1:
             weight = 0.5 * length[i] / length[i - 1]
-            ahead = (1 + weight) * x0_hat - weight * last_x0.pop()
-        last_x0[:] = [x0_hat]
+            ahead = (1 + weight) * x0_hat - weight * last_x0
+        last_x0 = x0_hat
         signal, noise_ratio = abar[i + 1] ** 0.5, ((1 - abar[i + 1]) / (1 - abar[i])) ** 0.5
         shrink = -math.expm1(-length[i])
         return torch.add(noise_ratio * x_t, ahead, alpha=signal * shrink)
 
     predict = guided_predictor(model, cond, uncond, guidance_scale)
-    return run_loop(
-        predict, step, timesteps, abar, initial_noise(model, shape, generator, noise), callback
-    )
+    x_t = initial_noise(model, shape, generator, noise)
+    return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
 
 
 def sample_heun(
@@ -82,11 +82,11 @@ def sample_heun(
     timesteps: Sequence[int] | None = None,
     noise: Tensor | None = None,
 ) -> Float[Tensor, "..."]:
-    """Heun's second-order method on dx/dphi = v, with cos(phi) = sqrt(abar).
+    """Sample by Heun's second-order method on dx/dphi = v, with cos(phi) = sqrt(abar).
 
     In this angle the probability-flow ODE is well scaled at both ends (Salimans & Ho, 2022,
-    appendix D). The kept timesteps run down to t = 0, from where DDIM takes the last, tiny step:
-    2 S - 1 evaluations. Raises as `sample_ddim`, and for eta other than 0.
+    appendix D). The kept timesteps end at t = 0, where DDIM takes the last, tiny step: S steps
+    need 2 S - 1 evaluations. Raises as `sample_ddim`, and if eta is not 0.
     """
     _refuse_eta(eta, "Heun")
     spacing = "trailing" if num_inference_steps == 1 else "linspace"
@@ -105,12 +105,10 @@ def sample_heun(
         v_ahead = v_from_eps(x_ahead, predict(x_ahead, t_ahead), abar[i + 1])
         return torch.add(x_t, v + v_ahead, alpha=turn / 2)
 
-    return run_loop(
-        predict, step, timesteps, abar, initial_noise(model, shape, generator, noise), callback
-    )
+    x_t = initial_noise(model, shape, generator, noise)
+    return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
 
 
-@torch.no_grad()
 def sample_flow(
     model: Model,
     schedule: NoiseSchedule,
@@ -125,26 +123,29 @@ def sample_flow(
     callback: Callback | None = None,
     noise: Tensor | None = None,
 ) -> Float[Tensor, "..."]:
-    """Euler steps along a flow from noise (time 1) to data (time 0) (Lipman et al., 2023).
+    """Sample by Euler steps along a flow from noise (time 1) to data (time 0).
 
-    The model predicts noise - x0 and is told the time scaled to `schedule.num_train_timesteps`,
-    which is all that the schedule is asked for. Raises as `sample_ddim`, and for eta other
-    than 0.
+    Lipman et al., 2023. The model predicts noise - x0. Its time is scaled to
+    `schedule.num_train_timesteps`; nothing else of the schedule is used. Raises as `sample_ddim`,
+    and if eta is not 0.
     """
     _refuse_eta(eta, "flow matching")
     total = schedule.num_train_timesteps
-    inference_timesteps(total, num_inference_steps)  # the same limits on the number of steps
+    inference_timesteps(total, num_inference_steps)  # raises for a bad number of steps
+    times = [1 - i / num_inference_steps for i in range(num_inference_steps)]
+
+    def step(_: int, x_t: Tensor, flow: Tensor) -> Tensor:
+        return torch.add(x_t, flow, alpha=-1 / num_inference_steps)
+
+    def observe(i: int, x_t: Tensor, flow: Tensor) -> None:
+        if callback is not None:
+            callback(i, round(times[i] * total) - 1, x_t, x_t - times[i] * flow)
+
     x_t = initial_noise(model, shape, generator, noise)
     predict = guided_predictor(model, cond, uncond, guidance_scale)
-    for i in range(num_inference_steps):
-        time = 1 - i / num_inference_steps
-        flow = predict(x_t, torch.full((len(x_t),), time * total, device=x_t.device))
-        if callback is not None:
-            callback(i, round(time * total) - 1, x_t, x_t - time * flow)
-        x_t = torch.add(x_t, flow, alpha=-1 / num_inference_steps)
-    return x_t
+    return run_loop(predict, step, [time * total for time in times], x_t, observe)
 
 
 def _refuse_eta(eta: float, name: str) -> None:
     if eta != 0:
-        raise MnistdiffError(f"eta is {eta}, but {name} is deterministic; only eta = 0 fits.")
+        raise MnistdiffError(f"eta is {eta}, but {name} is deterministic; eta must be 0.")

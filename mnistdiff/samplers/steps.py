@@ -1,4 +1,4 @@
-"""One step from x_t towards the digit: the timesteps that a run keeps, DDPM's step and DDIM's."""
+"""One step from x_t towards the digit: the kept timesteps, the DDPM step and the DDIM step."""
 
 from numbers import Integral, Real
 
@@ -15,12 +15,12 @@ SPACINGS = ("leading", "trailing", "linspace")
 def inference_timesteps(
     num_train_timesteps: int, num_inference_steps: int, spacing: str = "trailing"
 ) -> list[int]:
-    """The timesteps that a shorter run keeps, descending.
+    """Return the timesteps that a run of fewer steps keeps, descending.
 
-    Spacings as Lin et al., 2024, table 2 ("Common Diffusion Noise Schedules ... Are Flawed"):
+    Spacings as in Lin et al., 2024, table 2 ("Common Diffusion Noise Schedules ... Are Flawed"):
     "trailing" starts at T - 1, "leading" ends at 0, "linspace" does both. Exact halves are rounded
-    to even; diffusers, which adds up floats, puts some of them one timestep off, and now and then
-    keeps one too many. Raises MnistdiffError for more steps than T.
+    to even; diffusers adds up floats, which shifts some timesteps by one and sometimes keeps one
+    too many. Raises MnistdiffError unless the number of steps is from 1 to T.
     """
     total, steps = num_train_timesteps, num_inference_steps
     if not isinstance(steps, Integral) or not 1 <= steps <= total:
@@ -50,7 +50,8 @@ def ddpm_step(
 
     The variance is the posterior's, beta_t (1 - abar_{t-1}) / (1 - abar_t); at t = 0 no noise is
     added. In a sub-sequence `t_prev` is the previous kept timestep, and beta_t the share of
-    noise between the two; -1 stands for the clean image. Raises MnistdiffError for other t.
+    noise between the two; -1 stands for the clean image. Raises MnistdiffError unless
+    -1 <= t_prev < t < T.
     """
     t_prev = t - 1 if t_prev is None else t_prev
     if not -1 <= t_prev < t < len(abar):
@@ -59,8 +60,8 @@ def ddpm_step(
         )
     x0_hat = predict_x0(x_t, eps, abar[t])
     if t_prev < 0:
-        return x0_hat  # the posterior given abar_prev = 1 is a point
-    # alpha from abar, not from betas: the two weights of the mean must share abar's rounding
+        return x0_hat  # given abar_prev = 1 the posterior has no variance
+    # alpha from abar, not from betas: both weights of the mean need the same rounding
     alpha = abar[t] / abar[t_prev]
     mean = abar[t_prev].sqrt() * (1 - alpha) / (1 - abar[t]) * x0_hat
     mean = mean + alpha.sqrt() * (1 - abar[t_prev]) / (1 - abar[t]) * x_t
@@ -71,9 +72,9 @@ def ddpm_step(
 def ddim_sigma(
     abar_t: Float[Tensor, ""] | float, abar_prev: Float[Tensor, ""] | float, eta: float
 ) -> Float[Tensor, ""] | float:
-    """sigma_t = eta sqrt((1 - abar_prev) / (1 - abar_t) (1 - abar_t / abar_prev)).
+    """Return sigma_t = eta sqrt((1 - abar_prev) / (1 - abar_t) (1 - abar_t / abar_prev)).
 
-    Song et al., 2021, eq. 16. eta 0 is deterministic, eta 1 DDPM's noise.
+    Song et al., 2021, eq. 16. eta 0 is deterministic, eta 1 gives DDPM's noise.
     """
     return eta * ((1 - abar_prev) / (1 - abar_t) * (1 - abar_t / abar_prev)) ** 0.5
 
@@ -86,7 +87,7 @@ def ddim_step(
     eta: float = 0.0,
     noise: Float[Tensor, "b ..."] | None = None,
 ) -> Float[Tensor, "b ..."]:
-    """One step to the previous kept timestep (Song et al., 2021, eq. 12).
+    """Step from x_t to the previous kept timestep (Song et al., 2021, eq. 12).
 
     sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev - sigma^2) eps + sigma noise; the last step has
     abar_prev = 1. Raises MnistdiffError for eta outside [0, 1], an eta above 0 without noise, an
@@ -96,34 +97,34 @@ def ddim_step(
     if abar_prev < abar_t:
         raise MnistdiffError(
             f"abar_prev is {float(abar_prev):g} and abar_t {float(abar_t):g}; the previous "
-            "timestep is less noisy, so its abar must be the larger one."
+            "timestep is less noisy, so its abar must not be smaller."
         )
     if not 0 < abar_t <= abar_prev <= 1:
         raise MnistdiffError(
-            f"abar_t is {float(abar_t):g} and abar_prev {float(abar_prev):g}; both are shares of "
-            "the variance, above 0 and at most 1."
+            f"abar_t is {float(abar_t):g} and abar_prev {float(abar_prev):g}; both must be "
+            "above 0 and at most 1."
         )
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = predict_x0(x_t, eps, abar_t)
-    # eta 1 makes the direction's share tiny on the last step: rounding must not turn it negative
+    # with eta 1 the last step's share is about 0; rounding must not make it negative
     direction = torch.as_tensor(1 - abar_prev - sigma**2).clamp(min=0).sqrt()
     x_prev = abar_prev**0.5 * x0_hat + direction * eps
     if eta == 0:
         return x_prev
     if noise is None:
-        raise MnistdiffError(f"eta is {eta}: a step with eta above 0 needs noise.")
+        raise MnistdiffError(f"eta is {eta}; a step with eta above 0 needs noise: pass noise.")
     return x_prev + sigma * noise
 
 
 def eps_from_v(
     x_t: Float[Tensor, "b ..."], v: Float[Tensor, "b ..."], abar_t: Float[Tensor, "..."] | float
 ) -> Float[Tensor, "b ..."]:
-    """eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t (Salimans & Ho, 2022, appendix D)."""
+    """Return eps = sqrt(abar_t) v + sqrt(1 - abar_t) x_t (Salimans & Ho, 2022, appendix D)."""
     return abar_t**0.5 * v + (1 - abar_t) ** 0.5 * x_t
 
 
 def v_from_eps(x_t: Tensor, eps: Tensor, abar_t: float) -> Tensor:
-    """v = (eps - sqrt(1 - abar_t) x_t) / sqrt(abar_t): `eps_from_v` solved for v."""
+    """Return v = (eps - sqrt(1 - abar_t) x_t) / sqrt(abar_t): `eps_from_v` solved for v."""
     return (eps - (1 - abar_t) ** 0.5 * x_t) / abar_t**0.5
 
 

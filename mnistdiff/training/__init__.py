@@ -11,6 +11,7 @@ from mnistdiff.training.objectives import (
     FlowLoss,
     TextToImageLoss,
     VAELoss,
+    draw_timesteps,
 )
 from mnistdiff.training.state import EMA, TrainConfig
 
@@ -27,6 +28,7 @@ __all__ = [
     "TrainConfig",
     "TrainStep",
     "VAELoss",
+    "draw_timesteps",
     "fit_or_load",
     "seed_everything",
     "train",

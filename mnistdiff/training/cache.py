@@ -1,4 +1,4 @@
-"""Train once: a finished run is found again under a hash of all that it depends on."""
+"""Train once: a finished run is stored under a hash of everything that it depends on."""
 
 import hashlib
 import inspect
@@ -6,8 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, is_dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,13 +15,17 @@ from torch import Tensor, nn
 
 from mnistdiff.data import cache_folder
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import append_dims
-from mnistdiff.runtime import autocast, under_grading
-from mnistdiff.schedules import NoiseSchedule
-from mnistdiff.storage import alone, load_into, read_weights, save_weights
-from mnistdiff.training.loop import LossFunction, TrainStep, look_once, train
-from mnistdiff.training.muon import Muon
-from mnistdiff.training.state import TrainConfig, TrainState
+from mnistdiff.runtime import under_grading
+from mnistdiff.storage import exclusive_lock, load_into, read_weights, save_weights
+from mnistdiff.training.loop import LossFunction, TrainStep, train
+from mnistdiff.training.state import TrainConfig
+
+PACKAGE = Path(__file__).parents[1]
+# the package's files that the weights depend on, besides those of the model's classes
+CODE = (
+    *("clip", "data", "latent", "layers", "prompts", "runtime", "schedules", "storage", "vae"),
+    *("training/loop", "training/muon", "training/objectives", "training/state"),
+)
 
 
 class Fit(NamedTuple):
@@ -30,6 +34,50 @@ class Fit(NamedTuple):
     history: list[dict[str, float]]
     seconds: float
     path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Everything that the weights of a training run depend on, and where the cache keeps them."""
+
+    name: str
+    model: nn.Module  # before training
+    loss_function: LossFunction
+    data: tuple[Tensor, ...]
+    config: TrainConfig
+    settings: dict[str, Any]
+
+    @cached_property  # computed before training changes the model
+    def key(self) -> str:
+        """Hash of the settings, the data, the initial weights and the code."""
+        digest = hashlib.sha256(json.dumps(self._described(), sort_keys=True).encode())
+        for part in (*_classes_in(self.model), self.loss_function):
+            digest.update(_code_of(part))
+        for file in CODE:
+            digest.update((PACKAGE / f"{file}.py").read_bytes())
+        for tensor in (*self.model.state_dict().values(), *self.data):
+            digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        return digest.hexdigest()[:16]
+
+    @property
+    def path(self) -> Path:
+        """The file of the finished run's weights."""
+        return cache_folder() / "runs" / f"{self.name}-{self.key}.safetensors"
+
+    def _described(self) -> dict[str, Any]:
+        config = getattr(self.model, "config", None)
+        if is_dataclass(config) and not isinstance(config, type):
+            model = asdict(config)
+        else:
+            model = repr(self.model)
+        return {
+            "name": self.name,
+            "settings": self.settings,
+            "train": asdict(self.config),
+            "model": model,
+            "loss": _state_of(self.loss_function),
+        }
 
 
 def fit_or_load(
@@ -41,84 +89,60 @@ def fit_or_load(
     *,
     settings: dict[str, Any],
 ) -> Fit:
-    """Train `model` in place, or load the weights that the very same run left in the cache.
+    """Train `model` in place, or load the weights that an identical run left in the cache.
 
     The cache key hashes `settings` (whatever else the loss depends on), the training and model
-    configuration, the data and the code of model, loss and training. An interrupted run goes
-    on from its checkpoint; a process that wants a run that another is training waits for it. Under
-    grading the model stays untrained and nothing is written. Raises MnistdiffError for an
-    unwritable cache or a corrupt file.
+    configuration, the data and the code of model, loss and training. An interrupted run continues
+    from its checkpoint; if another process is training the same run, this one waits for it. Under
+    grading the model stays untrained and nothing is written. Raises MnistdiffError if the cache
+    cannot be written or a file is corrupt.
     """
     if under_grading():
-        look = look_once(model, loss_function, data, config)
-        return Fit([look.epoch_means], 0.0, Path())
-    key = _run_key(name, model, loss_function, data, config, settings)
-    path = cache_folder() / "runs" / f"{name}-{key}.safetensors"
+        return Fit(_epoch_means(train(model, loss_function, data, config)), 0.0, Path())
+    run = Run(name, model, loss_function, data, config, settings)
+    path = run.path
     if not path.exists():
-        with alone(path):
-            if not path.exists():  # else another process has made it while this one waited
-                return _fit(name, model, loss_function, data, config, settings, path)
+        with exclusive_lock(path):
+            if not path.exists():  # another process may have finished it meanwhile
+                return _fit(run)
     tensors, meta = read_weights(path)
     load_into(model, tensors, path)
     if not {"history", "seconds"} <= meta.keys():
-        raise MnistdiffError(f"{path} does not tell how it was trained. Delete it and train again.")
+        raise MnistdiffError(
+            f"{path} does not say how it was trained: 'history' or 'seconds' is missing from its "
+            "metadata. Delete it and train again."
+        )
     return Fit(meta["history"], meta["seconds"], path)
 
 
-def _fit(
-    name: str,
-    model: nn.Module,
-    loss_function: LossFunction,
-    data: tuple[Tensor, ...],
-    config: TrainConfig,
-    settings: dict[str, Any],
-    path: Path,
-) -> Fit:
-    key = path.stem.removeprefix(f"{name}-")
-    checkpoint = path.with_suffix(".checkpoint")
-    history: list[dict[str, float]] = []
-    for step in _with_progress(
-        train(model, loss_function, data, config, checkpoint=checkpoint, run_key=key), name, config
-    ):
-        if step.epoch_means is not None:
-            history.append(step.epoch_means)
-    if checkpoint.exists():  # also brings back the epochs before an interruption
+def _fit(run: Run) -> Fit:
+    checkpoint = run.path.with_suffix(".checkpoint")
+    what = (run.model, run.loss_function, run.data, run.config)
+    steps = train(*what, checkpoint=checkpoint, run_key=run.key)
+    history = _epoch_means(_with_progress(steps, run.name, run.config))
+    if checkpoint.exists():  # it also has the epochs before an interruption
         history = read_weights(checkpoint)[1]["history"]
     seconds = history[-1]["elapsed"]
-    meta = {"history": history, "seconds": seconds, "settings": settings, "train": asdict(config)}
-    save_weights(path, model.state_dict(), meta)
+    settings = {"settings": run.settings, "train": asdict(run.config)}
+    meta = {"history": history, "seconds": seconds, **settings}
+    save_weights(run.path, run.model.state_dict(), meta)
     checkpoint.unlink(missing_ok=True)
-    return Fit(history, seconds, path)
+    return Fit(history, seconds, run.path)
 
 
-def _run_key(
-    name: str,
-    model: nn.Module,
-    loss_function: LossFunction,
-    data: tuple[Tensor, ...],
-    config: TrainConfig,
-    settings: dict[str, Any],
-) -> str:
-    architecture = getattr(model, "config", None)
-    described = {
-        "name": name,
-        "settings": settings,
-        "train": asdict(config),
-        "model": asdict(architecture) if is_dataclass(architecture) else repr(model),
-        "loss": _state_of(loss_function),
-    }
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    ours = (train, TrainState, autocast, append_dims, NoiseSchedule, Muon)
-    for part in (type(model), loss_function, *ours):
-        digest.update(_code_of(part))
-    for tensor in (*model.state_dict().values(), *data):
-        digest.update(str((tuple(tensor.shape), tensor.dtype)).encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:16]
+def _epoch_means(steps: Iterator[TrainStep]) -> list[dict[str, float]]:
+    return [step.epoch_means for step in steps if step.epoch_means is not None]
+
+
+def _classes_in(model: nn.Module) -> list[type[nn.Module]]:
+    """Return the classes of the model and of its parts, torch's own left out, in a fixed order."""
+    classes = {type(part) for part in model.modules()}
+    own = (each for each in classes if each.__module__.partition(".")[0] != "torch")
+    return sorted(own, key=lambda each: (each.__module__, each.__qualname__))
 
 
 def _state_of(part: Any) -> Any:
-    """What a loss object was built with: numbers and words as they are, tensors as digests."""
+    """Return what a loss was built with: numbers and strings unchanged, tensors as digests."""
     if isinstance(part, Tensor):
         return hashlib.sha256(part.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
     if isinstance(part, (str, int, float, type(None))):
@@ -133,29 +157,29 @@ def _state_of(part: Any) -> Any:
 
 
 def _code_of(part: Any) -> bytes:
-    """The file that defines a class, function or callable object; in a notebook, its source.
+    """Return the file that defines a class, function or callable object; in a notebook, its source.
 
-    Raises MnistdiffError for what was typed where no source is kept.
+    Raises MnistdiffError if no source is kept, as at Python's prompt.
     """
     if isinstance(part, partial):
         return _code_of(part.func)
-    module = sys.modules[part.__module__]
-    if getattr(module, "__file__", None):
-        return Path(module.__file__).read_bytes()
+    file = getattr(sys.modules[part.__module__], "__file__", None)
+    if file:
+        return Path(file).read_bytes()
     defined = part if hasattr(part, "__name__") else type(part)
     try:
         return inspect.getsource(defined).encode()
     except (OSError, TypeError) as error:
         raise MnistdiffError(
-            f"the source of {defined.__name__} cannot be found, and the cache must know it. Define "
-            "it in a file or a notebook, or use `train`, which keeps nothing."
+            f"the source of {defined.__name__} cannot be found, but the cache key depends on it. "
+            "Define it in a file or a notebook, or use `train`, which does not use the cache."
         ) from error
 
 
 def _with_progress(
     steps: Iterator[TrainStep], name: str, config: TrainConfig
 ) -> Iterator[TrainStep]:
-    from tqdm.auto import tqdm  # pulls in ipywidgets where a notebook runs
+    from tqdm.auto import tqdm  # imports ipywidgets in a notebook: only when needed
 
     quiet = any(os.environ.get(flag) for flag in ("CI", "NBGRADER_EXECUTION"))
     with tqdm(total=config.epochs, desc=name, unit="epoch", disable=quiet or None) as bar:

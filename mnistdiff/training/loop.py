@@ -1,4 +1,4 @@
-"""Training as a generator: the caller owns plots and prints; a killed run resumes bit for bit."""
+"""Training as a generator: the caller plots and prints; a killed run resumes bit for bit."""
 
 import math
 import time
@@ -15,12 +15,12 @@ from mnistdiff.runtime import autocast, reuse_memory, under_grading
 from mnistdiff.storage import load_into
 from mnistdiff.training.state import TrainConfig, TrainState
 
-# (model, *batch, generator) -> losses by name; "total" is the one that is minimised.
+# (model, *batch, generator) -> losses by name; training minimises "total".
 LossFunction = Callable[..., dict[str, Tensor]]
 
 
 class TrainStep(NamedTuple):
-    """What `train` yields after each optimiser step; `epoch_means` only at an epoch's end."""
+    """What `train` yields after each step; `epoch_means` is None except at the end of an epoch."""
 
     step: int
     epoch: int
@@ -37,55 +37,51 @@ def train(
     checkpoint: Path | None = None,
     run_key: str = "",
 ) -> Iterator[TrainStep]:
-    """Train in place, yielding a TrainStep per batch.
+    """Train in place and yield a TrainStep per batch.
 
     `loss_function(model, *batch, generator)` returns a dict of scalars with "total". With
     `checkpoint`, the whole state (weights, optimiser, average, random generator, means) is
-    saved at each epoch's end, and a later call with the same `run_key` continues from there to
-    bit-identical weights. With `ema_decay` the model holds the averaged weights at the end.
-    Under grading nothing is trained: the losses of one batch are all that it yields. Raises
-    MnistdiffError without images, for the checkpoint of another run, and when the loss is no
-    number any more.
+    saved at the end of each epoch, and a later call with the same `run_key` continues from there
+    to bit-identical weights. With `ema_decay` the model holds the averaged weights at the end.
+    Under grading nothing is trained: it yields the losses of the first batch and stops. Raises
+    MnistdiffError if there are no images, if the checkpoint belongs to another run, or if the
+    loss becomes NaN or infinite.
     """
     if not data or not len(data[0]):
-        raise MnistdiffError("there are 0 images to train on.")
+        raise MnistdiffError("there are 0 images to train on; give at least one.")
     if under_grading():
-        yield look_once(model, loss_function, data, config)
+        yield _evaluate_first_batch(model, loss_function, data, config)
         return
     reuse_memory()
     state = TrainState(model, config)
     if checkpoint is not None and checkpoint.exists():
         state.restore(checkpoint, run_key)
     device = next(model.parameters()).device
-    steps_per_epoch = math.ceil(len(data[0]) / config.batch_size)
+    total_steps = config.epochs * math.ceil(len(data[0]) / config.batch_size)
     while state.epoch < config.epochs:
-        started, sums = time.perf_counter(), {}
+        started, images_seen, sums = time.perf_counter(), 0, {}
         model.train()
         for batch in batches(*data, batch_size=config.batch_size, generator=state.generator):
             if config.cosine_decay:
-                state.set_learning_rate(_cosine(state.step / (config.epochs * steps_per_epoch)))
+                state.set_learning_rate(_cosine(state.step / total_steps))
             losses = _step(model, loss_function, batch, state, device)
             state.step += 1
+            images_seen += len(batch[0])
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value * len(batch[0])
-            last = state.seen(len(batch[0])) == len(data[0])
-            if last:
-                means = {name: float(value) / len(data[0]) for name, value in sums.items()}
-                if not math.isfinite(means["total"]):
-                    raise MnistdiffError(
-                        f"the loss is {means['total']} in epoch {state.epoch + 1}: the training "
-                        f"has diverged. Lower learning_rate ({config.learning_rate:g}) or the "
-                        "weights of the loss's terms."
-                    )
-                state.finish_epoch(means, time.perf_counter() - started)
+            means = None
+            if images_seen == len(data[0]):
+                means = {name: float(value) / images_seen for name, value in sums.items()}
+                _refuse_divergence(means["total"], state.epoch + 1, config.learning_rate)
+                means = state.finish_epoch(means, time.perf_counter() - started)
                 if checkpoint is not None:
                     state.save(checkpoint, run_key)
-            yield TrainStep(state.step, state.epoch, losses, state.history[-1] if last else None)
+            yield TrainStep(state.step, state.epoch, losses, means)
     if state.ema is not None:
         load_into(model, state.ema.shadow, "the moving average")
 
 
-def look_once(
+def _evaluate_first_batch(
     model: nn.Module, loss_function: LossFunction, data: tuple[Tensor, ...], config: TrainConfig
 ) -> TrainStep:
     generator = torch.Generator().manual_seed(config.seed)
@@ -93,6 +89,14 @@ def look_once(
     losses = {k: v.detach() for k, v in loss_function(model, *batch, generator).items()}
     means = {name: float(value) for name, value in losses.items()}
     return TrainStep(1, 1, losses, {"epoch": 1, "elapsed": 0.0, **means})
+
+
+def _refuse_divergence(loss: float, epoch: int, learning_rate: float) -> None:
+    if not math.isfinite(loss):
+        raise MnistdiffError(
+            f"the loss is {loss} in epoch {epoch}: the training has diverged. Lower "
+            f"learning_rate ({learning_rate:g}) or the weights of the loss's terms."
+        )
 
 
 def _cosine(progress: float) -> float:

@@ -1,4 +1,4 @@
-"""Muon: an optimiser whose updates of a matrix turn its rows and columns evenly."""
+"""Muon: an optimiser that orthogonalises the update of each weight matrix."""
 
 import math
 from collections.abc import Iterable
@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # fastest start towards singular values near 1
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # brings small singular values near 1 fastest
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, then the nearest orthogonal matrix to it (Jordan et al., 2024).
+    """Momentum, replaced by the nearest orthogonal matrix (Jordan et al., 2024).
 
-    For weights of two axes or more (convolutions as (out, in * height * width)); scaled as Liu
-    et al. (2025, section 2.2), so that Adam's learning rates are about right. PyTorch's own takes
-    matrices only and multiplies in bfloat16, which most processors lack.
+    For weights of two axes or more (convolutions as (out, in * height * width)). The updates are
+    scaled as in Liu et al. (2025, section 2.2), so that Adam's learning rates fit. PyTorch's own
+    Muon accepts only matrices and multiplies in bfloat16, which most processors lack.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
-    """U V^T, roughly, for matrix = U S V^T: five Newton-Schulz steps (Jordan et al., 2024)."""
+    """Return about U V^T of matrix = U S V^T by five Newton-Schulz steps (Jordan et al., 2024)."""
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
@@ -54,7 +54,7 @@ def orthogonalise(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The hidden matrices, for Muon, and the rest (vectors, first and last layer), for Adam."""
+    """Return the hidden matrices, for Muon, and the rest (vectors, stem and head), for Adam."""
     hidden, rest = [], []
     for name, weight in model.named_parameters():
         is_hidden = weight.ndim >= 2 and not name.startswith(("stem", "head"))

@@ -1,4 +1,4 @@
-"""What each network is trained to minimise: VAE, denoising network, flow, CLIP, text to image."""
+"""The training losses: VAE, denoising network, flow, CLIP, text to image."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ PREDICTION_TYPES = ("epsilon", "v_prediction")
 
 
 class VAELoss:
-    """The VAE's loss as `train` wants it: draws the latent noise, returns total, recon and kl."""
+    """The VAE's loss for `train`: it draws the latent noise and returns total, recon and kl."""
 
     def __init__(self, beta: float, loss_type: str) -> None:
         check_loss(beta, loss_type)
@@ -33,7 +33,7 @@ class VAELoss:
 
 
 class DiffusionLoss:
-    """Mean squared error of the predicted noise or velocity at timesteps mostly from the middle.
+    """Mean squared error of the predicted noise or velocity, at timesteps from `draw_timesteps`.
 
     "epsilon": Ho et al., 2020, eq. 14; "v_prediction": Salimans & Ho, 2022, appendix D.
     """
@@ -59,17 +59,17 @@ class DiffusionLoss:
 def draw_timesteps(
     schedule: NoiseSchedule, n: int, generator: torch.Generator
 ) -> Int[Tensor, " n"]:
-    """Logit-normal timesteps: which digit it becomes is decided in the middle.
+    """Draw logit-normal timesteps: most from the middle, which decides the digit.
 
-    Esser et al., 2024, section 3.1. After 20 epochs on our latents the FD ratio is 29, with
-    uniform timesteps 36.
+    Esser et al., 2024, section 3.1. After 20 epochs on our latents the FD ratio is 29; with uniform
+    timesteps it is 36.
     """
     time = torch.randn(n, generator=generator).sigmoid()
     return (time * schedule.num_train_timesteps).long()
 
 
 class FlowLoss:
-    """Flow matching: on the line from data (time 0) to noise (time 1), predict noise - x0.
+    """Flow matching: predict noise - x0 on the line from data (time 0) to noise (time 1).
 
     Lipman et al., 2023, eq. 23, in the direction of Esser et al., 2024; `num_train_timesteps`
     scales time to the range that the network's timestep embedding expects.
@@ -89,7 +89,7 @@ class FlowLoss:
 
 
 class ContrastiveLoss:
-    """CLIP's loss on digits with a freshly drawn prompt each; same digits are no negatives."""
+    """CLIP's loss on digits, each with a newly drawn prompt; equal digits are not negatives."""
 
     def __call__(
         self,
@@ -109,7 +109,7 @@ class ContrastiveLoss:
 
 
 class TextToImageLoss:
-    """The velocity's squared error, given a prompt for the digit or, now and then, nothing.
+    """The velocity's squared error, given a prompt's embedding or the null condition.
 
     `bank` (10, P, E) holds embeddings of P prompts per digit; `cond_drop_prob` is the share of
     digits whose condition is dropped, for classifier-free guidance (Ho & Salimans, 2022, alg. 1).

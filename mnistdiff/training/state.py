@@ -1,4 +1,4 @@
-"""The settings of a training run, and everything about it that a kill must not lose."""
+"""The settings of a training run, and its state, which a checkpoint saves."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.runtime import check_seed
-from mnistdiff.storage import load_into, read_weights, save_weights, under
+from mnistdiff.storage import load_into, read_weights, save_weights, with_prefix
 from mnistdiff.training.muon import Muon, split_parameters
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that a training run depends on, besides the model and the data."""
+    """Settings of a training run; the model, the loss and the data are given separately."""
 
     epochs: int
     batch_size: int = 128
@@ -25,24 +25,24 @@ class TrainConfig:
     optimiser: str = "adam"  # or "muon": for the hidden matrices, with Adam for the rest
 
     def __post_init__(self) -> None:
-        for name, minimum in (("epochs", 1), ("batch_size", 1)):
+        for name in ("epochs", "batch_size"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < minimum:
+            if not isinstance(value, int) or value < 1:
                 raise MnistdiffError(f"{name} is {value!r}; it must be a whole number >= 1.")
         if not 0 < self.learning_rate < float("inf"):
             raise MnistdiffError(f"learning_rate is {self.learning_rate}; it must be above 0.")
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise MnistdiffError(f"ema_decay is {self.ema_decay}; it must be in [0, 1).")
         if self.optimiser not in ("adam", "muon"):
-            raise MnistdiffError(f"optimiser is {self.optimiser!r}; it must be adam or muon.")
+            raise MnistdiffError(f"optimiser is {self.optimiser!r}; it must be 'adam' or 'muon'.")
         check_seed(self.seed)
 
 
 class EMA:
     """Exponential moving average of a model's floating-point tensors.
 
-    The first steps use the smaller decay (1 + n) / (10 + n), so that the random start is
-    forgotten quickly.
+    The first steps use the smaller decay (1 + n) / (10 + n), which forgets the random start
+    quickly.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -62,7 +62,7 @@ class EMA:
 
 
 class TrainState:
-    """All that must survive a kill."""
+    """Everything that a checkpoint saves, so that a killed run continues bit for bit."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.model, self.learning_rate = model, config.learning_rate
@@ -75,7 +75,7 @@ class TrainState:
         self.optimisers.append(torch.optim.Adam(rest, config.learning_rate, fused=True))
         self.ema = None if config.ema_decay is None else EMA(model, config.ema_decay)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.epoch, self.step, self.images, self.seconds = 0, 0, 0, 0.0
+        self.epoch, self.step, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
 
     def set_learning_rate(self, share: float) -> None:
@@ -83,14 +83,12 @@ class TrainState:
             for group in optimiser.param_groups:
                 group["lr"] = share * self.learning_rate
 
-    def seen(self, images: int) -> int:
-        self.images += images
-        return self.images
-
-    def finish_epoch(self, means: dict[str, float], seconds: float) -> None:
-        self.epoch, self.images = self.epoch + 1, 0
+    def finish_epoch(self, means: dict[str, float], seconds: float) -> dict[str, float]:
+        """Count the epoch, and return its entry in the history."""
+        self.epoch += 1
         self.seconds += seconds
         self.history.append({"epoch": self.epoch, "elapsed": self.seconds, **means})
+        return self.history[-1]
 
     def save(self, path: Path, run_key: str) -> None:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -109,20 +107,20 @@ class TrainState:
         tensors, meta = read_weights(path)
         if meta.get("run") != run_key or "generator" not in tensors:
             raise MnistdiffError(
-                f"{path} is no checkpoint of this run (it says {meta.get('run')!r}, this run is "
-                f"{run_key!r}). Delete it or choose another file."
+                f"{path} is not a checkpoint of this run (it names {meta.get('run')!r}, this run "
+                f"is {run_key!r}). Delete it or choose another file."
             )
-        load_into(self.model, under("model.", tensors), path)
+        load_into(self.model, with_prefix("model.", tensors), path)
         for which, optimiser in enumerate(self.optimisers):
             entries: dict[int, dict[str, Tensor]] = {}
-            for name, value in under(f"optimiser.{which}.", tensors).items():
+            for name, value in with_prefix(f"optimiser.{which}.", tensors).items():
                 index, field = name.split(".")
                 entries.setdefault(int(index), {})[field] = value
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": entries, "param_groups": groups})
         if self.ema is not None:
             self.ema.updates = meta["ema_updates"]
-            for name, value in under("ema.", tensors).items():
+            for name, value in with_prefix("ema.", tensors).items():
                 self.ema.shadow[name].copy_(value)
         self.generator.set_state(tensors["generator"])
         self.epoch, self.step, self.seconds = meta["epoch"], meta["step"], meta["seconds"]

@@ -1,4 +1,4 @@
-"""Is a check fair: to every honest answer, on odd results, and without a trace afterwards?"""
+"""Tests that checks are fair to honest answers, survive odd results and leave no trace."""
 
 import contextlib
 import random
@@ -15,7 +15,7 @@ from autograder.checks import find, registry
 from autograder.checks.base import Check, Draw, behaviour, close, earned
 from autograder.inside.student import Handle, InKernel, Interrupted, WrongAnswer, plain
 
-POINTS = {  # the table of CELLS: a contract that students and gradebooks rely on
+POINTS = {  # the table of points, a contract that students and gradebooks rely on
     "reparameterize": 4,
     "kl_divergence": 4,
     "vae_loss": 5,
@@ -39,7 +39,7 @@ POINTS = {  # the table of CELLS: a contract that students and gradebooks rely o
 
 
 class Lying:
-    """Equal to everything, and of any attribute."""
+    """An object that equals everything and raises on every attribute."""
 
     def __eq__(self, other: object) -> bool:
         return True
@@ -56,7 +56,7 @@ class Text(str):
 
 
 def endless() -> list:
-    """A list that holds itself."""
+    """Return a list that contains itself."""
     value: list = []
     value.append(value)
     return value
@@ -69,7 +69,7 @@ ODD += [torch.eye(3).to_sparse(), torch.zeros(3, 4, device="meta"), torch.tensor
 ODD += [torch.tensor(3), torch.tensor(3.0, requires_grad=True), [torch.ones(2, 2)] * 3, print]
 
 
-def test_the_points_are_those_of_the_table() -> None:
+def test_the_points_match_the_table() -> None:
     found = {name: sum(p for _, p, _ in each.behaviours()) for name, each in registry().items()}
     assert found.items() >= POINTS.items()
     assert all(find(name).points == points for name, points in found.items())
@@ -109,7 +109,7 @@ class BadText(Exception):
 
 
 def raising(error: BaseException):
-    """A function that raises this, however it is called."""
+    """Return a function that raises this error, however it is called."""
 
     def function(*args: object) -> None:
         raise error
@@ -237,13 +237,13 @@ def test_importing_the_package_is_light() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_an_unknown_cell_is_our_own_mistake() -> None:
+def test_an_unknown_cell_raises() -> None:
     with pytest.raises(KeyError, match="no check for 'nonsense'; there are: reparameterize"):
         check("nonsense", {})
 
 
 class TwoThings(Check):
-    """The first holds, the second takes too long."""
+    """A check whose first behaviour passes and whose second one takes too long."""
 
     name, points = "two_things", 3.0
     stand_ins: ClassVar = {"earlier": "mnistdiff.samplers:ddim_step"}
@@ -258,7 +258,7 @@ class TwoThings(Check):
 
 
 class OutOfTime(InKernel):
-    """A student's side whose time is over when the first round is."""
+    """A student's side without time left for a second round."""
 
     @contextlib.contextmanager
     def standing_in(self, names):
@@ -266,7 +266,7 @@ class OutOfTime(InKernel):
         yield
 
 
-def test_what_was_judged_stands_where_the_time_is_over():
+def test_the_first_verdicts_stand_if_no_time_is_left():
     verdicts = TwoThings().run(OutOfTime({}), 0)
     assert earned(verdicts) == 1
     assert verdicts[1].hint == "it takes too long"

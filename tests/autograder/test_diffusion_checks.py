@@ -1,4 +1,4 @@
-"""Are the diffusion checks' own formulas right, and do the models they hand out behave?"""
+"""Tests of the formulas in the diffusion checks and of the models that the checks pass."""
 
 import signal
 import threading
@@ -20,7 +20,7 @@ from mnistdiff import samplers
 SEEDS = range(50)
 
 
-def test_the_checks_formulas_are_the_librarys() -> None:
+def test_the_formulas_of_the_checks_match_the_library() -> None:
     for seed in SEEDS:
         draw = Draw(seed)
         betas, abar = steps.draw_schedule(draw)
@@ -47,7 +47,7 @@ def test_the_drawn_schedules_are_benign_for_float32() -> None:
             assert abar_t < 0.96 * abar_prev
 
 
-def test_a_run_of_the_best_model_ends_at_the_exact_samples() -> None:
+def test_a_run_of_the_optimal_model_ends_at_the_exact_samples() -> None:
     for seed in SEEDS:
         run = GaussianRun(Draw(seed))
         assert run.kept == sorted(set(run.kept), reverse=True)
@@ -67,7 +67,7 @@ def test_every_timestep_count_has_one_trailing_answer() -> None:
             assert scheduler.timesteps.tolist() == samplers.inference_timesteps(total, count)
 
 
-def test_stubs_are_built_where_the_student_is() -> None:
+def test_stubs_are_built_on_the_students_side() -> None:
     stub = Stub("linear_eps", A=2 * torch.eye(3), slope=torch.ones(3), bias=torch.zeros(2, 3))
     student = InKernel({"f": lambda model, x, t: model(x, t)})
     x, t = torch.ones(2, 3), torch.tensor([0, 5])
@@ -115,7 +115,7 @@ def test_an_endless_earlier_cell_costs_its_own_marks_only(monkeypatch) -> None:
     assert namespace["ddim_sigma"] is stuck
 
 
-def test_a_timer_of_the_notebook_goes_on() -> None:
+def test_a_timer_of_the_notebook_keeps_running() -> None:
     signal.setitimer(signal.ITIMER_REAL, 100.0)
     try:
         with deadline(5.0):

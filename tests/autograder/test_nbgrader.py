@@ -1,4 +1,4 @@
-"""Does stock nbgrader, run as an instructor runs it, give every answer the marks it deserves?"""
+"""Tests that stock nbgrader, used as by an instructor, gives every answer its marks."""
 
 import csv
 import os
@@ -27,7 +27,7 @@ print("a student's words", file=sys.stderr)
 os.write(2, b"as C++ code writes")
 """
 GRAPH = "import itertools\nfrom copy import deepcopy\nfrom mnistdiff.comfyui.graph import Graph\n"
-NEEDS = {  # what an answer takes from its notebook
+NEEDS = {  # the imports that an answer takes from its notebook
     "edit_sampler": GRAPH,
     "insert_lora": GRAPH,
     "latent_loss": "from mnistdiff.schedules import add_noise\n",
@@ -36,7 +36,7 @@ NEEDS = {  # what an answer takes from its notebook
 
 
 def nbgrader(course: Path, *arguments: str) -> str:
-    """Run the stock command inside the course; what it said, or a failure that shows it."""
+    """Run the stock command in the course and return its output; fail if its exit code is not 0."""
     command = [sys.executable, "-m", "nbgrader", *arguments]
     environment = os.environ | {"MNISTDIFF_CACHE": str(course / "cache"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
@@ -45,7 +45,7 @@ def nbgrader(course: Path, *arguments: str) -> str:
 
 
 def submit(course: Path, assignment: str, student: str, answers: dict[str, str]) -> None:
-    """Hand in the released notebooks with these cells filled in, by the id of the cell."""
+    """Submit the released notebooks with these answers, by the id of the cell."""
     folder = course / "submitted" / student / assignment
     folder.mkdir(parents=True)
     for path in sorted((course / "release" / assignment).glob("*.ipynb")):
@@ -56,7 +56,7 @@ def submit(course: Path, assignment: str, student: str, answers: dict[str, str])
 
 
 def marks(course: Path, assignment: str, student: str) -> dict[str, tuple[float | None, float]]:
-    """Marks and maximum of each graded cell, from nbgrader's own gradebook."""
+    """Return mark and maximum of each graded cell from nbgrader's gradebook."""
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
@@ -66,14 +66,14 @@ def marks(course: Path, assignment: str, student: str) -> dict[str, tuple[float 
 
 
 def solution_cells() -> dict[str, NotebookNode]:
-    """Every answer cell of the course, solved, by its id."""
+    """Return every answer cell of the course with its solution, by its id."""
     sources = build_notebooks.read_sources(ROOT).values()
     cells = [cell for source in sources for cell in source.cells]
     return {cell.id: cell for cell in cells if guard.grading(cell).get("solution")}
 
 
 def cases() -> Iterator[tuple[str, str, str, float, str]]:
-    """Id of the case, graded cell, answer, points and hint: the fixtures, and noisy solutions."""
+    """Yield (case, cell, answer, points, hint) for the fixtures and for noisy solutions."""
     for path in FIXTURES:
         header, _, answer = path.read_text().partition("\n")
         points, _, hint = header.removeprefix("# points:").partition("| hint:")
@@ -95,7 +95,7 @@ CASES = {case[0]: case[1:] for case in cases()}
 
 
 def answers_notebook() -> NotebookNode:
-    """A notebook that asks for a cell once per case, so that one kernel serves them all."""
+    """Return a notebook with one answer cell per case, so that one kernel serves all cases."""
     cell, source = nbformat.v4.new_code_cell, "import torch\nimport torch.nn.functional as F\n"
     notebook = nbformat.v4.new_notebook(metadata=build_notebooks.METADATA)
     notebook.cells = [cell(source + "from torch import Tensor", id="setup")]
@@ -116,7 +116,7 @@ def answers_notebook() -> NotebookNode:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Path:
-    """A course whose `project3` is solved by one student and left blank by another."""
+    """Return a course in which one student solves `project3` and another leaves it blank."""
     course = tmp_path_factory.mktemp("course")
     build_notebooks.write_course(build_notebooks.read_sources(ROOT), course)
     nbgrader(course, "generate_assignment", "project3")
@@ -129,13 +129,13 @@ def course(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory) -> tuple[dict, dict]:
-    """Marks of all cases in one submission, and what the student is shown, by case."""
+    """Return the marks of all cases in one submission, and the output that each one shows."""
     course = tmp_path_factory.mktemp("answers")
     build_notebooks.write_course({}, course)
     nbformat.write(answers_notebook(), course / "source" / "project3" / "answers.ipynb")
     nbgrader(course, "generate_assignment", "project3")
     names = sorted({name for name, *_ in CASES.values()})
-    forget = f"for name in {names}:\n    globals().pop(name, None)\n"  # the cases before
+    forget = f"for name in {names}:\n    globals().pop(name, None)\n"  # earlier cases
     submit(
         course, "project3", "all", {case: forget + text for case, (_, text, *_) in CASES.items()}
     )
@@ -155,14 +155,14 @@ def test_stock_nbgrader_releases_the_committed_notebooks(course):
         assert ours.read_bytes() == theirs.read_bytes()
 
 
-def test_the_solution_gets_full_marks_in_every_cell_graded_by_program(course):
+def test_the_solution_gets_full_marks_in_every_automatically_graded_cell(course):
     found = marks(course, "project3", "solver")
     by_program = {name: mark for name, mark in found.items() if name.startswith("test_")}
     assert by_program
     assert all(mark == full for mark, full in by_program.values()), by_program
     by_hand = found.keys() - by_program.keys()
     assert by_hand
-    assert all(found[name][0] is None for name in by_hand), "a person marks these"
+    assert all(found[name][0] is None for name in by_hand), "a person grades these"
 
 
 def test_a_blank_notebook_gets_nothing(course):
@@ -193,6 +193,6 @@ def test_feedback_shows_the_hints_and_the_export_holds_the_marks(course):
 
 def test_validate_tells_a_student_what_is_missing(course):
     name = sorted((ROOT / "notebooks").iterdir())[-1].name
-    said = nbgrader(course, "validate", f"submitted/blank/project3/{name}")
-    assert "VALIDATION FAILED" in said
-    assert "fill in this cell" in said
+    output = nbgrader(course, "validate", f"submitted/blank/project3/{name}")
+    assert "VALIDATION FAILED" in output
+    assert "fill in this cell" in output

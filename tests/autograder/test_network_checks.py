@@ -1,4 +1,4 @@
-"""Checks of a student's class: what the carrier builds, fills and seals, and what is expected."""
+"""Tests of the checks of a student's class: building, filling and sealing it."""
 
 import pytest
 import torch
@@ -21,12 +21,12 @@ SEALED = ["mnistdiff.latent:EpsMLPCond.__init__", "mnistdiff.latent:EpsMLPCond.f
 
 
 def student(cls: type) -> InKernel:
-    """A notebook that holds this class."""
+    """Return a notebook that holds this class."""
     return InKernel({"Net": cls})
 
 
 def network(forward):
-    """The given class with this `forward` in it, as its notebook."""
+    """Return a notebook with the given class and this `forward`."""
 
     class EpsMLPCond(EpsMLP):
         def __init__(self, config: EpsMLPCondConfig) -> None:
@@ -40,7 +40,7 @@ def network(forward):
     return {"EpsMLPCond": EpsMLPCond}
 
 
-def test_settings_are_the_librarys_own() -> None:
+def test_settings_build_the_librarys_configuration() -> None:
     assert CONFIG.build() == EpsMLPCondConfig(latent_dim=3, width=4, emb_dim=2, cond_dim=5)
 
 
@@ -58,7 +58,7 @@ def test_filled_weights_leave_nothing_at_zero_and_repeat() -> None:
         Filled(3, {"hea": 0.0}).fill(models[0])
 
 
-def test_new_builds_in_either_mode_and_refuses_what_is_no_network() -> None:
+def test_new_builds_in_either_mode_and_refuses_anything_but_a_network() -> None:
     class Net(nn.Module):
         def __init__(self, config: EpsMLPCondConfig) -> None:
             super().__init__()
@@ -72,7 +72,7 @@ def test_new_builds_in_either_mode_and_refuses_what_is_no_network() -> None:
         handle = carrier.new("Net", CONFIG, Filled(0, {"weight": 2.0}), training=training)
         result, given = carrier.call_and_look(handle, torch.ones(5))
         assert result.tolist() == [2.0 * training] * 5
-        assert given[0].tolist() == [0] * 5, "the argument as the call has left it"
+        assert given[0].tolist() == [0] * 5, "the argument as the call left it"
     with pytest.raises(WrongAnswer, match="a class of networks"):
         InKernel({"Net": lambda config: 3}).new("Net", CONFIG, Filled(0))
 
@@ -111,7 +111,7 @@ def test_an_error_in_a_class_names_the_line_of_its_cell() -> None:
         carrier.call(handle, torch.ones(1))
 
 
-def test_the_librarys_class_is_sealed_whichever_way_it_is_reached() -> None:
+def test_the_librarys_class_is_sealed_on_every_path() -> None:
     config, library = CONFIG.build(), mnistdiff.latent.EpsMLPCond
     made, x = library(config), (torch.ones(2, 3), torch.tensor([1, 2]))
 
@@ -157,7 +157,7 @@ def test_the_model_solutions_get_full_marks() -> None:
     )
 
 
-def test_the_checks_formulas_are_the_librarys() -> None:
+def test_the_formulas_of_the_checks_match_the_library() -> None:
     contrastive = registry()["contrastive_loss"]()
     for seed in range(20):
         draw = Draw(seed)

@@ -54,7 +54,7 @@ def test_a_classifier_without_an_entry_is_told_in_words(tmp_path, monkeypatch, k
     del meta[key]
     save_weights(tmp_path / "second-v1.safetensors", tensors, meta)
     monkeypatch.setattr(classifier, "PACKAGED", tmp_path)
-    with pytest.raises(MnistdiffError, match=rf"second-v1\.safetensors does not tell '{key}'"):
+    with pytest.raises(MnistdiffError, match=rf"second-v1\.safetensors lacks '{key}'"):
         load_second_classifier.__wrapped__()
 
 

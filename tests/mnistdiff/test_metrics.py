@@ -78,7 +78,7 @@ def test_wilson_interval_equals_scipy(k, n):
 
 def test_wilson_interval_refuses_nonsense():
     for k, n in ((1, 0), (-1, 5), (6, 5)):
-        with pytest.raises(MnistdiffError, match="no share"):
+        with pytest.raises(MnistdiffError, match="not a share"):
             wilson_interval(k, n)
 
 

@@ -295,7 +295,7 @@ def test_guidance_runs_between_the_two_predictions():
         ({"timesteps": []}, "timesteps are"),
         ({"spacing": "even"}, "'even'"),
         ({"eta": None}, "eta is None"),
-        ({"guidance_scale": 2.0}, "no condition"),
+        ({"guidance_scale": 2.0}, "needs a condition"),
         ({"guidance_scale": math.nan}, "guidance_scale is nan"),
         ({"guidance_scale": math.inf, "cond": torch.ones(2, 1)}, "guidance_scale is inf"),
         ({"noise": torch.zeros(2, 2)}, "noise has shape (2, 2)"),

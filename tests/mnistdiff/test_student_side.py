@@ -1,4 +1,4 @@
-"""What students have: `mnistdiff doctor` and `mnistdiff check`, in words, with an exit code."""
+"""The students' commands, `mnistdiff doctor` and `mnistdiff check`: their text and exit codes."""
 
 import json
 import re
@@ -12,8 +12,7 @@ import nbformat
 import pytest
 
 from mnistdiff.cli import main
-from mnistdiff.course import dependencies as slices
-from mnistdiff.course import doctor, notebooks, self_check
+from mnistdiff.course import dependencies, doctor, notebooks, self_check
 from mnistdiff.course.notebooks import EXERCISES, Cell, checksum
 from mnistdiff.errors import MnistdiffError
 
@@ -23,7 +22,7 @@ STUB = '# YOUR CODE HERE\n    raise NotImplementedError("fill in this cell")'
 
 
 def cell(source: str, name: str = "", id: str = "", **role) -> dict:
-    """A code cell; with a name also nbgrader's role and checksum."""
+    """Return a code cell; one with a name also has an nbgrader role and checksum."""
     found = {"cell_type": "code", "id": id or name or "cell-001", "source": source,
              "metadata": {}, "outputs": [], "execution_count": None}  # fmt: skip
     if name:
@@ -45,7 +44,7 @@ def exercise(name: str, test: str) -> list[dict]:
 
 @pytest.fixture
 def book() -> dict:
-    """Section 02 without torch; a given cell that no answer needs would take an hour."""
+    """Return section 02 without torch; a given cell that no answer needs would take an hour."""
     parameters = cell('profile = "quick"', id="cell-002")
     parameters["metadata"] = {"tags": ["parameters"]}
     cells = [
@@ -71,8 +70,8 @@ def answer(book: dict, name: str, body: str) -> None:
 
 def run(capsys, *arguments: object) -> tuple[int, str, str]:
     code = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
 
 
 def test_an_untouched_notebook_is_not_written_yet(book, tmp_path, capsys):
@@ -118,7 +117,7 @@ def test_a_cell_that_ends_the_kernel_costs_only_itself(book, tmp_path):
     assert result["exercises"]["active_units"] == "passes"
 
 
-def test_a_cell_without_end_is_stopped(book, tmp_path, monkeypatch):
+def test_an_endless_cell_is_stopped(book, tmp_path, monkeypatch):
     monkeypatch.setattr(self_check, "SECONDS", 1.5)
     answer(book, "kl_per_dimension", "return 2")
     book["cells"][5]["source"] += "\nwhile True: pass"
@@ -128,49 +127,49 @@ def test_a_cell_without_end_is_stopped(book, tmp_path, monkeypatch):
     assert result["exercises"]["kl_per_dimension"] == "passes"
 
 
-def test_what_a_grader_could_not_read_is_told(book, tmp_path):
+def test_warnings_name_what_a_grader_could_not_read(book, tmp_path):
     cells = book["cells"]
     answer(book, "kl_per_dimension", "return math.sqrt(x)")
     cells.append(cells[2])
     cells[3]["source"] = "assert True"
     del cells[6]
     warnings = self_check.check(save(book, tmp_path))["warnings"]
-    assert "the cell `kl_per_dimension` is there 2 times" in warnings[0]
+    assert "the cell `kl_per_dimension` occurs 2 times" in warnings[0]
     assert "the cell `active_units` is missing: your answer cannot be found" in warnings[1]
     assert "the locked cell `visible_kl_per_dimension` was changed" in warnings[2]
 
 
-def test_a_retyped_cell_is_told(book, tmp_path):
+def test_a_warning_names_a_retyped_cell(book, tmp_path):
     book["cells"][2]["cell_type"] = "markdown"
     warnings = notebooks.problems(path := save(book, tmp_path), notebooks.read_notebook(path))
     assert warnings == [
-        "the cell `kl_per_dimension` was made a markdown cell: make it a code cell again."
+        "the cell `kl_per_dimension` is now a markdown cell: make it a code cell again."
     ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"cells": 3}', '{"cells": [{}]}', "\x80", "<<<<<<< a"])
-def test_what_is_no_notebook_is_a_sentence_and_exit_2(text, tmp_path, capsys):
+def test_a_file_that_is_not_a_notebook_gives_a_sentence_and_exit_2(text, tmp_path, capsys):
     path = tmp_path / "03_ddpm_ddim.ipynb"
     path.write_text(text, encoding="latin-1")
     code, _, err = run(capsys, "check", path)
     assert code == 2
-    assert "is no notebook" in err
+    assert "is not a notebook" in err
     assert "Traceback" not in err
 
 
-def test_a_notebook_that_is_nowhere_is_a_sentence(tmp_path, capsys):
+def test_a_missing_notebook_gives_a_sentence_and_exit_2(tmp_path, capsys):
     code, _, err = run(capsys, "check", "03", "--folder", tmp_path)
     assert code == 2
     assert "No notebook of the course begins with '03'" in err
 
 
-def test_without_jupyter_the_command_that_installs_it_is_named(book, tmp_path, monkeypatch):
+def test_without_jupyter_the_message_says_how_to_install_it(book, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipykernel", None)
     with pytest.raises(MnistdiffError, match="pip install jupyter"):
         self_check.check(save(book, tmp_path))
 
 
-def test_a_real_notebook_runs_without_what_its_tests_do_not_need():
+def test_a_real_notebook_runs_only_what_its_tests_need():
     path = next(path for path in RELEASED if path.stem == "03_ddpm_ddim")
     cells = notebooks.read_notebook(path)
     kept = self_check.places_to_run(cells)
@@ -184,7 +183,7 @@ def test_a_students_own_cell_always_runs(book):
     book["cells"].insert(2, cell("print('mine')", id="a1b2c3d4"))
     cells = [notebooks._cell(c) for c in book["cells"]]
     kept = self_check.places_to_run(cells)
-    assert 2 in kept  # the own one
+    assert 2 in kept  # the student's cell
     assert not any("3600" in cells[place].source for place in kept)
 
 
@@ -195,7 +194,7 @@ def test_exercises_are_those_of_the_course():
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.stem)
-def test_released_notebooks_are_whole_and_checksums_are_nbgraders(path):
+def test_released_notebooks_are_complete_and_checksums_are_nbgraders(path):
     from nbgrader.utils import compute_checksum
 
     cells = notebooks.read_notebook(path)
@@ -208,18 +207,18 @@ def test_released_notebooks_are_whole_and_checksums_are_nbgraders(path):
 
 def test_needed_cells_are_the_ones_that_bind_what_is_read():
     code = {0: "import math", 2: "a = 1", 3: "b = []", 5: "b.append(a)", 7: "print(b)", 9: "c = 2"}
-    assert slices.needed(code, {7}) == {2, 3, 5, 7}
+    assert dependencies.needed(code, {7}) == {2, 3, 5, 7}
 
 
-def test_doctor_says_that_all_is_well(tmp_path, capsys):
+def test_doctor_says_that_everything_is_ready(tmp_path, capsys):
     shutil.copy(RELEASED[0], tmp_path)
     code, out, _ = run(capsys, "doctor", tmp_path)
     assert code == 0, out
-    assert "Everything is here." in out
-    assert re.search(r"ok +01_vae_beta.ipynb +whole", out)
+    assert "Everything is ready." in out
+    assert re.search(r"ok +01_vae_beta.ipynb +complete", out)
 
 
-def test_doctor_names_what_is_to_be_done_and_exits_with_1(book, tmp_path, capsys):
+def test_doctor_says_what_to_do_and_exits_with_1(book, tmp_path, capsys):
     del book["cells"][2]
     save(book, tmp_path)
     (tmp_path / "03_ddpm_ddim.ipynb").write_text("{")
@@ -235,7 +234,7 @@ def test_doctor_sees_missing_and_old_packages(monkeypatch):
     monkeypatch.setattr(metadata, "requires", lambda name: asked)
     found = doctor._packages()
     assert not found.ok
-    assert found.text == "missing or too old: `pip install 'nothere>=1.0' 'numpy>=999.1'`"
+    assert found.text == "missing or too old: run `pip install 'nothere>=1.0' 'numpy>=999.1'`."
 
 
 def test_doctor_sees_a_broken_mnist(tmp_path, monkeypatch):
@@ -251,10 +250,10 @@ def test_doctor_sees_a_broken_mnist(tmp_path, monkeypatch):
 def test_doctor_sees_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MNISTDIFF_CACHE", str(tmp_path / "file" / "cache"))
-    assert not doctor._room().ok
+    assert not doctor._disk_space().ok
 
 
-def test_check_and_doctor_load_no_nbgrader_and_no_autograder():
+def test_check_and_doctor_load_neither_nbgrader_nor_autograder():
     code = (
         "import sys, mnistdiff.course.self_check, mnistdiff.course.doctor; "
         "print([m for m in ('nbgrader', 'autograder', 'nbformat', 'jupyter_client') "

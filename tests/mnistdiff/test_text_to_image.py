@@ -221,12 +221,12 @@ class TestPipeline:
             pipeline.vae,
             np.float32(pipeline.scaling_factor),
             NoiseSchedule(linear_beta_schedule(50, 1e-3, 0.2)),
+            trained_on="bundled",
         )
-        own.data = "bundled"
         own.save_pretrained(tmp_path)
         again = TextToImagePipeline.from_pretrained(tmp_path)
         assert torch.equal(again.schedule.betas, own.schedule.betas)
-        assert again.data == "bundled"
+        assert again.trained_on == "bundled"
 
     def test_numbers_may_be_numpys_and_pictures_of_half_precision(self, pipeline):
         picture = torch.zeros(1, 1, 28, 28).half()

@@ -1,7 +1,9 @@
 """Training resumes bit for bit after SIGKILL and caches by its whole configuration."""
 
+import ast
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +18,12 @@ from safetensors.torch import load_file, save_file
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
+from mnistdiff.lora import LoRALinear, inject_lora
 from mnistdiff.runtime import seed_everything
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.storage import read_weights, save_weights
 from mnistdiff.training import EMA, DiffusionLoss, TrainConfig, VAELoss, cache, fit_or_load, train
+from mnistdiff.training.cache import CODE, PACKAGE, Run
 from mnistdiff.vae import VAE, VAEConfig
 
 IMAGES = torch.rand(96, 1, 28, 28, generator=torch.Generator().manual_seed(0))
@@ -168,7 +172,7 @@ def test_foreign_checkpoint_gets_a_sentence(tmp_path):
     path = tmp_path / "c.checkpoint"
     loss, data, config = VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(1, 32)
     list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
-    with pytest.raises(MnistdiffError, match="no checkpoint of this run"):
+    with pytest.raises(MnistdiffError, match="not a checkpoint of this run"):
         list(train(small_vae(), loss, data, config, checkpoint=path, run_key="two"))
 
 
@@ -180,7 +184,7 @@ def test_checkpoint_without_an_entry_is_told_in_words(tmp_path, key):
     tensors, meta = read_weights(path)
     del meta[key]
     save_weights(path, tensors, meta)
-    with pytest.raises(MnistdiffError, match=rf"c\.checkpoint does not tell '{key}'"):
+    with pytest.raises(MnistdiffError, match=rf"c\.checkpoint lacks '{key}'"):
         list(train(small_vae(), loss, data, config, checkpoint=path, run_key="one"))
 
 
@@ -297,6 +301,51 @@ def test_a_second_process_waits_for_the_first_and_trains_nothing(tmp_path, monke
     assert loaded.history == done.history
     assert "waiting" in capsys.readouterr().err
     assert [path.suffix for path in done.path.parent.iterdir()] == [".safetensors"]
+
+
+def imported_by(*names):
+    """The package's files that these files import, directly or through others, with themselves."""
+    found, waiting = set(), [*names]
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+        modules = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        ours = [m.partition(".")[2].replace(".", "/") for m in modules if m.startswith("mnistdiff")]
+        waiting += [name for name in ours if name not in found]
+    return found
+
+
+def test_the_cache_key_hashes_every_file_that_the_weights_depend_on():
+    """EMA, TrainState, Muon, the losses, autocast, batches ... wherever they move to."""
+    only_messages = {"errors"}
+    needed = imported_by("training/loop", "training/objectives") - only_messages
+    assert needed == set(CODE)
+    models = {"vae", "unet", "latent", "clip", "lora", "metrics/classifier"}
+    assert imported_by(*models) - models - only_messages <= set(CODE)
+
+
+@pytest.mark.parametrize("file", CODE)
+def test_the_cache_key_changes_with_the_code(tmp_path, monkeypatch, file):
+    shutil.copytree(PACKAGE, tmp_path / "copy", ignore=shutil.ignore_patterns("weights"))
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path / "copy")
+    run = ("vae", small_vae(), VAELoss(1.0, "mse"), (IMAGES,), TrainConfig(1), {})
+    before = Run(*run).key
+    assert Run(*run).key == before
+    with (tmp_path / "copy" / f"{file}.py").open("a") as code:
+        code.write("# changed\n")
+    assert Run(*run).key != before
+
+
+def test_the_cache_key_hashes_the_classes_of_a_models_parts(monkeypatch):
+    network = EpsMLP(EpsMLPConfig(4, 8, 1, 4))
+    inject_lora(network, 1)
+    hashed = []
+    real = cache._code_of
+    monkeypatch.setattr(cache, "_code_of", lambda part: hashed.append(part) or real(part))
+    assert Run("lora", network, mean_loss, (), TrainConfig(1), {}).key
+    assert {EpsMLP, LoRALinear, mean_loss} <= set(hashed)
+    assert torch.nn.Linear not in hashed
 
 
 def mean_loss(model, images, generator, scale):

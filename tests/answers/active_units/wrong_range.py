@@ -1,3 +1,3 @@
-# points: 0 | hint: every dimension was counted
+# points: 0 | hint: you counted every dimension
 def active_units(mu, threshold=0.01):
     return int(((mu.amax(0) - mu.amin(0)) > threshold).sum())

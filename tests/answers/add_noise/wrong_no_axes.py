@@ -1,4 +1,4 @@
-# points: 2 | hint: give it one axis of length 1
+# points: 2 | hint: add one axis of length 1
 def add_noise(x0, t, noise, abar):
     a = abar[t].reshape(-1)
     if x0.shape[-1] != len(a):

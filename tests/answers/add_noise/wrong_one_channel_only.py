@@ -1,4 +1,4 @@
-# points: 3 | hint: with x0 = 0, x_t is
+# points: 3 | hint: with x0 = 0, x_t must be
 def add_noise(x0, t, noise, abar):
     a = abar[t].reshape(-1, *[1] * (x0.ndim - 1))
     return a.sqrt() * x0 + (1 - a).sqrt() * noise[:, :1]

@@ -1,4 +1,4 @@
-# points: 2 | hint: abar is the cumulative product already
+# points: 2 | hint: abar is already the cumulative product
 def add_noise(x0, t, noise, abar):
     a = abar.cumprod(0)[t].view(-1, *[1] * (x0.ndim - 1))
     return a.sqrt() * x0 + (1 - a).sqrt() * noise

@@ -1,4 +1,4 @@
-# points: 0 | hint: draw nothing inside
+# points: 0 | hint: do not draw random numbers inside
 def add_noise(x0, t, noise, abar):
     a = abar[t].view(-1, *[1] * (x0.ndim - 1))
     return a.sqrt() * x0 + (1 - a).sqrt() * torch.randn_like(x0)

@@ -1,4 +1,4 @@
-# points: 3 | hint: `eps_cond` itself was changed
+# points: 3 | hint: `eps_cond` was changed in place
 def apply_guidance(eps_uncond, eps_cond, guidance_scale):
     eps_cond -= eps_uncond
     eps_cond *= guidance_scale

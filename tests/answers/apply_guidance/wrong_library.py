@@ -1,5 +1,5 @@
 # points: 0 | hint: is sealed while this cell is checked
-from mnistdiff.samplers import apply_guidance as theirs
+from mnistdiff import apply_guidance as theirs
 
 
 def apply_guidance(eps_uncond, eps_cond, guidance_scale):

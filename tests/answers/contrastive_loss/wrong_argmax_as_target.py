@@ -1,4 +1,4 @@
-# points: 3 | hint: not what is most likely
+# points: 3 | hint: not the most likely one
 def contrastive_loss(image_emb, text_emb, logit_scale):
     image_emb = F.normalize(image_emb, dim=1)
     text_emb = F.normalize(text_emb, dim=1)

@@ -1,4 +1,4 @@
-# points: 5 | hint: a part of the gradient at `image_emb` is cut off
+# points: 5 | hint: part of the gradient for `image_emb` is cut off
 def contrastive_loss(image_emb, text_emb, logit_scale):
     images, texts = F.normalize(image_emb, dim=1), F.normalize(text_emb, dim=1)
     target = torch.arange(len(images))

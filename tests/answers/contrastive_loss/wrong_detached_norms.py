@@ -1,4 +1,4 @@
-# points: 5 | hint: a part of the gradient at `image_emb`
+# points: 5 | hint: part of the gradient for `image_emb`
 def contrastive_loss(image_emb, text_emb, logit_scale):
     a = image_emb / image_emb.norm(dim=1, keepdim=True).detach()
     b = text_emb / text_emb.norm(dim=1, keepdim=True).detach()

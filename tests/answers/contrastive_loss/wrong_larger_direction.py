@@ -1,4 +1,4 @@
-# points: 5 | hint: do not pick the larger
+# points: 5 | hint: do not take the larger
 def contrastive_loss(image_emb, text_emb, logit_scale):
     image_emb = F.normalize(image_emb, dim=1)
     text_emb = F.normalize(text_emb, dim=1)

@@ -1,4 +1,4 @@
-# points: 5 | hint: it does not divide
+# points: 5 | hint: do not divide by it
 def contrastive_loss(image_emb, text_emb, logit_scale):
     image_emb = F.normalize(image_emb, dim=1)
     text_emb = F.normalize(text_emb, dim=1)

@@ -1,4 +1,4 @@
-# points: 4 | hint: logit_scale has no influence
+# points: 4 | hint: logit_scale has no effect
 def contrastive_loss(image_emb, text_emb, logit_scale):
     image_emb = F.normalize(image_emb, dim=1)
     text_emb = F.normalize(text_emb, dim=1)

@@ -1,4 +1,4 @@
-# points: 5 | hint: comes in twice
+# points: 5 | hint: is applied twice
 def contrastive_loss(image_emb, text_emb, logit_scale):
     image_emb = F.normalize(image_emb, dim=1) * logit_scale
     text_emb = F.normalize(text_emb, dim=1)

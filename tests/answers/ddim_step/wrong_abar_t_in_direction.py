@@ -1,4 +1,4 @@
-# points: 2 | hint: abar_t stands where abar_prev belongs
+# points: 2 | hint: you used abar_t instead of abar_prev
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

@@ -1,4 +1,4 @@
-# points: 4 | hint: a clamp there hides a sigma too large
+# points: 4 | hint: a clamp hides that sigma is too large
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = eta * 30 * (1 - abar_t / abar_prev).sqrt()
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

@@ -1,4 +1,4 @@
-# points: 7 | hint: eta is missing in the sigma under the root
+# points: 7 | hint: the sigma under the root lacks eta
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     full = ddim_sigma(abar_t, abar_prev, 1.0) if eta > 0 else 0

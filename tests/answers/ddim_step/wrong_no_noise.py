@@ -1,4 +1,4 @@
-# points: 6 | hint: the noise has no influence at eta > 0
+# points: 6 | hint: the noise has no effect at eta > 0
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

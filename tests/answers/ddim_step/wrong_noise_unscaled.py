@@ -1,4 +1,4 @@
-# points: 5 | hint: the noise is added as it is
+# points: 5 | hint: you added the noise unscaled
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

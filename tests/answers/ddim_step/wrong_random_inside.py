@@ -1,4 +1,4 @@
-# points: 6 | hint: draw nothing inside
+# points: 6 | hint: do not draw random numbers inside
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

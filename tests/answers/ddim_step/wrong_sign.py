@@ -1,4 +1,4 @@
-# points: 3 | hint: eps is taken out of x_t, not added
+# points: 3 | hint: you added eps: subtract it
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t + (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

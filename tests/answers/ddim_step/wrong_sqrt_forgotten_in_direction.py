@@ -1,4 +1,4 @@
-# points: 4 | hint: sqrt forgotten on 1 - abar_prev
+# points: 4 | hint: a sqrt of 1 - abar_prev is missing
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

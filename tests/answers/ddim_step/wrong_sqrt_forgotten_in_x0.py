@@ -1,4 +1,4 @@
-# points: 3 | hint: sqrt forgotten: divide by sqrt(abar_t)
+# points: 3 | hint: a sqrt is missing: divide by sqrt(abar_t)
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t

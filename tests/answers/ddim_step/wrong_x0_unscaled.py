@@ -1,4 +1,4 @@
-# points: 5 | hint: x0_hat is scaled by sqrt(abar_prev)
+# points: 5 | hint: scale x0_hat by sqrt(abar_prev)
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

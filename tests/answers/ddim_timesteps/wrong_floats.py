@@ -1,3 +1,3 @@
-# points: 3 | hint: since they index abar
+# points: 3 | hint: because they index abar
 def ddim_timesteps(T, S):
     return torch.arange(T, 0, -T / S).round() - 1

@@ -1,3 +1,3 @@
-# points: 0 | hint: it holds inf
+# points: 0 | hint: it contains inf
 def ddim_timesteps(T, S):
     return torch.full((S,), torch.inf)

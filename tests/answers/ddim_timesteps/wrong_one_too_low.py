@@ -1,3 +1,3 @@
-# points: 1 | hint: all are one too low
+# points: 1 | hint: all values are one too low
 def ddim_timesteps(T, S):
     return [round(T - i * T / S) - 2 for i in range(S)]

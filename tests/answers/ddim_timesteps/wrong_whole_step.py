@@ -1,3 +1,3 @@
-# points: 3 | hint: T // S drops a part of the step
+# points: 3 | hint: T // S drops the fraction of the step
 def ddim_timesteps(T, S):
     return [T - 1 - i * (T // S) for i in range(S)]

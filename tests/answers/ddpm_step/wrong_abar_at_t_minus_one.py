@@ -1,4 +1,4 @@
-# points: 3 | hint: abar is read at t - 1
+# points: 3 | hint: you used abar[t - 1]
 def ddpm_step(x_t, eps, t, betas, abar, noise):
     if t == 0:
         return (x_t - (1 - abar[0]).sqrt() * eps) / abar[0].sqrt()

@@ -1,4 +1,4 @@
-# points: 3 | hint: in place of abar_t
+# points: 3 | hint: instead of abar_t
 def ddpm_step(x_t, eps, t, betas, abar, noise):
     alpha = 1 - betas[t]
     mean = (x_t - betas[t] / (1 - alpha).sqrt() * eps) / alpha.sqrt()

@@ -1,4 +1,4 @@
-# points: 3 | hint: draw nothing inside
+# points: 3 | hint: do not draw random numbers inside
 def ddpm_step(x_t, eps, t, betas, abar, noise):
     mean = (x_t - betas[t] / (1 - abar[t]).sqrt() * eps) / (1 - betas[t]).sqrt()
     if t == 0:

@@ -1,3 +1,3 @@
-# points: 2 | hint: null_cond was added to these
+# points: 2 | hint: null_cond was added to them
 def drop_condition(cond, null_cond, drop):
     return torch.where(drop[:, None], null_cond, cond + null_cond)

@@ -1,4 +1,4 @@
-# points: 2 | hint: draw nothing inside
+# points: 2 | hint: do not draw random numbers inside
 import random
 
 

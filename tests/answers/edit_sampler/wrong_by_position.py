@@ -1,4 +1,4 @@
-# points: 1 | hint: the order and the ids of the nodes tell nothing
+# points: 1 | hint: the order and the ids of the nodes mean nothing
 from copy import deepcopy
 
 

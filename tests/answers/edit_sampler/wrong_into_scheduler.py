@@ -1,4 +1,4 @@
-# points: 2 | hint: went into scheduler
+# points: 2 | hint: you set scheduler
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 3 | hint: is new: edit the nodes
+# points: 3 | hint: is new: edit the existing nodes
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 2 | hint: sampler_name is still what it was
+# points: 2 | hint: sampler_name is unchanged
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 3 | hint: an empty text is a text, too
+# points: 3 | hint: an empty text must be set too
 from copy import deepcopy
 
 

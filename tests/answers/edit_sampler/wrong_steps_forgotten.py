@@ -1,4 +1,4 @@
-# points: 3 | hint: steps is still what it was
+# points: 3 | hint: steps is unchanged
 from copy import deepcopy
 
 

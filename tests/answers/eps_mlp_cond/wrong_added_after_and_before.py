@@ -1,4 +1,4 @@
-# points: 7 | hint: the condition still reaches eps when `head` gives zero
+# points: 7 | hint: the condition still changes eps when `head` gives zero
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

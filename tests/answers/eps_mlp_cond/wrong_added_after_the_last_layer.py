@@ -1,4 +1,4 @@
-# points: 7 | hint: it comes in after the last layer
+# points: 7 | hint: it enters after the last layer
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

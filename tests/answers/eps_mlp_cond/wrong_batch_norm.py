@@ -1,4 +1,4 @@
-# points: 6 | hint: keep the rows apart
+# points: 6 | hint: keep the rows separate
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

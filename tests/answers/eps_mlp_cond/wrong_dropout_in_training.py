@@ -1,4 +1,4 @@
-# points: 6 | hint: draw nothing inside
+# points: 6 | hint: do not draw random numbers inside
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

@@ -1,4 +1,4 @@
-# points: 6 | hint: dropping the condition is drop_condition's work
+# points: 6 | hint: drop_condition drops the condition, during training
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

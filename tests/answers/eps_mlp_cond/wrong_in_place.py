@@ -1,4 +1,4 @@
-# points: 5 | hint: `cond` itself was changed
+# points: 5 | hint: `cond` was changed in place
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

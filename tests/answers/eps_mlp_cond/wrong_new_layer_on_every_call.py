@@ -1,4 +1,4 @@
-# points: 4 | hint: draw nothing inside
+# points: 4 | hint: do not draw random numbers inside
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

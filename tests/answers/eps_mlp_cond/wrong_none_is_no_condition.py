@@ -1,4 +1,4 @@
-# points: 7 | hint: cond=None must give what cond=self.null_cond in every row gives
+# points: 7 | hint: cond=None must give the same eps as self.null_cond in every row
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

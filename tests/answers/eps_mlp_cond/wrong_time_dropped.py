@@ -1,4 +1,4 @@
-# points: 7 | hint: eps does not change with t when a condition is given
+# points: 7 | hint: eps does not change with t if a condition is given
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

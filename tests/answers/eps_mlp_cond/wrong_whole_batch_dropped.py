@@ -1,4 +1,4 @@
-# points: 7 | hint: dropping the condition is drop_condition's work
+# points: 7 | hint: drop_condition drops the condition, during training
 import random
 
 from torch import nn

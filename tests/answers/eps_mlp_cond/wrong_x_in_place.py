@@ -1,4 +1,4 @@
-# points: 7 | hint: `x_t` itself was changed
+# points: 7 | hint: `x_t` was changed in place
 from torch import nn
 
 from mnistdiff.latent import EpsMLP

@@ -1,4 +1,4 @@
-# points: 2 | hint: Take one that the graph
+# points: 2 | hint: Choose an id that is
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 0 | hint: must come from the loader
+# points: 0 | hint: must come directly from the loader
 from copy import deepcopy
 
 

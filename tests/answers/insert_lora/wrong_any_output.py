@@ -1,4 +1,4 @@
-# points: 3 | hint: has changed, and the LoRA does not concern it
+# points: 3 | hint: has changed, but the LoRA does not affect it
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 3 | hint: more new nodes
+# points: 3 | hint: there is more than one new node
 from copy import deepcopy
 
 

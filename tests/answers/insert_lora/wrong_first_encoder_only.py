@@ -1,4 +1,4 @@
-# points: 3 | hint: rewire every input that had it
+# points: 3 | hint: rewire every input that used it
 from copy import deepcopy
 
 

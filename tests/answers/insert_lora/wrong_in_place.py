@@ -1,4 +1,4 @@
-# points: 3 | hint: the graph that was given has changed
+# points: 3 | hint: the given graph was changed in place
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 3 | hint: the slots are mixed up
+# points: 3 | hint: the output numbers are mixed up
 from copy import deepcopy
 
 

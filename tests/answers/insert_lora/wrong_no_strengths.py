@@ -1,4 +1,4 @@
-# points: 3 | hint: lacks its input strength_model
+# points: 3 | hint: lacks the input strength_model
 from copy import deepcopy
 
 

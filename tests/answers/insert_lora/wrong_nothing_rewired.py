@@ -1,4 +1,4 @@
-# points: 2 | hint: rewire every input that had it
+# points: 2 | hint: rewire every input that used it
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 3 | hint: lacks its input strength_clip
+# points: 3 | hint: lacks the input strength_clip
 from copy import deepcopy
 
 

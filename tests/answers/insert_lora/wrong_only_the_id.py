@@ -1,4 +1,4 @@
-# points: 2 | hint: must be a link, the list [id, output]
+# points: 2 | hint: must be a link, a list [id, output]
 from copy import deepcopy
 
 

@@ -1,4 +1,4 @@
-# points: 0 | hint: is no node
+# points: 0 | hint: is not a node
 from copy import deepcopy
 
 

@@ -1,3 +1,3 @@
-# points: 0 | hint: no node is new
+# points: 0 | hint: there is no new node
 def insert_lora(graph, lora_name, strength):
     return dict(graph)

@@ -1,4 +1,4 @@
-# points: 3 | hint: the VAE stays where it was
+# points: 3 | hint: leave the VAE as it was
 from copy import deepcopy
 
 

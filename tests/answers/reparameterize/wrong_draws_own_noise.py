@@ -1,4 +1,4 @@
-# points: 1 | hint: draw nothing inside
+# points: 1 | hint: do not draw random numbers inside
 import torch
 
 

@@ -1,3 +1,3 @@
-# points: 1 | hint: a mean size is no standard deviation
+# points: 1 | hint: you used the mean absolute value
 def scaling_factor(latents):
     return 1 / latents.abs().mean()

@@ -1,3 +1,3 @@
-# points: 1 | hint: the mean must be taken away
+# points: 1 | hint: subtract the mean before squaring
 def scaling_factor(latents):
     return latents.square().mean().rsqrt()

@@ -1,4 +1,4 @@
-# points: 4 | hint: beta belongs to the total only
+# points: 4 | hint: beta is part of the total only
 import torch.nn.functional as F
 
 

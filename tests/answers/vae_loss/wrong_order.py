@@ -1,4 +1,4 @@
-# points: 0 | hint: the order of the results is total, recon, kl
+# points: 0 | hint: return the results in the order total, recon, kl
 import torch.nn.functional as F
 
 

@@ -1,4 +1,4 @@
-# points: 1 | hint: divide by / and not by //
+# points: 1 | hint: divide with / (not //)
 def zero_shot_accuracy(image_emb, text_emb, labels):
     s = F.normalize(image_emb) @ F.normalize(text_emb).T
     return (s.argmax(1) == labels).sum().item() // len(labels)
