@@ -1,12 +1,13 @@
-"""Grading speed: our autograder, sandbox on, beside stock `nbgrader autograde`.
+"""Grading speed: our autograder with its sandbox, compared with stock `nbgrader autograde`.
 
-A made-up class of benign submissions of the full assignment, half of them without a mistake, half
-with one in every notebook. Ours grades all of it, with two workers and with one, start-up and
-gradebook included; stock grades the first few students, serially and as several processes, each on
-a course of its own (favourable to stock: none waits for another's database). Marks must agree.
+The class is made up: harmless submissions of the full assignment, half without mistakes, half with
+one in every notebook. Ours grades the whole class, with two workers and with one, including
+start-up and gradebook. Stock grades the first few students, serially and in several processes.
+Each process has its own course, which favours stock, since none waits for another's database. All
+marks must agree.
 
-The floor is the cells' own compute: the same cells and checks in one bare process that has torch
-imported, a fork per notebook, no sandbox, no Jupyter.
+The floor is the cells' own compute: the same cells and checks in a process that has imported torch,
+with a fork per notebook, without sandbox and Jupyter.
 
     python benchmarks/grading.py [--students 30] [--stock 4] [--workers 2]
 """
@@ -42,7 +43,7 @@ MARKS = """
 
 
 def make_class(school: School, number: int) -> list[Student]:
-    """Perfect and partial students, in turn."""
+    """Return students without mistakes and with mistakes, in turn."""
     students = []
     for n in range(number):
         name = f"student-{n:03d}"
@@ -51,42 +52,42 @@ def make_class(school: School, number: int) -> list[Student]:
 
 
 def make_course(folder: Path, students: list[Student]) -> Path:
-    """A course of its own with these submissions, whose cells nbgrader has entered already."""
+    """Make a course with these submissions, whose cells are already in nbgrader's database."""
     course = ROOT / "course"
     for name in ("source", "release"):
         shutil.copytree(course / name, folder / name)
     shutil.copyfile(course / "nbgrader_config.py", folder / "nbgrader_config.py")
     for student in students:
-        to = folder / "submitted" / student.name / ASSIGNMENT
-        to.mkdir(parents=True)
+        target = folder / "submitted" / student.name / ASSIGNMENT
+        target.mkdir(parents=True)
         for name, notebook in student.notebooks.items():
-            nbformat.write(notebook, to / f"{name}.ipynb")
+            nbformat.write(notebook, target / f"{name}.ipynb")
     nbgrader(folder, "generate_assignment", "--force").wait()
     return folder
 
 
 def nbgrader(course: Path, *words: str) -> subprocess.Popen:
-    """Stock, in the background."""
+    """Start stock nbgrader in the background."""
     line = [sys.executable, "-m", "nbgrader", words[0], ASSIGNMENT, *words[1:]]
     with (course / "nbgrader.log").open("ab") as log:
         return subprocess.Popen(line, cwd=course, stdout=log, stderr=log)
 
 
 def marks(course: Path) -> dict[tuple[str, str], float | None]:
-    """Automatic scores by student and cell."""
+    """Return automatic scores by student and cell."""
     with closing(sqlite3.connect(course / "gradebook.db")) as book:
         return {(student, cell): score for student, cell, score in book.execute(MARKS)}
 
 
 class Memory:
-    """Peak of what all processes below this one hold together, shared pages counted once."""
+    """The peak memory of all child processes together; shared pages count once."""
 
     def __init__(self) -> None:
         self.peak = 0
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._done.wait(2):
             held = 0
             for process in psutil.Process().children(recursive=True):
@@ -106,12 +107,12 @@ class Memory:
 
 
 def timed(processes: list[Any], submissions: int) -> dict[str, float]:
-    """Start these, wait for all; seconds per submission and peak memory."""
+    """Start processes and wait for all; return seconds per submission and peak memory."""
     started = time.monotonic()
     with Memory() as memory:
         statuses = [process.wait() for process in [start() for start in processes]]
     if any(statuses):
-        raise SystemExit(f"a grader ended with {statuses}")
+        raise SystemExit(f"the graders' exit codes are {statuses}; all must be 0")
     seconds = time.monotonic() - started
     return {
         "seconds": seconds,
@@ -128,7 +129,7 @@ def ours(course: Path, workers: int) -> Any:
 
 
 def floor(school: School, students: list[Student]) -> float:
-    """Seconds per submission of the cells and checks alone, in a bare fork per notebook."""
+    """Return seconds per submission of the cells and checks alone, in one fork per notebook."""
     import torch
 
     from autograder.checks import find
@@ -149,7 +150,7 @@ def floor(school: School, students: list[Student]) -> float:
             started = time.perf_counter()
             pid = os.fork()
             if pid == 0:
-                silence()
+                discard_output()
                 namespace: dict[str, Any] = {"__name__": "__main__", "display": print}
                 for place in places:
                     if is_test(cells[place]):
@@ -166,19 +167,21 @@ def floor(school: School, students: list[Student]) -> float:
     return total / len(students)
 
 
-def silence() -> None:
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, 1)
-    os.dup2(nothing, 2)
+def discard_output() -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--students", type=int, default=30)
-    parser.add_argument("--stock", type=int, default=4, help="students that stock grades, even")
+    parser.add_argument(
+        "--stock", type=int, default=4, help="number of students that stock grades (even)"
+    )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"  # for every side
+    os.environ["OMP_NUM_THREADS"] = "1"  # for all sides
     school = School(ROOT / "course", ROOT / "tests" / "answers")
     students = make_class(school, options.students)
     few = students[: options.stock]

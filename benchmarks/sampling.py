@@ -1,9 +1,9 @@
-"""Sampling speed: our sampler beside diffusers' scheduler loop, the same weights, equal images.
+"""Sampling speed: our sampler compared with diffusers' scheduler loop, with equal images.
 
-Both run the shipped networks for 50 deterministic DDIM steps from the same noise, in rounds that
-alternate; the images must agree. At batch 1,000 our latent sampler, and the text-to-image pipeline
-with guidance, are set beside the bare network evaluations, the least that any sampler could take.
-Where the CPU multiplies bfloat16, the U-Net is also timed at that default, with the FD of both.
+Both run the shipped networks for 50 deterministic DDIM steps from the same noise, in alternating
+rounds; the images must agree. At batch 1,000 our latent sampler and the guided text-to-image
+pipeline are compared with the network evaluations alone, the minimum for any sampler. On CPUs with
+bfloat16 the U-Net is also timed in bfloat16, the default there, with the FD of both sides.
 
     python benchmarks/sampling.py [--rounds 7]
 """
@@ -40,7 +40,7 @@ def ours(model: PixelModel | LatentModel, noise: Tensor) -> Tensor:
 
 @torch.no_grad()
 def diffusers_loop(model: PixelModel | LatentModel, noise: Tensor) -> Tensor:
-    """As diffusers' documentation writes it, with the network's own v prediction."""
+    """Sample as in diffusers' documentation, with the network's v prediction."""
     scheduler = DDIMScheduler(
         trained_betas=model.schedule.betas.tolist(),
         clip_sample=False,
@@ -57,32 +57,32 @@ def diffusers_loop(model: PixelModel | LatentModel, noise: Tensor) -> Tensor:
 
 @torch.no_grad()
 def bare(model: LatentModel, noise: Tensor) -> Tensor:
-    """The network evaluations alone."""
+    """Run the network evaluations alone."""
     timesteps = inference_timesteps(model.schedule.num_train_timesteps, STEPS)
     times = torch.tensor(timesteps)[:, None].expand(-1, len(noise)).unbind()
     for t in times:
-        noise_again = model.model.network(noise, t)
-    return noise_again
+        output = model.model.network(noise, t)
+    return output
 
 
 def guided(pipeline: TextToImagePipeline, prompts: list[str]) -> Tensor:
-    """Prompts to pixels: text encoder, both branches of 50 steps, decoder."""
+    """Draw images for prompts: text encoder, 50 guided steps, decoder."""
     generator = torch.Generator().manual_seed(0)
     return pipeline(prompts, num_inference_steps=STEPS, generator=generator).images
 
 
 @torch.no_grad()
 def bare_guided(pipeline: TextToImagePipeline, z_t: Tensor, cond: Tensor) -> Tensor:
-    """The same network evaluations alone, both branches in one batch."""
+    """Run the network evaluations of `guided` alone, both branches in one batch."""
     for t in inference_timesteps(pipeline.schedule.num_train_timesteps, STEPS):
-        for part, its_cond in zip(z_t.split(CHUNK), cond.split(CHUNK), strict=True):
+        for part, part_cond in zip(z_t.split(CHUNK), cond.split(CHUNK), strict=True):
             both = torch.cat([part, part])
-            eps = pipeline.model(both, torch.full((len(both),), t), its_cond.repeat(2, 1))
+            eps = pipeline.model(both, torch.full((len(both),), t), part_cond.repeat(2, 1))
     return eps
 
 
 def alternate(first: Callable, second: Callable, rounds: int, repeats: int) -> dict:
-    """Median ratio of the seconds of `first` to `second`, with its bootstrap interval."""
+    """Return the median ratio of the seconds of `first` to `second`, with a bootstrap interval."""
     seconds = {first: [], second: []}
     for turn in range(rounds + 1):  # the first round warms up
         for function in (first, second) if turn % 2 else (second, first):
@@ -111,7 +111,7 @@ def compare(model: PixelModel | LatentModel, batch: int, rounds: int, repeats: i
 
 
 def compare_default_precision(model: PixelModel, rounds: int) -> dict:
-    """In bfloat16, our default on such a CPU, beside diffusers' float32; and the FD of both."""
+    """Compare our bfloat16, the default on such CPUs, with diffusers' float32; also their FD."""
     noise = torch.randn(64, *model.shape, generator=torch.Generator().manual_seed(0))
     cpu = torch.device("cpu")
 

@@ -1,8 +1,8 @@
-"""Text to image: ours beside a public class-conditional MNIST diffusion script.
+"""Text to image: ours compared with a public class-conditional MNIST diffusion script.
 
-Ours trains in the quick profile (CLIP, VAE and noise predictor; 4,000 digits). The peer, the recipe
-of TeaPearce/Conditional_Diffusion_MNIST run from its own clone, then gets ten times the CPU minutes
-that ours took, and both draw 100 digits that our judge reads.
+Ours trains in the quick profile (CLIP, VAE and noise predictor; 4,000 digits). The peer is
+TeaPearce/Conditional_Diffusion_MNIST, run from its clone. It gets ten times the CPU minutes of
+ours. Then both draw 100 digits, which our judge reads.
 
     python benchmarks/text_to_image.py [--peer PATH] [--minutes M] [--guidance 2]
 """
@@ -26,7 +26,7 @@ from mnistdiff.experiments import fit_tiny_sd, get_profile
 from mnistdiff.metrics import label_accuracy, read_digits, wilson_interval
 from mnistdiff.pipeline import TextToImagePipeline
 
-DIGITS = torch.arange(10).repeat(10)  # the peer's own order: 0 ... 9, again and again
+DIGITS = torch.arange(10).repeat(10)  # in the peer's order: 0 ... 9, repeated
 
 
 def cpu_minutes() -> float:
@@ -34,7 +34,7 @@ def cpu_minutes() -> float:
 
 
 def reading(images: Tensor, labels: Tensor, minutes: float) -> dict[str, Any]:
-    """Label accuracy, and CPU seconds per image."""
+    """Return label accuracy and CPU seconds per image."""
     accuracy = label_accuracy(read_digits(images).digits, labels)
     right = round(accuracy * len(labels))
     return {
@@ -45,7 +45,7 @@ def reading(images: Tensor, labels: Tensor, minutes: float) -> dict[str, Any]:
 
 
 def ours() -> tuple[dict[str, Any], TextToImagePipeline]:
-    """Train from nothing and draw 100 digits."""
+    """Train from scratch and draw 100 digits."""
     with tempfile.TemporaryDirectory() as cache, fresh_cache(cache):
         started = cpu_minutes()
         pipeline = fit_tiny_sd(get_profile("quick")).pipeline
@@ -71,7 +71,7 @@ def fresh_cache(folder: str):
 
 
 def peer(clone: Path, minutes: float, guidance: float) -> dict[str, Any]:
-    """The peer's network, loss and sampler, on full MNIST, for so many CPU minutes."""
+    """Train the peer's network for some CPU minutes with its loss; draw with its sampler."""
     spec = importlib.util.spec_from_file_location("peer", clone / "script.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
@@ -104,7 +104,9 @@ def peer(clone: Path, minutes: float, guidance: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", type=Path, help="clone of TeaPearce/Conditional_Diffusion_MNIST")
-    parser.add_argument("--minutes", type=float, help="CPU minutes for the peer (ten times ours)")
+    parser.add_argument(
+        "--minutes", type=float, help="CPU minutes for the peer (default: ten times ours)"
+    )
     parser.add_argument("--guidance", type=float, default=2.0, help="the peer's guide_w")
     options = parser.parse_args()
     mine, _ = ours()

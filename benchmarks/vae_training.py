@@ -1,10 +1,10 @@
-"""Training speed of the 784-400-20 VAE: ours beside the recipe of PyTorch's own VAE example.
+"""Training speed of the 784-400-20 VAE: ours compared with PyTorch's VAE example.
 
-The network, the loss (BCE), Adam at 1e-3, batch 128 and the number of passes are the same; what
-differs is how data reach the network and how a step is made. The peer is the published recipe:
-torchvision's MNIST with ToTensor per image through a DataLoader, default Adam, `loss.item()`
-each step. Rounds alternate in one process; each round trains one pass over the same images, and
-the test loss after the last round must agree within half a percent.
+The network, the loss (BCE), Adam at 1e-3, batch 128 and the number of passes are the same. Data
+loading and the training step differ. The peer follows the published recipe: torchvision's MNIST
+with ToTensor per image through a DataLoader, default Adam, and `loss.item()` in each step. Rounds
+alternate in one process, and each trains one pass over the same images. The test losses after the
+last round must agree within half a percent.
 
     python benchmarks/vae_training.py [--rounds 7] [--images 60000]
 """
@@ -16,6 +16,7 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -58,8 +59,8 @@ def _with_images(model: nn.Module, images: Tensor, noise: Tensor) -> tuple[Tenso
     return recon, images, mu, logvar
 
 
-def ours(model: nn.Module, images: Tensor, passes: int) -> list[float]:
-    """Seconds of each pass."""
+def ours(model: nn.Module, images: Tensor, passes: int) -> Iterator[float]:
+    """Yield the seconds of each pass."""
     config, marks = TrainConfig(passes, BATCH, 1e-3), [time.perf_counter()]
     for step in train(model, our_loss, (images,), config):
         if step.epoch_means is not None:
@@ -68,8 +69,8 @@ def ours(model: nn.Module, images: Tensor, passes: int) -> list[float]:
             marks[-1] = time.perf_counter()
 
 
-def example(model: nn.Module, folder: Path, n: int, passes: int) -> list[float]:
-    """Seconds of each pass of the example's training loop."""
+def example(model: nn.Module, folder: Path, n: int, passes: int) -> Iterator[float]:
+    """Yield the seconds of each pass of the example's training loop."""
     dataset = datasets.MNIST(str(folder), train=True, transform=transforms.ToTensor())
     loader = DataLoader(Subset(dataset, range(n)), batch_size=BATCH, shuffle=True)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -98,7 +99,7 @@ def test_loss(model: nn.Module, images: Tensor) -> float:
 
 
 def plain_copy(folder: Path) -> Path:
-    """torchvision wants the files unpacked."""
+    """Unpack MNIST into a folder for torchvision; return the folder."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in (n for pair in FILES.values() for n in pair):
@@ -110,7 +111,7 @@ def plain_copy(folder: Path) -> Path:
 
 
 def ratio_interval(ratios: list[float]) -> tuple[float, float]:
-    """95 % bootstrap interval of the median."""
+    """Return the 95 % bootstrap interval of the median."""
     rng = random.Random(0)
     medians = sorted(statistics.median(rng.choices(ratios, k=len(ratios))) for _ in range(2000))
     return medians[50], medians[-51]

@@ -1,4 +1,4 @@
-"""Run every notebook with its answers, then write book/sections/ without them, outputs kept."""
+"""Run every notebook with its answers; write book/sections/ with the outputs, without answers."""
 
 import argparse
 import hashlib
@@ -12,15 +12,15 @@ from pathlib import Path
 import build_notebooks as pipeline
 import nbformat
 import notebook_guard as guard
-from build_notebooks import Stop
+from build_notebooks import BuildError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a live progress bar
 
 
-def key(name: str, source: NotebookNode, profile: str, root: Path) -> str:
-    """Changes with everything that the outputs depend on."""
+def cache_key(name: str, source: NotebookNode, profile: str, root: Path) -> str:
+    """Return a hash of everything that the outputs depend on."""
     library = root / "mnistdiff"
     files = [*library.rglob("*.py"), *library.rglob("*.safetensors"), *library.rglob("*.json")]
     digest = hashlib.sha256(f"{name}\n{profile}\n{nbformat.writes(source)}".encode())
@@ -31,7 +31,7 @@ def key(name: str, source: NotebookNode, profile: str, root: Path) -> str:
 
 
 def execute(name: str, source: NotebookNode, profile: str) -> NotebookNode:
-    """Run the notebook in a kernel of its own; Stop says which cell failed and why."""
+    """Run a notebook in a new kernel. Raises BuildError naming the cell that failed."""
     import papermill
 
     os.environ["TQDM_DISABLE"] = "1"
@@ -49,7 +49,7 @@ def execute(name: str, source: NotebookNode, profile: str) -> NotebookNode:
             )
         except papermill.PapermillExecutionError as error:
             first = error.source.strip().split("\n")[0]
-            raise Stop(
+            raise BuildError(
                 f"solutions/{name}.py, the cell that begins `{first[:60]}`: "
                 f"{error.ename}: {error.evalue}"
             ) from None
@@ -59,9 +59,9 @@ def execute(name: str, source: NotebookNode, profile: str) -> NotebookNode:
 def execute_all(
     sources: dict[str, NotebookNode], profile: str, folder: Path
 ) -> dict[str, NotebookNode]:
-    """Every executed notebook; two at a time, with one thread each, beats one with two."""
+    """Return all executed notebooks, run two at a time with one thread each, which is fastest."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    # the odd ones first: a section then finds what the one before it trained in the cache
+    # every second notebook first: the others then find shared trained models in the cache
     names = [*list(sources)[::2], *list(sources)[1::2]]
     with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         runs = {n: pool.submit(executed, n, sources[n], profile, folder) for n in names}
@@ -69,9 +69,9 @@ def execute_all(
 
 
 def executed(name: str, source: NotebookNode, profile: str, folder: Path) -> NotebookNode:
-    """The executed notebook, from an earlier run where nothing has changed since."""
+    """Return the executed notebook, from an earlier run if nothing has changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{profile}-{key(name, source, profile, ROOT)}.ipynb"
+    path = folder / f"{name}-{profile}-{cache_key(name, source, profile, ROOT)}.ipynb"
     if path.exists():
         print(f"{name}: unchanged since it last ran", flush=True)
         return nbformat.read(path, as_version=4)
@@ -88,7 +88,7 @@ def executed(name: str, source: NotebookNode, profile: str, folder: Path) -> Not
 
 
 def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
-    """The cells of one notebook with the outputs of another; no graded cell, no tool's metadata."""
+    """Return the cells of `shown` with the outputs of `ran`, without tests and tool metadata."""
     outputs = {cell.id: cell.outputs for cell in ran.cells if cell.cell_type == "code"}
     notebook = nbformat.v4.new_notebook(metadata=shown.metadata)
     for cell in shown.cells:
@@ -107,9 +107,9 @@ def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
 
 
 def captioned(cell: NotebookNode) -> list[NotebookNode]:
-    """The cell, with what it shows after its figure in a cell of its own.
+    """Split the outputs after a cell's figure into a second cell.
 
-    MyST-NB gives caption and name to each output, and two may not have the same name.
+    MyST-NB would give the caption and name to each output, and names must be unique.
     """
     outputs = cell.get("outputs", [])
     pictures = [n for n, out in enumerate(outputs) if "image/png" in out.get("data", {})]
@@ -119,12 +119,12 @@ def captioned(cell: NotebookNode) -> list[NotebookNode]:
     cell.outputs = outputs[: pictures[-1] + 1]
     if not after:
         return [cell]
-    words = {"id": f"{cell.id}-words", "metadata": {"tags": ["remove-input"]}, "outputs": after}
-    return [cell, nbformat.v4.new_code_cell(**words)]
+    rest = {"id": f"{cell.id}-words", "metadata": {"tags": ["remove-input"]}, "outputs": after}
+    return [cell, nbformat.v4.new_code_cell(**rest)]
 
 
 def plain_output(output: NotebookNode) -> NotebookNode | None:
-    """An output as a reader wants it, None to leave it out: warnings and progress bars."""
+    """Return an output without its count; None for warnings and progress bars."""
     if output.get("name") == "stderr" or WIDGET in output.get("data", {}):
         return None
     if "execution_count" in output:
@@ -133,15 +133,15 @@ def plain_output(output: NotebookNode) -> NotebookNode | None:
 
 
 def student_notebook(path: Path, source: NotebookNode) -> NotebookNode:
-    """The notebook without answers, if it is of the same cells as its source."""
+    """Return the student notebook. Raises BuildError if its cells differ from its source's."""
     notebook = nbformat.read(path, as_version=4) if path.exists() else None
     if not notebook or [c.id for c in notebook.cells] != [c.id for c in source.cells]:
-        raise Stop(f"notebooks/{path.name} is missing or stale: run `make notebooks`.")
+        raise BuildError(f"notebooks/{path.name} is missing or stale. Run `make notebooks`.")
     return notebook
 
 
 def unmarked(notebook: NotebookNode) -> NotebookNode:
-    """A copy that shows the answers, for an instructor: only the markers go."""
+    """Return a copy with answers but without markers, for instructors."""
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
         lines = cell.source.split("\n")
@@ -150,7 +150,7 @@ def unmarked(notebook: NotebookNode) -> NotebookNode:
 
 
 def build(root: Path, profile: str, with_answers: bool = False) -> None:
-    """Write book/sections/NN.ipynb for every notebook of solutions/."""
+    """Write book/sections/NN.ipynb for every notebook in solutions/."""
     sections = root / "book" / "sections"
     sections.mkdir(parents=True, exist_ok=True)
     sources = pipeline.read_sources(root)
@@ -163,21 +163,23 @@ def build(root: Path, profile: str, with_answers: bool = False) -> None:
         written = page(shown, ran[name], profile)
         leaks = guard.check_leaks(f"book/sections/{name}.ipynb", guard.secrets(source), written)
         if leaks and not with_answers:
-            raise Stop("\n".join(leaks))
+            raise BuildError("\n".join(leaks))
         nbformat.write(written, sections / f"{name}.ipynb")
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--profile", default="quick", help="smoke, quick or report")
-    parser.add_argument("--with-answers", action="store_true", help="an instructor's own copy")
+    parser.add_argument("--profile", default="quick", help="smoke, quick (default) or report")
+    parser.add_argument(
+        "--with-answers", action="store_true", help="show the answers (for instructors)"
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
         build(arguments.root, arguments.profile, arguments.with_answers)
-    except Stop as stop:
-        sys.exit(str(stop))
+    except BuildError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

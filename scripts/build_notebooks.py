@@ -1,6 +1,6 @@
 """Build notebooks/ and the nbgrader course in course/ from solutions/.
 
-`--check` writes nothing and fails when a committed notebook is not what solutions/ gives.
+`--check` writes nothing, and fails if a committed notebook differs from a new build.
 """
 
 import argparse
@@ -30,12 +30,12 @@ METADATA = {
 }
 
 
-class Stop(Exception):
-    """Why nothing was built, in words."""
+class BuildError(Exception):
+    """The reasons why nothing was built."""
 
 
 def read_source(path: Path) -> NotebookNode:
-    """The notebook with answers: stable ids, no tool's metadata, its source named at the top."""
+    """Read a notebook with answers; set stable ids, drop tool metadata, name its source."""
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -50,20 +50,20 @@ def read_source(path: Path) -> NotebookNode:
 
 
 def read_sources(root: Path) -> dict[str, NotebookNode]:
-    """All notebooks with answers, by the name of their file."""
+    """Return all notebooks with answers by file name."""
     paths = sorted((root / "solutions").glob("[0-9][0-9]_*.py"))
     if not paths:
-        raise Stop(f"There is no solutions/NN_name.py under {root}.")
+        raise BuildError(f"{root} has no file solutions/NN_name.py.")
     return {path.stem: read_source(path) for path in paths}
 
 
 def check_sources(sources: dict[str, NotebookNode], readme: str) -> None:
-    """Stop with a sentence per mistake in solutions/."""
+    """Raise BuildError with one sentence per mistake in solutions/."""
     named = {f"solutions/{name}.py": notebook for name, notebook in sources.items()}
     try:
         table = guard.read_points(readme)
     except ValueError as error:
-        raise Stop(str(error)) from None
+        raise BuildError(str(error)) from None
     problems = guard.check_table(readme) + guard.check_ids(named)
     for name, notebook in named.items():
         problems += guard.check_markers(name, notebook)
@@ -71,11 +71,11 @@ def check_sources(sources: dict[str, NotebookNode], readme: str) -> None:
         problems += guard.check_roles(name, notebook)
         problems += guard.check_points(name, notebook, table)
     if problems:
-        raise Stop("\n".join(problems))
+        raise BuildError("\n".join(problems))
 
 
 def write_course(sources: dict[str, NotebookNode], course: Path) -> None:
-    """Write the settings and source/ into a new course."""
+    """Write nbgrader's settings and source/ into a new course."""
     source = course / "source" / ASSIGNMENT
     source.mkdir(parents=True)
     shutil.copyfile(CONFIG, course / CONFIG.name)
@@ -84,7 +84,7 @@ def write_course(sources: dict[str, NotebookNode], course: Path) -> None:
 
 
 def release(course: Path) -> Path:
-    """What `nbgrader generate_assignment project3 --no-db` does, in this process; its folder."""
+    """Do `nbgrader generate_assignment project3 --no-db` in this process; return the folder."""
     from nbgrader.converters import GenerateAssignment
     from nbgrader.converters.base import NbGraderException
     from nbgrader.coursedir import CourseDirectory
@@ -100,23 +100,23 @@ def release(course: Path) -> Path:
     try:
         GenerateAssignment(coursedir=coursedir, config=config).start()
     except NbGraderException as error:
-        raise Stop(f"nbgrader refuses a notebook: {error}") from None
+        raise BuildError(f"nbgrader rejects a notebook: {error}") from None
     return course / "release" / ASSIGNMENT
 
 
 def check_release(sources: dict[str, NotebookNode], released: Path) -> None:
-    """Stop if an answer or a hidden test is still in a student notebook."""
+    """Raise BuildError if a student notebook still contains an answer or a hidden test."""
     problems = []
     for name, source in sources.items():
         published = nbformat.read(released / f"{name}.ipynb", as_version=4)
         hidden = guard.secrets(source)
         problems += guard.check_leaks(f"notebooks/{name}.ipynb", hidden, published)
     if problems:
-        raise Stop("\n".join(problems))
+        raise BuildError("\n".join(problems))
 
 
 def install(built: Path, released: Path, root: Path) -> list[str]:
-    """Copy what is new into course/ and notebooks/; the notebooks that changed."""
+    """Copy new files into course/ and notebooks/; return the names of changed notebooks."""
     changed = []
     course, notebooks = root / "course", root / "notebooks"
     for path in sorted(p for p in built.rglob("*") if p.is_file()):
@@ -128,7 +128,7 @@ def install(built: Path, released: Path, root: Path) -> list[str]:
 
 
 def copy_if_new(path: Path, target: Path) -> bool:
-    """Copy unless the target holds the same bytes already."""
+    """Copy a file unless the target has the same bytes; return whether it was copied."""
     if target.exists() and target.read_bytes() == path.read_bytes():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def copy_if_new(path: Path, target: Path) -> bool:
 
 
 def stale(released: Path, committed: Path) -> list[str]:
-    """A sentence and a short diff for each committed notebook that a build would change."""
+    """Return a message with a short diff for each committed notebook that a build would change."""
     names = {path.name for folder in (released, committed) for path in folder.glob("*.ipynb")}
     problems = []
     for name in sorted(names):
@@ -152,7 +152,7 @@ def stale(released: Path, committed: Path) -> list[str]:
 
 
 def summary(old: Path, new: Path, limit: int = 12) -> str:
-    """The first changed lines between two notebooks."""
+    """Return the first changed lines between two notebooks."""
     before, after = (path.read_text(encoding="utf-8").splitlines() for path in (old, new))
     lines = [
         f"    {line[:100]}"
@@ -164,7 +164,7 @@ def summary(old: Path, new: Path, limit: int = 12) -> str:
 
 
 def build(root: Path, check: bool = False) -> str:
-    """Build everything under `root`, or only compare; says what came out."""
+    """Build everything under `root`, or only compare with `check`; return a summary."""
     sources = read_sources(root)
     readme = root / "README.md"
     check_sources(sources, readme.read_text(encoding="utf-8") if readme.exists() else "")
@@ -176,20 +176,22 @@ def build(root: Path, check: bool = False) -> str:
             changed = install(Path(folder), released, root)
             return f"{len(sources)} notebooks built, changed: {', '.join(changed) or 'none'}"
         if problems := stale(released, root / "notebooks"):
-            raise Stop("\n".join([*problems, "Run `make notebooks` and commit the result."]))
-        return f"{len(sources)} notebooks are what solutions/ gives"
+            raise BuildError("\n".join([*problems, "Run `make notebooks` and commit the result."]))
+        return f"{len(sources)} notebooks match solutions/"
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare only, and fail when stale")
+    parser.add_argument(
+        "--check", action="store_true", help="only compare, and fail if a notebook is stale"
+    )
     parser.add_argument("--root", type=Path, default=CONFIG.parents[1], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
         print(build(arguments.root, arguments.check))
-    except Stop as stop:
-        sys.exit(str(stop))
+    except BuildError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write ComfyUI's workflows, API and UI format, from one description each, and their pictures.
+"""Write the ComfyUI workflows in API and UI format, and their preview images.
 
 python scripts/build_workflows.py [--check]
 """
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 PACK = Path(__file__).parents[1] / "mnistdiff" / "comfyui"
-OUTPUTS = {  # type and name of what each node gives
+OUTPUTS = {  # the outputs of each node
     "MnistdiffLoader": ("MODEL", "CLIP", "VAE"),
     "CheckpointLoaderSimple": ("MODEL", "CLIP", "VAE"),
     "LoraLoader": ("MODEL", "CLIP"),
@@ -34,7 +34,7 @@ TYPES = {
     "samples": "LATENT",
     "images": "IMAGE",
 }
-PLACES = {  # where a node stands on the page, and its size; no link runs behind a node
+PLACES = {  # position and size of each node; no link runs behind a node
     "MnistdiffLoader": ((40, 60), (300, 100)),
     "CheckpointLoaderSimple": ((40, 60), (300, 100)),
     "LoraLoader": ((380, 190), (300, 130)),
@@ -43,13 +43,16 @@ PLACES = {  # where a node stands on the page, and its size; no link runs behind
     "VAEDecode": ((1400, 60), (220, 50)),
     "SaveImage": ((1660, 60), (340, 400)),
 }
-TEXTS = {"Positive": (720, 280), "Negative": (720, 440)}  # the encoders, in the graph's order
+TEXTS = {
+    "Positive": (720, 280),
+    "Negative": (720, 440),
+}  # positions of the encoders, in the graph's order
 TEXT_SIZE = (300, 110)
-COLUMN = 340  # the LoRA's, which is left out without one
-PAGES = {"basic": "tiny_mnist_sd_basic", "lora": "tiny_mnist_sd_lora"}  # ComfyUI has a "lora"
-DRAWN = ("basic", "lora")  # those whose model we have: ComfyUI shows their picture beside the name
-SIDE = 336  # pixels of such a picture
-CLOSE = 4  # grey levels, mean, by which another machine's picture may differ
+COLUMN = 340  # width of the LoRA's column, which other workflows omit
+PAGES = {"basic": "tiny_mnist_sd_basic", "lora": "tiny_mnist_sd_lora"}  # ComfyUI has its own "lora"
+DRAWN = ("basic", "lora")  # workflows of our model, whose preview ComfyUI shows
+SIDE = 336  # pixels of a preview
+TOLERANCE = 4  # mean grey levels by which a preview may differ between machines
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def graph(
     prefix: str,
     lora: str | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The report's workflow 1, or with `lora` its workflow 2."""
+    """Return the report's workflow 1, or with `lora` its workflow 2."""
     model, clip = (["2", 0], ["2", 1]) if lora else (["1", 0], ["1", 1])
     found = {"1": loader}
     if lora:
@@ -96,12 +99,15 @@ def graph(
 
 
 def workflows() -> dict[str, dict[str, dict[str, Any]]]:
-    """Ours, and the same two for Stable Diffusion 1.5 with the report's prompts."""
+    """Return our workflows, and the same two for Stable Diffusion 1.5 with the report's prompts."""
     ours = node("MnistdiffLoader", model_name="tiny-mnist-sd")
     theirs = node("CheckpointLoaderSimple", ckpt_name="v1-5-pruned-emaonly.safetensors")
     quick = {"seed": 0, "steps": 50, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "simple"}
     usual = quick | {"steps": 20, "cfg": 8.0, "sampler_name": "euler", "scheduler": "normal"}
-    failed = ("0,1,2,3,4,5,6,7,8,9", "blurry, unclear, other digits")  # the report's Figure 10a
+    failed = (
+        "0,1,2,3,4,5,6,7,8,9",
+        "blurry, unclear, other digits",
+    )  # as in the report's Figure 10a
     return {
         "basic": graph(ours, "a handwritten seven", "", 16, quick, "digit"),
         "lora": graph(
@@ -115,15 +121,15 @@ def workflows() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The UI format of an API graph: nodes with places, widgets in order, numbered links."""
+    """Return the UI format of an API graph: placed nodes, ordered widgets, numbered links."""
     nodes, links, texts = {}, [], iter(TEXTS.items())
     left = 0 if any(entry["class_type"] == "LoraLoader" for entry in api.values()) else COLUMN
     for order, (name, entry) in enumerate(api.items()):
         kind = entry["class_type"]
         title = {}
         if kind == "CLIPTextEncode":
-            word, place = next(texts)
-            size, title = TEXT_SIZE, {"title": f"CLIP Text Encode ({word})"}
+            role, place = next(texts)
+            size, title = TEXT_SIZE, {"title": f"CLIP Text Encode ({role})"}
         else:
             place, size = PLACES[kind]
         outputs = [{"name": t, "type": t, "links": [], "slot_index": i}
@@ -163,7 +169,7 @@ def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def widgets(entry: dict[str, Any]) -> list[Any]:
-    """Values that are no links, in order; the page adds what happens to the seed after a run."""
+    """Return the values that are not links; the UI format adds "fixed" after a seed."""
     values = []
     for field, value in entry["inputs"].items():
         if not isinstance(value, list):
@@ -172,7 +178,7 @@ def widgets(entry: dict[str, Any]) -> list[Any]:
 
 
 def picture(api: dict[str, dict[str, Any]]) -> bytes:
-    """What a workflow draws, enlarged, as JPEG."""
+    """Return a workflow's enlarged image as JPEG."""
     from mnistdiff.comfyui import run_workflow
 
     grey = (run_workflow(api)[0, 0].clamp(0, 1) * 255).round().byte().numpy()
@@ -182,17 +188,17 @@ def picture(api: dict[str, dict[str, Any]]) -> bytes:
 
 
 def is_current(path: Path, wanted: bytes) -> bool:
-    """Whether a file is as it should be; of a picture's floats a little differs by machine."""
+    """Return whether a file is current; images may differ slightly between machines."""
     if not path.is_file():
         return False
     if path.suffix != ".jpg":
         return path.read_bytes() == wanted
     shown, ours = (np.asarray(Image.open(file), float) for file in (path, io.BytesIO(wanted)))
-    return shown.shape == ours.shape and bool(np.abs(shown - ours).mean() <= CLOSE)
+    return shown.shape == ours.shape and bool(np.abs(shown - ours).mean() <= TOLERANCE)
 
 
 def files() -> dict[Path, bytes]:
-    """Every file of the two folders and what belongs into it."""
+    """Return every file of the two folders with its content."""
     found = {}
     for name, api in workflows().items():
         shown = PACK / "example_workflows" / PAGES.get(name, name)
@@ -205,7 +211,9 @@ def files() -> dict[Path, bytes]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only say whether files are stale")
+    parser.add_argument(
+        "--check", action="store_true", help="only report stale files, and fail if there are any"
+    )
     check, stale = parser.parse_args().check, []
     for path, content in files().items():
         if not is_current(path, content):

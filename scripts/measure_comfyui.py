@@ -1,4 +1,4 @@
-"""Measure a running ComfyUI beside `run_workflow`, for book/results/comfyui.json.
+"""Compare a running ComfyUI with `run_workflow`, for book/results/comfyui.json.
 
 python scripts/measure_comfyui.py http://127.0.0.1:8188
 """
@@ -25,7 +25,7 @@ PER_DIGIT, STYLED = 100, 50  # images
 
 
 def settings() -> dict[str, Graph]:
-    """Changes of the workflows under which the two programs are compared."""
+    """Return the workflows with which the two programs are compared."""
     basic, lora = load_workflow("basic"), load_workflow("lora")
     sampler = {
         "ddim, 50 steps, cfg 3": {},
@@ -46,13 +46,13 @@ def settings() -> dict[str, Graph]:
 
 
 def difference(graph: Graph, server: str) -> dict[str, float]:
-    """Mean and largest difference of the two programs' pixels, in grey levels of 255."""
-    apart = 255 * (run_workflow(graph, server=server) - run_workflow(graph)).abs()
-    return {"mean": float(apart.mean()), "max": float(apart.max())}
+    """Return the mean and largest difference of the two programs' pixels, in grey levels."""
+    gap = 255 * (run_workflow(graph, server=server) - run_workflow(graph)).abs()
+    return {"mean": float(gap.mean()), "max": float(gap.max())}
 
 
-def a_thousand_digits(server: str) -> tuple[Tensor, Tensor]:
-    """The basic workflow's digits, equally many of each kind, and what was asked."""
+def draw_digits(server: str) -> tuple[Tensor, Tensor]:
+    """Draw PER_DIGIT of each digit with the basic workflow; return images and labels."""
     basic, images = with_inputs(load_workflow("basic"), "5", batch_size=PER_DIGIT), []
     for digit, name in enumerate(DIGIT_NAMES):
         graph = with_inputs(basic, "3", text=f"a handwritten {name}")
@@ -61,7 +61,7 @@ def a_thousand_digits(server: str) -> tuple[Tensor, Tensor]:
 
 
 def loras(server: str) -> dict[str, Any]:
-    """Whether strength 0 is the basic workflow's picture, and the stroke width at 1."""
+    """Compare strength 0 with the basic workflow, and measure the stroke width at strength 1."""
     plain = with_inputs(load_workflow("basic"), "5", batch_size=STYLED)
     bold = with_inputs(load_workflow("lora"), "5", batch_size=STYLED)
     off = with_inputs(bold, "2", strength_model=0.0, strength_clip=0.0)
@@ -75,11 +75,11 @@ def loras(server: str) -> dict[str, Any]:
 
 
 def measure(server: str) -> dict[str, Any]:
-    """Everything that the page shows."""
+    """Return everything that the results page shows."""
     with urllib.request.urlopen(f"{server}/system_stats") as answer:
         system = json.loads(answer.read())["system"]
     started = time.monotonic()
-    images, labels = a_thousand_digits(server)
+    images, labels = draw_digits(server)
     seconds = time.monotonic() - started
     right = read_digits(images).digits == labels
     return {
@@ -99,7 +99,7 @@ def measure(server: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("server", help="address of a ComfyUI with the node pack")
+    parser.add_argument("server", help="address of a running ComfyUI with the node pack")
     save_result(RESULT, measure(parser.parse_args().server.rstrip("/")))
     print(RESULT)
 

@@ -1,4 +1,4 @@
-"""Settings of the nbgrader course. Rebuilt by `make course`: put yours in nbgrader_local.py."""
+"""Settings of the nbgrader course. `make course` overwrites it; use nbgrader_local.py for yours."""
 
 import os
 import sys
@@ -14,25 +14,25 @@ c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'gradebook.db'}"
 c.ClearSolutions.code_stub = {
     "python": '# YOUR CODE HERE\nraise NotImplementedError("fill in this cell")'
 }
-# The visible tests carry no points, and `nbgrader validate` would pass over them otherwise.
+# The visible tests have no points; without this `nbgrader validate` would skip them.
 c.Validator.validate_all = True
-# Seconds per cell: everything graded takes well under one, so this only stops an endless loop.
+# Seconds per cell. Every graded cell takes less than one, so this only stops an endless loop.
 c.Execute.timeout = 120
 c.LimitOutput.max_lines = 500
-# `OverwriteCells.add_missing_cells` stays off: it fails on the whole submission where the cell
-# before the missing one is locked and ungraded. A deleted test shows up as "needs manual grade".
+# `OverwriteCells.add_missing_cells` stays off: it fails for the whole submission if the cell before
+# the missing one is locked and ungraded. A deleted test is shown as "needs manual grade".
 
-# What students wrote and displayed is cleaned before a browser shows it to anyone.
+# Clean what students wrote and displayed before a browser shows it.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {  # the first is the only one that nbgrader's templates end a text with
+c.HTMLExporter.filters = {  # only the first is ever the last filter in nbgrader's templates
     "strip_files_prefix": "autograder.safe_html.clean",
     "clean_html": "autograder.safe_html.clean",
 }
 
-# Tiny tensors are slower on several threads, and classes are graded in several processes.
+# Small tensors are slower on several threads, and a class is graded in several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# nbgrader calls its helper `alembic` by name: found also when .venv is not activated.
+# nbgrader calls `alembic` by name; this finds it when .venv is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 if (ROOT / "nbgrader_local.py").exists():

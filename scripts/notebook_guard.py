@@ -1,4 +1,7 @@
-"""Sentences about what is wrong in a notebook: markers, cells, points, answers that leak."""
+"""Checks of notebooks for wrong markers, cells and points, and for leaked answers.
+
+Each check returns one sentence per problem.
+"""
 
 import difflib
 import html
@@ -10,26 +13,26 @@ from nbformat import NotebookNode
 KINDS = ("SOLUTION", "HIDDEN TESTS", "MARK SCHEME")
 MARKERS = {f"### {edge} {kind}" for edge in ("BEGIN", "END") for kind in KINDS}
 SQUEEZED = {re.sub("[^A-Z]", "", marker) for marker in MARKERS}
-LIKENESS = 0.8  # of a line to a marker, letters only: above it, a typo is the likely reason
+LIKENESS = 0.8  # similarity of a line's letters to a marker's from which we assume a typo
 TABLE = re.compile(r"<!-- points:begin -->(.*?)<!-- points:end -->", re.DOTALL)
 TOTAL = re.compile(r"^Together ([\d.]+) points", re.MULTILINE)
-WITHIN = 12  # characters of an answer's line from which it is searched for inside other lines
-ON_A_PAGE = 20  # the same, for the pages of the built site
+MIN_INSIDE = 12  # characters: longer answer lines are also searched inside other lines
+MIN_ON_PAGE = 20  # the same, for the pages of the built site
 
 
 def where(name: str, index: int, cell: NotebookNode) -> str:
-    """Name a cell for a person: file, position and id."""
+    """Return a cell's file, position and id for a message."""
     grade_id = grading(cell).get("grade_id")
     return f"{name}, cell {index + 1}" + (f" ({grade_id})" if grade_id else "")
 
 
 def grading(cell: NotebookNode) -> dict:
-    """The cell's nbgrader metadata, {} if it has none."""
+    """Return the cell's nbgrader metadata, {} if it has none."""
     return cell.metadata.get("nbgrader", {})
 
 
 def is_marker_like(line: str) -> bool:
-    """Whether a line was probably meant as a marker, however it is spelt."""
+    """Return whether a line was probably meant as a marker, even if misspelt."""
     letters = re.sub("[^A-Z]", "", line.upper())
     if any(
         marker in line.upper() for marker in (f"{e} {k}" for e in ("BEGIN", "END") for k in KINDS)
@@ -42,7 +45,7 @@ def is_marker_like(line: str) -> bool:
 
 
 def regions(source: str) -> tuple[list[tuple[str, list[str]]], list[str]]:
-    """The marked regions of a cell as (kind, lines), and what is wrong with its markers."""
+    """Return the marked regions of a cell as (kind, lines), and the problems of its markers."""
     found: list[tuple[str, list[str]]] = []
     problems, inside = [], None
     for line in source.split("\n"):
@@ -63,14 +66,14 @@ def regions(source: str) -> tuple[list[tuple[str, list[str]]], list[str]]:
         elif edge == "END" and inside == kind:
             inside = None
         else:
-            problems.append(f"`{text}` stands where no such region may {edge.lower()}")
+            problems.append(f"`{text}` is where no such region can {edge.lower()}")
     if inside:
         problems.append(f"`### BEGIN {inside}` has no `### END {inside}`")
     return found, problems
 
 
 def check_markers(name: str, notebook: NotebookNode) -> list[str]:
-    """Marker typos, and regions in cells that must not hold them or must and do not."""
+    """Check for marker typos, misplaced regions and missing regions."""
     problems = []
     for index, cell in enumerate(notebook.cells):
         here, role = where(name, index, cell), grading(cell)
@@ -78,9 +81,9 @@ def check_markers(name: str, notebook: NotebookNode) -> list[str]:
         kinds = {kind for kind, _ in found}
         test = role.get("grade") and not role.get("solution")
         if "SOLUTION" in kinds and not role.get("solution"):
-            wrong.append("a solution stands in a cell that is no answer cell")
+            wrong.append("a solution is in a cell that is not an answer cell")
         if "HIDDEN TESTS" in kinds and not test:
-            wrong.append("hidden tests stand in a cell that is no graded test cell")
+            wrong.append("hidden tests are in a cell that is not a graded test cell")
         if role.get("solution") and "SOLUTION" not in kinds:
             wrong.append("this answer cell has no `### BEGIN SOLUTION` region")
         if test and "HIDDEN TESTS" not in kinds:
@@ -90,7 +93,7 @@ def check_markers(name: str, notebook: NotebookNode) -> list[str]:
 
 
 def check_roles(name: str, notebook: NotebookNode) -> list[str]:
-    """Locks, points that are numbers, and a hidden test that ends with its own cell's check."""
+    """Check locks, points, and that each hidden test ends with the check of its own cell."""
     problems = []
     for index, cell in enumerate(notebook.cells):
         here, role = where(name, index, cell), grading(cell)
@@ -98,11 +101,15 @@ def check_roles(name: str, notebook: NotebookNode) -> list[str]:
             continue
         locked, points = role.get("locked"), role.get("points")
         if role.get("solution") and locked is not False:
-            problems.append(f"{here}: `locked` is {locked}; students write here, so it is false.")
+            problems.append(
+                f"{here}: `locked` is {locked}; it must be false, because students write here."
+            )
         if not role.get("solution") and locked is not True:
-            problems.append(f"{here}: `locked` is {locked}; a test is locked, so it is true.")
+            problems.append(
+                f"{here}: `locked` is {locked}; it must be true, because this is a test."
+            )
         if role.get("grade") and not _is_number(points):
-            problems.append(f"{here}: `points` is {points!r}, expected a number.")
+            problems.append(f"{here}: `points` is {points!r}; it must be a number.")
         call = f'check("{role.get("grade_id", "").removeprefix("test_")}", globals())'
         hidden = any(kind == "HIDDEN TESTS" for kind, _ in regions(cell.source)[0])
         if hidden and not cell.source.rstrip().endswith(f"\n{call}\n### END HIDDEN TESTS"):
@@ -115,7 +122,7 @@ def _is_number(value: object) -> bool:
 
 
 def check_cells(name: str, notebook: NotebookNode) -> list[str]:
-    """Every program-graded answer cell is followed by `visible_<name>` and `test_<name>`."""
+    """Check that `visible_<name>` and `test_<name>` follow every program-graded answer cell."""
     graded = [(i, cell) for i, cell in enumerate(notebook.cells) if grading(cell)]
     ids = [grading(cell).get("grade_id", "") for _, cell in graded]
     problems = []
@@ -133,21 +140,21 @@ def check_cells(name: str, notebook: NotebookNode) -> list[str]:
 
 
 def check_ids(notebooks: dict[str, NotebookNode]) -> list[str]:
-    """A grade_id names one cell in the whole course."""
+    """Check that each grade_id is unique in the whole course."""
     seen, problems = {}, []
     for name, notebook in notebooks.items():
         for index, cell in enumerate(notebook.cells):
             grade_id = grading(cell).get("grade_id")
             if grade_id in seen:
                 first = seen[grade_id]
-                problems.append(f"{where(name, index, cell)}: the grade_id is taken by {first}.")
+                problems.append(f"{where(name, index, cell)}: {first} already has this grade_id.")
             elif grade_id:
                 seen[grade_id] = where(name, index, cell)
     return problems
 
 
 def points_of(notebook: NotebookNode) -> dict[str, float]:
-    """Points by the id of the answer cell; a test cell counts for the cell that it tests."""
+    """Return points by answer cell id; a test cell counts for the cell that it tests."""
     points = {}
     for role in map(grading, notebook.cells):
         if role.get("grade"):
@@ -159,7 +166,7 @@ def points_of(notebook: NotebookNode) -> dict[str, float]:
 
 
 def read_points(readme: str) -> dict[str, dict[str, float]]:
-    """The README's table of points: notebook -> grade_id -> points."""
+    """Return the README's table of points: notebook -> grade_id -> points."""
     points: dict[str, dict[str, float]] = {}
     for notebook, grade_id, value in _rows(readme):
         points.setdefault(notebook, {})[grade_id] = value
@@ -167,7 +174,7 @@ def read_points(readme: str) -> dict[str, dict[str, float]]:
 
 
 def check_table(readme: str) -> list[str]:
-    """No row of the README's table stands twice, and the total below it is the rows' sum."""
+    """Check that the README's table has no contradicting rows and states the right total."""
     rows, problems = _rows(readme), []
     given: dict[tuple[str, str], float] = {}
     for notebook, grade_id, value in rows:
@@ -179,13 +186,13 @@ def check_table(readme: str) -> list[str]:
             )
     total, stated = sum(given.values()), TOTAL.search(readme)
     if not stated or float(stated[1]) != total:
-        said = f"says `{stated[0]}`" if stated else "states no total"
-        problems.append(f"README.md {said}; its table adds up to `Together {total:g} points`.")
+        statement = f"says `{stated[0]}`" if stated else "states no total"
+        problems.append(f"README.md {statement}; its table adds up to `Together {total:g} points`.")
     return problems
 
 
 def _rows(readme: str) -> list[tuple[str, str, float]]:
-    """The rows of the README's table: notebook, grade_id, points."""
+    """Return the rows of the README's table: notebook, grade_id, points."""
     table = TABLE.search(readme)
     if not table:
         raise ValueError(
@@ -202,7 +209,7 @@ def _rows(readme: str) -> list[tuple[str, str, float]]:
 def check_points(
     name: str, notebook: NotebookNode, table: dict[str, dict[str, float]]
 ) -> list[str]:
-    """The points in a notebook's cells are those of the README's table, row by row."""
+    """Check a notebook's points against the README's table, row by row."""
     number = name.split("/")[-1].split(".")[0]
     stated = next((rows for key, rows in table.items() if number.startswith(key)), {})
     found, problems = points_of(notebook), []
@@ -221,7 +228,7 @@ def _points(value: float | None) -> str:
 
 
 def secrets(source: NotebookNode) -> dict[str, tuple[str, str]]:
-    """What students must not see, squeezed -> its line and cell; one token alone does not count."""
+    """Return hidden lines of two or more tokens: line without white space -> line, cell id."""
     found = {}
     for cell in source.cells:
         for _, lines in regions(cell.source)[0]:
@@ -232,21 +239,22 @@ def secrets(source: NotebookNode) -> dict[str, tuple[str, str]]:
 
 
 def code_of(line: str) -> str:
-    """A line without `return` and without the comment that ends it."""
+    """Return a line without `return` and without a trailing comment."""
     return re.sub(r"\s+#.*", "", line.strip()).removeprefix("return ")
 
 
 def squeeze(line: str) -> str:
-    """A line without its white space, so that other spacing hides nothing."""
+    """Return a line without white space, so that other spacing does not matter."""
     return re.sub(r"\s", "", line)
 
 
 def check_leaks(
     name: str, hidden: dict[str, tuple[str, str]], published: NotebookNode
 ) -> list[str]:
-    """Answers or hidden tests in a published notebook: sources, outputs, metadata.
+    """Find answers or hidden tests in a published notebook: sources, outputs, metadata.
 
-    A line of at least WITHIN characters is found inside others too, a shorter one as a whole line.
+    Lines of at least MIN_INSIDE characters are also found inside other lines, shorter ones only as
+    whole lines.
     """
     places = [(where(name, index, cell), cell) for index, cell in enumerate(published.cells)]
     problems = []
@@ -255,28 +263,28 @@ def check_leaks(
         whole = {squeeze(code_of(line)) for text in texts for line in text.split("\n")}
         squeezed = [squeeze(text) for text in texts]
         for secret, (line, answer) in hidden.items():
-            inside = len(secret) >= WITHIN and any(secret in text for text in squeezed)
+            inside = len(secret) >= MIN_INSIDE and any(secret in text for text in squeezed)
             if inside or secret in whole:
                 problems.append(f"{here}: `{line}` is hidden in `{answer}`.")
     return problems
 
 
 def check_pages(sources: Iterable[NotebookNode], pages: dict[str, str]) -> list[str]:
-    """Lines of answers or hidden tests, of at least ON_A_PAGE characters, in pages of HTML.
+    """Find lines of answers or hidden tests, of at least MIN_ON_PAGE characters, in HTML pages.
 
-    A line that the notebooks also show outside such regions is no secret.
+    Lines that the notebooks also show outside such regions do not count.
     """
     hidden, shown = {}, ""
     for cell in (cell for source in sources for cell in source.cells):
         lines = [line for _, lines in regions(cell.source)[0] for line in lines]
-        hidden |= {_plain(line): line for line in lines if len(line.strip()) >= ON_A_PAGE}
+        hidden |= {_plain(line): line for line in lines if len(line.strip()) >= MIN_ON_PAGE}
         own = set(lines)
         shown += _plain("".join(t for t in cell.source.split("\n") if t.strip() not in own))
     problems = []
     for name, page in pages.items():
         text = _plain(html.unescape(re.sub(r"<[^>]*>", "", page)))
         problems += [
-            f"{name}: `{line}` is an answer's or a hidden test's."
+            f"{name}: `{line}` is part of an answer or a hidden test."
             for plain, line in hidden.items()
             if plain in text and plain not in shown
         ]
@@ -284,12 +292,12 @@ def check_pages(sources: Iterable[NotebookNode], pages: dict[str, str]) -> list[
 
 
 def _plain(text: str) -> str:
-    """Text without white space and Markdown's marks of lists, code, formulas, stress, quotes."""
+    """Return text without white space, quotes and Markdown's marks."""
     return re.sub(r"^\s*([-*#]+|\d+\.) |[\s`$*\"'‘’“”]|\\[()]", "", text)
 
 
 def _texts(value: object) -> list[str]:
-    """Every string inside nested lists and dicts."""
+    """Return every string inside nested lists and dicts."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):

@@ -17,8 +17,7 @@ LAYERS = {
         {"samplers", "vae", "unet", "latent", "clip", "course"},
         {"training", "metrics", "diffusion", "pipeline"},
         {"experiments", "comfyui"},
-        {"evaluation"},
-        {"plotting"},
+        {"evaluation", "plotting"},
         {"cli"},
     ],
     "autograder": [

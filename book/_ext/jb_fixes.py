@@ -1,4 +1,4 @@
-"""Mends for Jupyter Book 1: no double Thebe script, web MathJax, theme error or empty API entry."""
+"""Fixes for Jupyter Book 1: Thebe, offline MathJax, the theme's mode, and empty API entries."""
 
 import importlib.util
 import shutil
@@ -20,27 +20,29 @@ def silence_thebe(app: Sphinx) -> None:
     for event in ("env-before-read-docs", "doctree-resolved"):
         listeners = app.events.listeners[event]
         listeners[:] = [
-            one for one in listeners if not one.handler.__module__.startswith("sphinx_thebe")
+            listener
+            for listener in listeners
+            if not listener.handler.__module__.startswith("sphinx_thebe")
         ]
 
 
 def set_default_mode(app: Sphinx, config: Config) -> None:
-    """Name the theme's mode: an empty one is reported as an error in the console."""
+    """Set the theme's mode, because an empty one is an error in the browser's console."""
     config.html_context.setdefault("default_mode", "auto")
 
 
 def mathjax_folder() -> Path:
-    """Return the folder of MathJax's files in the package that carries them."""
+    """Return the folder of MathJax in its package. Raises ExtensionError if it is missing."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
         raise ExtensionError(
-            "The book needs the package sphinx-mathjax-offline for its equations: install it."
+            "The book needs the package sphinx-mathjax-offline for its equations. Install it."
         )
     return Path(spec.origin).parent / "static" / "mathjax"
 
 
 def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Copy MathJax beside the pages, so that equations need no network."""
+    """Copy MathJax next to the pages, so that equations work offline."""
     if error is not None or app.builder.format != "html":
         return
     source, target = mathjax_folder(), Path(app.outdir) / "vendor" / "mathjax"
@@ -53,12 +55,12 @@ def copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 
 def skip_bare_fields(app: Sphinx, what: str, name: str, found: Any, *_: Any) -> bool | None:
-    """Leave out what Python itself says of a named tuple's fields: their numbers."""
+    """Skip named-tuple fields that have only Python's automatic docstring."""
     return True if (found.__doc__ or "").startswith("Alias for field number") else None
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the mends."""
+    """Register the fixes."""
     silence_thebe(app)
     mathjax_folder()
     app.setup_extension("sphinx.ext.autodoc")

@@ -1,4 +1,4 @@
-"""Links of a section page to its notebook and the results, and the page for a missing address."""
+"""Links from section pages to their notebooks and the results, and the 404 page."""
 
 import shutil
 from pathlib import Path
@@ -36,7 +36,7 @@ def point_to_notebook(buttons: list[dict[str, Any]], pagename: str, name: str) -
 
 
 def download_group(context: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the download button: the student notebook, or the page on paper."""
+    """Return the download button with its two entries: the student notebook and printing."""
     notebook = {
         "type": "link",
         "url": context["pathto"](f"notebooks/{name}", 1),
@@ -73,7 +73,7 @@ def add_buttons(
 
 
 def link_results(app: Sphinx, doctree: document) -> None:
-    """Make a link of each mention of the results page: a notebook, read alone, cannot have one."""
+    """Turn each mention of the results page into a link, which a notebook itself cannot have."""
     docname = app.env.docname
     mentions = [text for text in doctree.findall(Text) if RESULTS in text]
     for text in mentions if docname.startswith(SECTIONS) else ():
@@ -93,7 +93,7 @@ def link_results(app: Sphinx, doctree: document) -> None:
 
 
 def copy_notebooks(app: Sphinx) -> None:
-    """Put the student notebooks of the built sections beside the pages."""
+    """Copy the student notebooks of the built sections next to the pages."""
     target = Path(app.outdir) / "notebooks"
     for docname in app.env.found_docs:
         notebook = notebook_of(app, docname)
@@ -103,7 +103,7 @@ def copy_notebooks(app: Sphinx) -> None:
 
 
 def write_404(app: Sphinx) -> None:
-    """Write 404.html; it is served at any depth, so its links start at the site's root."""
+    """Write 404.html with links from the site's root, because it is served at any depth."""
     template = Path(app.srcdir) / "book" / "_templates" / "404.html"
     base = urlsplit(app.config.html_baseurl).path or "/"
     text = template.read_text(encoding="utf8").replace("{{base}}", base)
@@ -111,14 +111,14 @@ def write_404(app: Sphinx) -> None:
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
-    """Add the files that are no pages of the book."""
+    """Add the files that are not pages of the book."""
     if error is None and app.builder.format == "html":
         copy_notebooks(app)
         write_404(app)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register after the theme's own buttons (priority 501 and 502)."""
+    """Register the hooks; the buttons come after the theme's own (priority 501 and 502)."""
     app.connect("doctree-read", link_results)
     app.connect("html-page-context", add_buttons, priority=900)
     app.connect("build-finished", finish)

@@ -1,7 +1,7 @@
-"""Numbers, tables and figures of the book, made at build time from book/results/*.json.
+"""Numbers, tables and figures of the book, generated at build time from book/results/*.json.
 
-`{result-table} name`, `{result-figure} name` and the role {result}`file:key:format`.
-A missing file or key stops the build with a sentence: no number is ever typed by hand.
+Pages use `{result-table} name`, `{result-figure} name` and the role {result}`file:key:format`.
+A missing file or key stops the build with a message, so no number is typed by hand.
 """
 
 import json
@@ -15,7 +15,7 @@ import results_figures
 import results_tables
 import results_text
 from docutils import nodes
-from results_tables import seconds_in_words
+from results_tables import format_seconds
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -45,12 +45,12 @@ FIGURES = results_figures.FIGURES | results_diffusion.FIGURES
 
 
 def load(env: BuildEnvironment, name: str) -> dict[str, Any]:
-    """Read book/results/<name>.json and note that the page depends on it."""
+    """Read book/results/<name>.json and record that the page depends on it."""
     path = Path(env.srcdir) / "book" / "results" / f"{name}.json"
     if not path.is_file():
         raise ExtensionError(
-            f"The page {env.docname} shows the run book/results/{name}.json, which is missing: "
-            "run `make results`, or take the file from the repository."
+            f"The page {env.docname} needs book/results/{name}.json, which is missing. "
+            "Run `make results`, or restore the file from the repository."
         )
     env.note_dependency(str(path))
     try:
@@ -60,18 +60,20 @@ def load(env: BuildEnvironment, name: str) -> dict[str, Any]:
 
 
 def file_for(item: str) -> str:
-    """Return the results file that feeds a table or figure called `item`."""
+    """Return the name of the results file behind the table or figure `item`."""
     for prefix, name in FILES.items():
         if item.startswith(prefix):
             return name
-    raise ExtensionError(f"The book has no results called {item!r}; known: {', '.join(FILES)}.")
+    raise ExtensionError(
+        f"The book has no results named {item!r}; known prefixes: {', '.join(FILES)}."
+    )
 
 
 def render(env: BuildEnvironment, makers: dict[str, Any], item: str) -> str:
-    """Call the maker of `item`; a key that the file lacks is named in the error."""
+    """Render `item` from its results file. Raises ExtensionError for an unknown item or key."""
     name = file_for(item)
     if item not in makers:
-        raise ExtensionError(f"The book has no results called {item!r}; known: {list(makers)}.")
+        raise ExtensionError(f"The book has no results named {item!r}; known: {', '.join(makers)}.")
     try:
         return makers[item](load(env, name))
     except KeyError as error:
@@ -79,12 +81,12 @@ def render(env: BuildEnvironment, makers: dict[str, Any], item: str) -> str:
 
 
 class ResultTable(SphinxDirective):
-    """A table (Markdown, so that it may hold mathematics) made from a results file."""
+    """A table from a results file, in Markdown so that it may contain mathematics."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Render the rows and let MyST parse them."""
+        """Render the table and let MyST parse it."""
         text = render(self.env, TABLES, self.arguments[0])
         return self.parse_text_to_nodes(text)
 
@@ -96,7 +98,7 @@ class ResultFigure(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Put the drawing and the caption (the directive's content) into one figure."""
+        """Return a figure of the drawing and its caption (the directive's content)."""
         svg = render(self.env, FIGURES, self.arguments[0])
         figure = nodes.figure(classes=["result-figure"])
         figure += nodes.raw("", f'<div class="result-plot">{svg}</div>', format="html")
@@ -107,16 +109,16 @@ class ResultFigure(SphinxDirective):
 
 
 class ResultRole(SphinxRole):
-    """One number in prose: {result}`judge:accuracy:.2%`; a slash goes into an object."""
+    """One number in prose: {result}`judge:accuracy:.2%`; a slash in the key enters an object."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Look the key up and format it."""
+        """Look up the key and format its value."""
         name, key, form = self.text.split(":", 2)
         try:
             value = reduce(lambda found, part: found[part], key.split("/"), load(self.env, name))
         except KeyError as error:
             raise ExtensionError(f"book/results/{name}.json has no key {error}.") from error
-        text = seconds_in_words(value) if form == "time" else format(value, form)
+        text = format_seconds(value) if form == "time" else format(value, form)
         return [nodes.Text(text)], []
 
 

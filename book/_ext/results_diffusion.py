@@ -1,16 +1,16 @@
-"""Tables and the figure of the diffusion results: quality of samples, and against steps."""
+"""Tables and a figure of the diffusion results: sample quality, and quality against steps."""
 
 import math
 from collections.abc import Callable
 from typing import Any
 
 from results_figures import svg, text
-from results_tables import markdown, seconds_in_words, threads
+from results_tables import format_seconds, markdown, threads
 
 Results = dict[str, Any]
 
 SHARES = {"confident_share", "memorised_share"}
-MEASURES = {  # key: what it is called, where a perfect generator stands
+MEASURES = {  # key: name, value of a perfect generator
     "fd_ratio": ("FD ratio", "1"),
     "fd": ("FD", "{fd_floor:.2f}"),
     "coverage": ("coverage", "{coverage_real:.3f}"),
@@ -20,7 +20,7 @@ MEASURES = {  # key: what it is called, where a perfect generator stands
     "confident_share": ("read confidently", ""),
     "memorised_share": ("copies of training digits", "0.00%"),
 }
-SERIES = {  # (sampler, eta): name, class of colour and mark in custom.css
+SERIES = {  # (sampler, eta): name, class in custom.css
     ("ddim", 0.0): ("DDIM, eta 0", "series-1"),
     ("ddim", 0.5): ("DDIM, eta 0.5", "series-2"),
     ("ddim", 1.0): ("DDIM, eta 1", "series-3"),
@@ -32,7 +32,7 @@ TOP, BOTTOM, LEFT, RIGHT = 16, 300, 60, 470  # the plot's frame, in pixels
 
 
 def quality(run: Results) -> str:
-    """Every measure of one model's samples, with its interval over sampling seeds."""
+    """Show all measures of one model's samples, with intervals over sampling seeds."""
     rows = []
     for key, (name, perfect) in MEASURES.items():
         form = ".2%" if key in SHARES else (".3f" if key not in ("fd", "fd_ratio") else ".2f")
@@ -44,7 +44,7 @@ def quality(run: Results) -> str:
 
 
 def sampling_run(run: Results) -> str:
-    """Name the run behind the numbers."""
+    """Show sampler, speed, judge, data, hardware and commit of the run."""
     facts = {
         "sampler": f"{run['sampler']}, {run['num_inference_steps']} steps",
         "autoguidance": f"{run['autoguidance']:g}" if run.get("autoguidance", 1) > 1 else "none",
@@ -58,7 +58,7 @@ def sampling_run(run: Results) -> str:
 
 
 def curve_table(run: Results) -> str:
-    """One row per sampler and number of steps."""
+    """Show one row per sampler and number of steps."""
     rows = []
     for point in sorted(run["points"], key=lambda p: (_name(p), p["evaluations"])):
         low, high = point["confident_interval"]
@@ -69,7 +69,7 @@ def curve_table(run: Results) -> str:
                 f"{point['fd_ratio']:.2f}",
                 f"{point['coverage']:.3f}",
                 f"{point['confident_share']:.1%} ({low:.1%} to {high:.1%})",
-                seconds_in_words(point["seconds"]),
+                format_seconds(point["seconds"]),
             ]
         )
     head = ["sampler", "evaluations", "FD ratio", "coverage", "read confidently", "time"]
@@ -77,29 +77,29 @@ def curve_table(run: Results) -> str:
 
 
 def ddim_against_ddpm(run: Results) -> str:
-    """Fifty steps of DDIM at eta 0 beside the thousand of DDPM: what the short way costs."""
+    """Compare 50 steps of DDIM at eta 0 with 1,000 steps of DDPM."""
     points = {(*_key(point), point["num_inference_steps"]): point for point in run["points"]}
     short, full = points["ddim", 0.0, 50], points["ddpm", None, 1000]
     rows = [
         [
-            words,
+            label,
             f"{short[name]:{form}}",
             f"{full[name]:{form}}",
             f"{short[name] - full[name]:+{form}}",
         ]
-        for name, words, form in (
+        for name, label, form in (
             ("fd_ratio", "FD ratio", ".2f"),
             ("coverage", "coverage", ".3f"),
             ("confident_share", "read confidently", ".1%"),
         )
     ]
-    times = f"{full['seconds'] / short['seconds']:.0f} times less"
-    rows.append(["time", *(seconds_in_words(point["seconds"]) for point in (short, full)), times])
+    times = f"{full['seconds'] / short['seconds']:.0f} times faster"
+    rows.append(["time", *(format_seconds(point["seconds"]) for point in (short, full)), times])
     return markdown(["", "DDIM, 50 steps", "DDPM, 1,000 steps", "DDIM's difference"], rows, "lrrr")
 
 
 def curve_figure(run: Results) -> str:
-    """FD ratio against network evaluations, both on logarithmic axes, one line per sampler."""
+    """Draw FD ratio against network evaluations on logarithmic axes, one line per sampler."""
     points = run["points"]
     counts = [p["evaluations"] for p in points]
     ratios = [p["fd_ratio"] for p in points]
@@ -118,8 +118,8 @@ def curve_figure(run: Results) -> str:
         y += 24
     parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 38, "network evaluations", "plot-tick"))
     parts.append(text(LEFT - 44, TOP - 4, "FD ratio", "plot-number"))
-    words = "; ".join(f"{_name(p)} {p['evaluations']}: {p['fd_ratio']:.1f}" for p in points)
-    return svg(BOTTOM + 50, f"FD ratio by sampler and network evaluations. {words}.", parts)
+    values = "; ".join(f"{_name(p)} {p['evaluations']}: {p['fd_ratio']:.1f}" for p in points)
+    return svg(BOTTOM + 50, f"FD ratio by sampler and network evaluations. {values}.", parts)
 
 
 def _key(point: Results) -> tuple[str, float | None]:
@@ -155,12 +155,12 @@ def _frame(across: Callable, up: Callable, counts: list[float], ratios: list[flo
 
 
 def _mark(index: int, x: float, y: float, kind: str) -> str:
-    """A mark of its own for every sampler: colour alone should not tell them apart."""
+    """Draw one of three shapes, so that colour alone does not distinguish the samplers."""
     if index % 3 == 0:
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="plot-point {kind}"/>'
-    turn = f' transform="rotate(45 {x:.1f} {y:.1f})"' if index % 3 == 1 else ""
+    rotation = f' transform="rotate(45 {x:.1f} {y:.1f})"' if index % 3 == 1 else ""
     corner = f'x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"'
-    return f'<rect {corner}{turn} class="plot-point {kind}"/>'
+    return f'<rect {corner}{rotation} class="plot-point {kind}"/>'
 
 
 TABLES = {

@@ -1,4 +1,4 @@
-"""Inline SVG of the results pages, drawn with the page's own colours (style: custom.css)."""
+"""Inline SVG figures of the results pages; custom.css gives them the page's colours."""
 
 import math
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from mnistdiff.experiments.student_report import BETA_SWEEP
 
 Results = dict[str, Any]
 
-WIDTH, LEFT, BAR, GAP = 640, 150, 20, 26  # pixels; LEFT is the room for the labels
-ROOM = WIDTH - LEFT - 80  # the longest bar; the rest is for its number
+WIDTH, LEFT, BAR, GAP = 640, 150, 20, 26  # pixels; LEFT is the width of the labels
+MAX_BAR = WIDTH - LEFT - 80  # pixels; the rest is for its number
 
 
 def svg(height: float, label: str, parts: list[str]) -> str:
-    """Wrap drawn parts; `label` is what a screen reader says."""
+    """Join drawn parts into one SVG; screen readers read `label`."""
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(label)}">'
         + "".join(parts)
@@ -24,9 +24,9 @@ def svg(height: float, label: str, parts: list[str]) -> str:
     )
 
 
-def text(x: float, y: float, words: str, kind: str) -> str:
+def text(x: float, y: float, content: str, kind: str) -> str:
     """Draw one line of text; `kind` is its class in custom.css."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(content)}</text>'
 
 
 def bar(y: float, length: float, kind: str, number: str) -> str:
@@ -37,9 +37,9 @@ def bar(y: float, length: float, kind: str, number: str) -> str:
 
 
 def vae_report_losses(run: Results) -> str:
-    """Draw pairs of bars: the report's loss above ours."""
+    """Draw bars of each loss: the report's, ours in training, ours on test images."""
     report, parts, y = BETA_SWEEP[run["beta"]], [], 8.0
-    scale = ROOM / max(max(report[k], run[k], run[f"{k}_test"]) for k in LOSSES)
+    scale = MAX_BAR / max(max(report[k], run[k], run[f"{k}_test"]) for k in LOSSES)
     for key, name in LOSSES.items():
         parts.append(text(LEFT - 12, y + 2.2 * GAP - 11, name, "plot-label"))
         shown = [("report", report[key]), ("ours", run[key]), ("test", run[f"{key}_test"])]
@@ -48,33 +48,33 @@ def vae_report_losses(run: Results) -> str:
             parts.append(bar(y, value * scale * 0.9, f"plot-{kind}", number))
             y += GAP
         y += 18
-    words = [f"{name}: report {report[k]:.2f}, ours {run[k]:.2f}" for k, name in LOSSES.items()]
-    return svg(y - 10, "Bars of the loss per image. " + "; ".join(words) + ".", parts)
+    values = [f"{name}: report {report[k]:.2f}, ours {run[k]:.2f}" for k, name in LOSSES.items()]
+    return svg(y - 10, "Bars of the loss per image. " + "; ".join(values) + ".", parts)
 
 
 def judge_sensitivity(run: Results) -> str:
-    """Draw each ratio on a logarithmic axis, with a mark at the ratio demanded."""
+    """Draw each ratio on a logarithmic axis, with a mark at the required ratio."""
     parts, y = [], 26.0
     values = {key: run["sensitivity"][key] for key in SENSITIVITY}
-    scale = ROOM / math.log10(max([*values.values(), 100]) * 1.2)
+    scale = MAX_BAR / math.log10(max([*values.values(), 100]) * 1.2)
     for ratio in (1, 10, 100):
         x = LEFT + math.log10(ratio) * scale
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="18" y2="140" class="plot-grid"/>')
         parts.append(text(x, 12, f"{ratio} ×", "plot-tick"))
     for key, value in values.items():
-        name, demanded = key.replace("_", " "), SENSITIVITY[key][1]
+        name, required = key.replace("_", " "), SENSITIVITY[key][1]
         parts.append(text(LEFT - 12, y + 15, name, "plot-label"))
         parts.append(bar(y, math.log10(max(value, 1)) * scale, "plot-ours", f"{value:.0f} ×"))
-        x = LEFT + math.log10(demanded) * scale
+        x = LEFT + math.log10(required) * scale
         parts.append(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 4}" y2="{y + BAR + 4}" class="plot-mark"/>'
         )
         y += BAR + 20
-    words = [
-        f"{SENSITIVITY[k][0]}: {v:.0f} times, demanded {SENSITIVITY[k][1]}"
+    values_text = [
+        f"{SENSITIVITY[k][0]}: {v:.0f} times, required {SENSITIVITY[k][1]}"
         for k, v in values.items()
     ]
-    return svg(y, "Bars of the distance against its floor. " + "; ".join(words) + ".", parts)
+    return svg(y, "Bars of the ratio of FD to its floor. " + "; ".join(values_text) + ".", parts)
 
 
 FIGURES: dict[str, Callable[[Results], str]] = {

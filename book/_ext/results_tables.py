@@ -1,4 +1,4 @@
-"""Markdown tables of the results pages: one function per table, results in, text out."""
+"""Markdown tables of the results pages; each function takes results and returns a table."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,22 +8,22 @@ from mnistdiff.experiments.student_report import BETA_SWEEP, VAE_SETTINGS
 Results = dict[str, Any]
 
 FLOOR_BAR, ACCURACY_BAR = 0.3, 0.994
-SENSITIVITY = {  # key in judge.json: what was done to the test images, the ratio demanded
+SENSITIVITY = {  # key in judge.json: change of the test images, required ratio
     "noise_0.05": ("pixel noise, standard deviation 0.05", 20),
     "blur_3x3": ("one 3 × 3 blur", 80),
-    "missing_nine": ("every 9 taken away", 40),
+    "missing_nine": ("class 9 removed", 40),
 }
 LOSSES = {"total": "total", "recon": "reconstruction", "kl": "KL"}
 
 
 def markdown(header: list[str], rows: list[list[str]], align: str) -> str:
-    """Join cells into a pipe table; `align` holds one of l and r per column."""
-    rule = [{"l": ":---", "r": "---:"}[one] for one in align]
+    """Return a pipe table; `align` has one letter per column, l or r."""
+    rule = [{"l": ":---", "r": "---:"}[letter] for letter in align]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *rows]) + "\n"
 
 
-def seconds_in_words(seconds: float) -> str:
-    """Format a duration as a reader says it: 4.5 s, 45 s, 12 min, 2 h 05 min."""
+def format_seconds(seconds: float) -> str:
+    """Format a duration for readers: 4.5 s, 45 s, 12 min, 2 h 05 min."""
     if seconds < 9.5:
         return f"{seconds:.1f} s"
     if seconds < 90:
@@ -33,7 +33,7 @@ def seconds_in_words(seconds: float) -> str:
 
 
 def threads(hardware: str) -> str:
-    """Mend the plural of one thread."""
+    """Correct "1 threads" in a description of hardware."""
     return hardware.removesuffix("s") if hardware.endswith(", 1 threads") else hardware
 
 
@@ -66,11 +66,11 @@ def vae_report_settings(run: Results) -> str:
 
 
 def provenance(run: Results) -> str:
-    """Name the run behind the numbers: data, seed, time, hardware, commit."""
+    """Show data, seed, time, hardware and commit of the run."""
     facts = {
         "data": run["data"],
         "seed": run.get("seed"),
-        "time": seconds_in_words(run["seconds"]),
+        "time": format_seconds(run["seconds"]),
         "hardware": threads(run["hardware"]),
         "commit": f"`{run['commit'][:12]}`",
     }
@@ -79,26 +79,26 @@ def provenance(run: Results) -> str:
 
 
 def judge_accuracy(run: Results) -> str:
-    """Show how well the judge and the second classifier read real test digits."""
+    """Show how accurately the judge and the second classifier read real test digits."""
     low, high = run["accuracy_interval"]
     digit, share = min(run["per_digit"].items(), key=lambda item: item[1])
     rows = [
         ["accuracy", f"**{run['accuracy']:.2%}**", f"at least {ACCURACY_BAR:.1%}"],
         ["95 % interval (Wilson)", f"{low:.2%} to {high:.2%}", ""],
-        [f"worst digit, the {digit}", f"{share:.2%}", ""],
+        [f"worst digit ({digit})", f"{share:.2%}", ""],
         ["calibration error", f"{run['calibration_error']:.3f}", ""],
         ["read confidently (above 0.9)", f"{run['confident_share']:.1%}", ""],
         ["second classifier's accuracy", f"{run['second_accuracy']:.2%}", ""],
         ["the two disagree on", f"{run['disagreement']:.2%}", ""],
     ]
-    return markdown([f"on {run['n']:,} test images", "measured", "demanded"], rows, "lrr")
+    return markdown([f"on {run['n']:,} test images", "measured", "required"], rows, "lrr")
 
 
 def judge_sensitivity(run: Results) -> str:
-    """Show the floor of the Fréchet distance and what it sees, beside what we demand."""
+    """Show the floor of the Fréchet distance, its sensitivity, and what we require."""
     rows = [
         [
-            "nothing: the floor, as a distance",
+            "none (the floor itself, as FD)",
             f"{run['fd_floor']:.3f}",
             f"at most {FLOOR_BAR}",
             met(run["fd_floor"] <= FLOOR_BAR),
@@ -107,11 +107,13 @@ def judge_sensitivity(run: Results) -> str:
     for key, (what, bar) in SENSITIVITY.items():
         ratio = run["sensitivity"][key]
         rows.append([what, f"**{ratio:.1f} ×**", f"at least {bar} ×", met(ratio >= bar)])
-    return markdown(["done to the test images", "FD to its floor", "demanded", "met"], rows, "lrrl")
+    return markdown(
+        ["change of the test images", "ratio of FD to its floor", "required", "met"], rows, "lrrl"
+    )
 
 
 def met(good: bool) -> str:
-    """Say in words, not in colour, whether a demand is met."""
+    """Return "yes" or "no" for a requirement, as text rather than colour."""
     return "yes" if good else "**no**"
 
 

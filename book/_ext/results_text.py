@@ -1,9 +1,9 @@
-"""Tables of the text-to-image results: the digits asked for, guidance, CLIP and LoRAs."""
+"""Tables of the text-to-image results: accuracy, guidance, the ladder and LoRAs."""
 
 from typing import Any
 
 from results_diffusion import MEASURES, SHARES, quality
-from results_tables import markdown, seconds_in_words, threads
+from results_tables import format_seconds, markdown, threads
 
 from mnistdiff.experiments.student_report import TEXT_WORST
 
@@ -11,7 +11,7 @@ Results = dict[str, Any]
 
 
 def tiny_sd_quality(run: Results) -> str:
-    """Label accuracy above the measures that every generator gets."""
+    """Show label accuracy above the measures of all generators."""
     low, high = run["accuracy_interval"]
     first = f"| drawn as asked | **{run['accuracy']:.2%}** | {low:.2%} to {high:.2%} |  |"
     head, rule, *rows = quality(run).rstrip("\n").split("\n")
@@ -19,33 +19,35 @@ def tiny_sd_quality(run: Results) -> str:
 
 
 def tiny_sd_digits(run: Results) -> str:
-    """Success per digit; the report's worst are marked."""
-    shares = list(enumerate(run["per_digit"]))
-    told = [
-        [str(d) + (" (failed most in the report)" if d in TEXT_WORST else "")] for d, _ in shares
+    """Show label accuracy per digit; the report's worst digits are marked."""
+    rows = [
+        [
+            str(digit) + (" (one of the report's worst)" if digit in TEXT_WORST else ""),
+            f"{share:.1%}",
+        ]
+        for digit, share in enumerate(run["per_digit"])
     ]
-    rows = [[*name, f"{share:.1%}"] for name, (_, share) in zip(told, shares, strict=True)]
     return markdown(["digit", "drawn as asked"], rows, "lr")
 
 
 def tiny_sd_guidance(run: Results) -> str:
-    """Accuracy against diversity: one row per guidance scale."""
+    """Show accuracy, quality and diversity, one row per guidance scale."""
     names = ("accuracy", "fd_ratio", "coverage", "recall", "precision", "memorised_share")
     rows = []
     for row in run["guidance"]:
         form = {"fd_ratio": ".2f"} | dict.fromkeys(SHARES | {"accuracy"}, ".2%")
         shown = [format(row[name], form.get(name, ".3f")) for name in names]
         rows.append([f"{row['guidance_scale']:g}", *shown])
-    words = ["drawn as asked", *(MEASURES[name][0] for name in names[1:])]
-    return markdown(["guidance scale", *words], rows, "r" * 7)
+    columns = ["drawn as asked", *(MEASURES[name][0] for name in names[1:])]
+    return markdown(["guidance scale", *columns], rows, "r" * 7)
 
 
 def tiny_sd_run(run: Results) -> str:
-    """Name the run behind the numbers."""
+    """Show settings, speed, judge, data, hardware and commit of the run."""
     facts = {
         "sampler": f"{run['sampler']}, {run['num_inference_steps']} steps",
         "guidance scale": f"{run['guidance_scale']:g}",
-        "phrasings never trained on": f"{run['held_out_phrasings']:.0%}",
+        "prompts with phrasings not in training": f"{run['held_out_phrasings']:.0%}",
         "seconds per digit": f"{run['seconds_per_image']:.4f}",
         "judge": run["judge"],
         "data": run["data"],
@@ -56,18 +58,18 @@ def tiny_sd_run(run: Results) -> str:
 
 
 def loras(run: Results) -> str:
-    """Per style the measure and the accuracy at each strength."""
+    """Show each style's measure and label accuracy by strength."""
     rows = []
-    for style, found in run.items():
-        if not isinstance(found, dict):
+    for style, result in run.items():
+        if not isinstance(result, dict):
             continue
-        for row in found["strengths"]:
+        for row in result["strengths"]:
             low, high = row["accuracy_interval"]
             half = 1.96 * row["measure_error"]
             rows.append(
                 [
                     style,
-                    found["measure"].replace("_", " "),
+                    result["measure"].replace("_", " "),
                     f"{row['strength']:g}",
                     f"{row['measure']:.3f} ± {half:.3f}",
                     f"{row['accuracy']:.1%} ({low:.1%} to {high:.1%})",
@@ -77,7 +79,7 @@ def loras(run: Results) -> str:
 
 
 def ladder(run: Results) -> str:
-    """Per rung the means over training seeds, with their intervals."""
+    """Show the means over training seeds per rung, with their intervals."""
     form = {"accuracy": ".1%", "fd_ratio": ".1f", "coverage": ".2f", "recall": ".2f"}
     rows = []
     for number, rung in enumerate(run["rungs"]):
@@ -94,14 +96,14 @@ def ladder(run: Results) -> str:
 
 
 def ladder_run(run: Results) -> str:
-    """Name the run behind the ladder."""
+    """Show training, samples, judge, data, time, hardware and commit of the run."""
     facts = {
         "training": f"{run['train_size']:,} digits, {run['epochs']} epochs per network",
         "training seeds per rung": len(run["seeds"]),
         "digits per seed": f"{run['n']:,}",
         "judge": run["judge"],
         "data": run["data"],
-        "time": seconds_in_words(run["seconds"]),
+        "time": format_seconds(run["seconds"]),
         "hardware": threads(run["hardware"]),
         "commit": f"`{run['commit'][:12]}`",
     }

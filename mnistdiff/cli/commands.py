@@ -1,4 +1,7 @@
-"""What each `mnistdiff` command does: parsed options in, one result out. Imports are late."""
+"""The `mnistdiff` commands: each takes parsed options and returns one result.
+
+The docstrings are the help texts. Imports inside the functions keep the start fast.
+"""
 
 import argparse
 from typing import Any
@@ -7,7 +10,7 @@ from mnistdiff.errors import MnistdiffError
 
 
 def doctor(options: argparse.Namespace) -> dict[str, Any]:
-    """Is everything here that the course needs, and are your notebooks whole?"""
+    """Check that everything the course needs is installed and your notebooks are intact."""
     from mnistdiff.course.doctor import diagnose
 
     findings = diagnose(options.folder)
@@ -23,14 +26,14 @@ def check(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def download(options: argparse.Namespace) -> dict[str, Any]:
-    """Fetch full MNIST."""
+    """Download full MNIST."""
     from mnistdiff.data import download
 
     return {"folder": str(download())}
 
 
 def info(options: argparse.Namespace) -> dict[str, Any]:
-    """Which MNIST `auto` finds."""
+    """Show which MNIST data this machine has: the full set or the bundled digits."""
     from mnistdiff.data import load_mnist
 
     splits = {split: load_mnist(split, quiet=True) for split in ("train", "test")}
@@ -44,13 +47,13 @@ def train_vae(options: argparse.Namespace) -> dict[str, Any]:
     """Train a VAE and measure it."""
     from mnistdiff.experiments import fit_vae, get_profile
 
-    wanted = ("beta", "latent_dim", "loss_type", "epochs", "seed")
-    run = fit_vae(get_profile(options.profile), **{name: getattr(options, name) for name in wanted})
+    names = ("beta", "latent_dim", "loss_type", "epochs", "seed")
+    run = fit_vae(get_profile(options.profile), **{name: getattr(options, name) for name in names})
     return run.row
 
 
 def train_pixel(options: argparse.Namespace) -> dict[str, Any]:
-    """Train a U-Net."""
+    """Train a U-Net for pixel diffusion."""
     from mnistdiff.experiments import fit_unet, get_profile
 
     _, fit = fit_unet(get_profile(options.profile), options.seed)
@@ -58,7 +61,7 @@ def train_pixel(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def train_latent(options: argparse.Namespace) -> dict[str, Any]:
-    """Train a VAE and the noise predictor on its latents."""
+    """Train a VAE and a noise predictor on its latents."""
     from mnistdiff.experiments import fit_latent, get_profile
 
     profile = get_profile(options.profile)
@@ -67,21 +70,21 @@ def train_latent(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def train_shipped(options: argparse.Namespace) -> dict[str, Any]:
-    """Train what the package carries."""
+    """Train the models that ship with the package."""
     from mnistdiff.experiments import get_profile
     from mnistdiff.experiments.shipping import train_shipped
     from mnistdiff.storage import PACKAGED
 
     if options.profile != "ship" and options.out is None:
         raise MnistdiffError(
-            f"profile is {options.profile!r}: only `ship` may replace the package's own weights. "
-            "Name a folder with --out."
+            f"profile is {options.profile!r}; only `ship` may replace the package's own weights. "
+            "Choose another folder with --out."
         )
     return train_shipped(get_profile(options.profile), options.out or PACKAGED)
 
 
 def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
-    """Train the judge or the second classifier."""
+    """Train the judge, the classifier behind every quality measure (full MNIST)."""
     from mnistdiff.experiments.judge import train_classifier
     from mnistdiff.storage import PACKAGED, check_writable
 
@@ -91,41 +94,41 @@ def train_classifier(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def eval_judge(options: argparse.Namespace) -> dict[str, Any]:
-    """The judge's accuracy, floor and sensitivity."""
+    """Measure the judge's accuracy, FD floor and sensitivity."""
     from mnistdiff.experiments.judge import evaluate_judge
 
     return evaluate_judge()
 
 
 def eval_pixel(options: argparse.Namespace) -> dict[str, Any]:
-    """Quality of the shipped U-Net, autoguided unless told otherwise."""
+    """Measure the quality of the shipped U-Net."""
     from mnistdiff.diffusion import load_pixel_model
 
     return _evaluate_model(load_pixel_model(), options)
 
 
 def eval_latent(options: argparse.Namespace) -> dict[str, Any]:
-    """Quality of a latent model: shipped, or trained in a profile."""
+    """Measure the quality of a latent model: a shipped one, or one trained with --profile."""
     from mnistdiff.diffusion import BEST_VAE, load_latent_model
     from mnistdiff.experiments import fit_latent, get_profile
 
     beta = BEST_VAE[0] if options.beta is None else options.beta
     latent_dim = BEST_VAE[1] if options.latent_dim is None else options.latent_dim
-    about = {"beta": beta, "latent_dim": latent_dim, "profile": options.profile or "ship"}
+    settings = {"beta": beta, "latent_dim": latent_dim, "profile": options.profile or "ship"}
     if not options.profile:
-        return about | _evaluate_model(load_latent_model(beta, latent_dim), options)
+        return settings | _evaluate_model(load_latent_model(beta, latent_dim), options)
     if options.autoguidance not in (None, 1):
         raise MnistdiffError(
             f"--autoguidance is {options.autoguidance:g}, but a model trained with --profile has "
-            "no weak copy to be pushed away from. Leave one of the two out."
+            "no weak copy, which autoguidance needs. Leave out one of the two options."
         )
     profile = get_profile(options.profile)
     model, run, _ = fit_latent(profile, beta, latent_dim)
-    return about | _evaluate_model(model, options, run.row["data"])
+    return settings | _evaluate_model(model, options, run.row["data"])
 
 
 def eval_curve(options: argparse.Namespace) -> dict[str, Any]:
-    """Quality against steps."""
+    """Measure quality against the number of sampling steps, for every sampler."""
     from mnistdiff.evaluation import quality_curve
 
     return quality_curve(options.space, options.n, options.seed, options.out)
@@ -152,7 +155,7 @@ def _evaluate_model(model: Any, options: argparse.Namespace, data: str = "mnist"
 
 
 def train_clip(options: argparse.Namespace) -> dict[str, Any]:
-    """Train CLIP and read test digits with prompts that it was not trained on."""
+    """Train CLIP on digits and prompts."""
     from mnistdiff.experiments import fit_clip, get_profile
 
     _, fit = fit_clip(get_profile(options.profile), options.seed)
@@ -160,7 +163,7 @@ def train_clip(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
-    """Train CLIP, VAE and the conditioned noise predictor; measure the digits that they draw."""
+    """Train the text-to-image model (CLIP, VAE, noise predictor) and measure its digits."""
     from mnistdiff.evaluation.text import evaluate_tiny_sd
     from mnistdiff.experiments import fit_tiny_sd, get_profile, model_card
     from mnistdiff.pipeline import NAME
@@ -170,22 +173,22 @@ def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     if options.out is not None:
         check_writable(options.out / f"{NAME}.safetensors")
     run = fit_tiny_sd(profile, options.seed)
-    told = model_card(run, profile)
+    card = model_card(run, profile)
     if options.out is not None:
-        run.pipeline.save_pretrained(options.out, told)
+        run.pipeline.save_pretrained(options.out, card)
     measured = evaluate_tiny_sd(
         run.pipeline, n=profile.samples // 10 * 10, seeds=(0,), frontier=False
     )
     return {
         **run.fit.history[-1],
-        "train_seconds": told["train_seconds"],
+        "train_seconds": card["train_seconds"],
         "weights": str(options.out or run.fit.path),
         **measured,
     }
 
 
 def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
-    """Accuracy, quality and diversity of the shipped text-to-image model."""
+    """Measure accuracy, quality and diversity of the text-to-image model."""
     from mnistdiff.evaluation.text import evaluate_tiny_sd
     from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 
@@ -202,14 +205,14 @@ def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def eval_lora(options: argparse.Namespace) -> dict[str, Any]:
-    """What each shipped LoRA does to its style's measure, by strength."""
+    """Measure the effect of each shipped LoRA at several strengths."""
     from mnistdiff.evaluation.text import evaluate_loras
 
     return evaluate_loras(n=options.n)
 
 
 def eval_ladder(options: argparse.Namespace) -> dict[str, Any]:
-    """The ladder from the report's text-to-image recipe to ours, one change per rung."""
+    """Train and measure the ladder from the report's text-to-image recipe to ours."""
     from mnistdiff.evaluation.ladder import evaluate_ladder
     from mnistdiff.experiments import get_profile
     from mnistdiff.pipeline import TextToImagePipeline
@@ -218,7 +221,7 @@ def eval_ladder(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
-    """Zero-shot accuracy of the shipped CLIP on test digits."""
+    """Measure the zero-shot accuracy of CLIP on test digits."""
     from mnistdiff.evaluation.text import evaluate_clip
     from mnistdiff.pipeline import TextToImagePipeline
 
@@ -227,7 +230,7 @@ def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def sample(options: argparse.Namespace) -> dict[str, Any]:
-    """Draw digits for prompts and write one picture: a row per prompt, `--n` digits in it."""
+    """Draw digits for prompts and save one picture, with a row per prompt."""
     import torch
 
     from mnistdiff.pictures import check_grid, save_grid
@@ -254,14 +257,14 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def comfyui_install(options: argparse.Namespace) -> dict[str, Any]:
-    """Link the node pack into a ComfyUI."""
+    """Link the node pack into a ComfyUI installation."""
     from mnistdiff.comfyui.install import install
 
     return {"linked": str(install(options.path))}
 
 
 def comfyui_run(options: argparse.Namespace) -> dict[str, Any]:
-    """Run an API-format workflow, here or on a ComfyUI server, and write its images."""
+    """Run an API-format workflow, here or on a ComfyUI server, and save its images."""
     from mnistdiff.comfyui.workflow import run_workflow
     from mnistdiff.pictures import check_grid, save_grid
     from mnistdiff.storage import check_writable

@@ -1,4 +1,4 @@
-"""The `mnistdiff` command: check, get data, train, evaluate, draw. Errors are sentences."""
+"""The `mnistdiff` command line. Errors are printed as sentences, without a traceback."""
 
 import argparse
 import json
@@ -11,48 +11,59 @@ from typing import Any
 from mnistdiff.cli import commands
 from mnistdiff.errors import MnistdiffError
 
+DESCRIPTION = "Check your notebooks, get MNIST, train and evaluate models, and draw digits."
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 done, 1 something is to be done, 2 a user's error, 130 interrupted."""
+    """Run one command; return the exit code.
+
+    0: done, 1: a check failed, 2: an error with a message, 130: interrupted.
+    """
     options = _parser().parse_args(arguments)
     try:
         if options.save_json:
             _check_result_file(options)
         result = options.run(options)
-        print(json.dumps(_finite(result)) if options.json else options.show(result))
+        print(json.dumps(_replace_nonfinite(result)) if options.json else options.show(result))
         if options.save_json:
             from mnistdiff.results import save_result
 
-            save_result(options.save_json, _finite(result))
+            save_result(options.save_json, _replace_nonfinite(result))
     except (MnistdiffError, OSError) as error:
         print(f"mnistdiff: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"mnistdiff: interrupted; {options.again}", file=sys.stderr)
+        print(f"mnistdiff: interrupted; {options.after_interrupt}", file=sys.stderr)
         return 130
     return 0 if result.get("ok", True) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mnistdiff", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="mnistdiff", description=DESCRIPTION)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_student_side(verbs)
-    data = verbs.add_parser("data", help="full MNIST on this machine").add_subparsers(required=True)
+    data = verbs.add_parser("data", help="download MNIST, or show what is here").add_subparsers(
+        required=True
+    )
     _command(data, "download", commands.download)
     _command(data, "info", commands.info)
     _add_train(verbs.add_parser("train", help="train a model").add_subparsers(required=True))
     _add_eval(verbs.add_parser("eval", help="evaluate a model").add_subparsers(required=True))
     _add_sample(verbs)
-    _add_comfyui(verbs.add_parser("comfyui", help="the node pack").add_subparsers(required=True))
+    _add_comfyui(
+        verbs.add_parser("comfyui", help="use the models in ComfyUI").add_subparsers(required=True)
+    )
     return parser
 
 
 def _add_student_side(verbs: Any) -> None:
     doctor = _command(verbs, "doctor", commands.doctor)
-    doctor.add_argument("folder", type=Path, nargs="?", help="of your notebooks (default: here)")
+    doctor.add_argument(
+        "folder", type=Path, nargs="?", help="folder of your notebooks (default: here)"
+    )
     check = _command(verbs, "check", commands.check)
-    check.add_argument("notebook", help="its number, such as 03, or its file")
-    check.add_argument("--folder", type=Path, help="of your notebooks (default: here)")
+    check.add_argument("notebook", help="a number such as 03, or a file")
+    check.add_argument("--folder", type=Path, help="folder of your notebooks (default: here)")
     doctor.set_defaults(show=_show_doctor)
     check.set_defaults(show=_show_check)
 
@@ -64,23 +75,40 @@ def _add_train(train: Any) -> None:
     clip = _command(train, "clip", commands.train_clip)
     tiny_sd = _command(train, "tiny-sd", commands.train_tiny_sd)
     for command in (vae, pixel, latent, clip, tiny_sd):
-        command.add_argument("--profile", default="quick", help="smoke, quick (default) or report")
-        command.add_argument("--seed", type=_seed, default=0)
-    for command, latent_dim in ((vae, 100), (latent, 50)):
-        command.add_argument("--beta", type=float, default=1.0, help="weight of the KL term, >= 0")
         command.add_argument(
-            "--latent-dim", type=int, default=latent_dim, help=f"default {latent_dim}"
+            "--profile", default="quick", help="size of the run: smoke, quick (default) or report"
         )
-    vae.add_argument("--loss", dest="loss_type", default="mse", help="mse (default) or bce")
-    vae.add_argument("--epochs", type=int, help="instead of the profile's")
-    tiny_sd.add_argument("--out", type=Path, help="folder for the pipeline, for --model")
+        command.add_argument("--seed", type=_seed, default=0, help="random seed (default 0)")
+    for command, latent_dim in ((vae, 100), (latent, 50)):
+        command.add_argument(
+            "--beta", type=float, default=1.0, help="weight of the KL term, >= 0 (default 1)"
+        )
+        command.add_argument(
+            "--latent-dim",
+            type=int,
+            default=latent_dim,
+            help=f"latent dimension (default {latent_dim})",
+        )
+    vae.add_argument(
+        "--loss", dest="loss_type", default="mse", help="reconstruction loss: mse (default) or bce"
+    )
+    vae.add_argument("--epochs", type=int, help="number of epochs (default: the profile's)")
+    tiny_sd.add_argument(
+        "--out", type=Path, help="folder for the pipeline; other commands take it as --model"
+    )
     shipped = _command(train, "shipped", commands.train_shipped)
-    shipped.add_argument("--profile", default="ship", help="ship (default: full MNIST, hours)")
-    shipped.add_argument("--out", type=Path, help="folder for the weights (the package's own)")
-    for name, version in (("judge", "judge-v1"), ("second", "second-v1")):
-        judge = _command(train, name, commands.train_classifier)
-        judge.set_defaults(version=version)
-        judge.add_argument("--out", type=Path, help="folder for the weights (the package's own)")
+    shipped.add_argument(
+        "--profile", default="ship", help="ship (default; needs full MNIST, takes hours)"
+    )
+    shipped.add_argument("--out", type=Path, help="folder for the weights (default: the package's)")
+    judge = _command(train, "judge", commands.train_classifier)
+    checks_judge = "Train the second classifier, which checks the judge (full MNIST)."
+    second = _command(train, "second", commands.train_classifier, checks_judge)
+    for command, version in ((judge, "judge-v1"), (second, "second-v1")):
+        command.set_defaults(version=version)
+        command.add_argument(
+            "--out", type=Path, help="folder for the weights (default: the package's)"
+        )
 
 
 def _add_eval(evaluate: Any) -> None:
@@ -90,63 +118,96 @@ def _add_eval(evaluate: Any) -> None:
     tiny_sd = _command(evaluate, "tiny-sd", commands.eval_tiny_sd)
     for command in (pixel, latent, tiny_sd):
         _add_sampler(command)
-        command.add_argument("--n", type=int, default=10_000, help="images per seed (10,000)")
-        command.add_argument("--seeds", type=int, default=3, help="sampling seeds (default 3)")
-        command.add_argument("--save", type=Path, metavar="FILE.npz", help="keep seed 0's images")
+        command.add_argument(
+            "--n", type=int, default=10_000, help="images per seed (default 10,000)"
+        )
+        command.add_argument(
+            "--seeds", type=int, default=3, help="number of sampling seeds (default 3)"
+        )
+        command.add_argument(
+            "--save", type=Path, metavar="FILE.npz", help="save the images of seed 0"
+        )
     for command in (pixel, latent):
-        command.add_argument("--eta", type=float, help="DDIM's noise, 0 (default) to 1")
+        command.add_argument("--eta", type=float, help="noise of DDIM, from 0 (default) to 1")
         command.add_argument(
             "--autoguidance",
             type=float,
             metavar="SCALE",
-            help="push away from the weak copy that ships (1: not at all; default 2.25 with one)",
+            help="autoguidance scale, 1 for none (default 2.25 if the model has a weak copy)",
         )
-    latent.add_argument("--beta", type=float, help="of a shipped VAE (default: the best one's)")
-    latent.add_argument("--latent-dim", type=int, help="of a shipped VAE (default: the best's)")
-    latent.add_argument("--profile", help="train in this profile instead of loading what ships")
+    latent.add_argument(
+        "--beta", type=float, help="beta of the VAE (default: the best shipped one)"
+    )
+    latent.add_argument(
+        "--latent-dim", type=int, help="latent dimension of the VAE (default: the best one)"
+    )
+    latent.add_argument(
+        "--profile", help="train with this profile instead of loading a shipped model"
+    )
     _add_guidance(tiny_sd)
     tiny_sd.add_argument(
-        "--no-frontier", dest="frontier", action="store_false", help="only this guidance scale"
+        "--no-frontier",
+        dest="frontier",
+        action="store_false",
+        help="do not measure other guidance scales",
     )
     clip = _command(evaluate, "clip", commands.eval_clip)
     for command in (tiny_sd, clip):
         _add_model(command)
     lora = _command(evaluate, "lora", commands.eval_lora)
-    lora.add_argument("--n", type=int, default=2_000, help="digits per strength (2,000)")
+    lora.add_argument("--n", type=int, default=2_000, help="digits per strength (default 2,000)")
     ladder = _command(evaluate, "ladder", commands.eval_ladder)
-    ladder.add_argument("--profile", default="quick", help="smoke, quick (default) or ship (hours)")
+    ladder.add_argument(
+        "--profile",
+        default="quick",
+        help="size of the run: smoke, quick (default) or ship (takes hours)",
+    )
     curve = _command(evaluate, "curve", commands.eval_curve)
-    curve.add_argument("--space", choices=("pixel", "latent"), default="pixel")
-    curve.add_argument("--n", type=int, default=2_000, help="images per point (2,000)")
-    curve.add_argument("--seed", type=_seed, default=0)
-    curve.add_argument("--out", type=Path, required=True, help="result file; a later run goes on")
+    curve.add_argument(
+        "--space", choices=("pixel", "latent"), default="pixel", help="default pixel"
+    )
+    curve.add_argument("--n", type=int, default=2_000, help="images per point (default 2,000)")
+    curve.add_argument("--seed", type=_seed, default=0, help="random seed (default 0)")
+    curve.add_argument(
+        "--out", type=Path, required=True, help="result file; if it exists, the curve is continued"
+    )
 
 
 def _add_sample(verbs: Any) -> None:
     sample = _command(verbs, "sample", commands.sample)
-    sample.add_argument("prompt", nargs="+", help="such as 'a handwritten seven'; several: a grid")
-    sample.add_argument("--negative", default="", help="a prompt for what it must not be")
+    sample.add_argument(
+        "prompt", nargs="+", help="such as 'a handwritten seven'; one row per prompt"
+    )
+    sample.add_argument("--negative", default="", help="a prompt for what to avoid")
     _add_sampler(sample)
     _add_model(sample)
     _add_guidance(sample)
-    sample.add_argument("--eta", type=float, default=0.0, help="DDIM's noise, 0 (default) to 1")
+    sample.add_argument(
+        "--eta", type=float, default=0.0, help="noise of DDIM, from 0 (default) to 1"
+    )
     sample.add_argument("--n", type=int, default=1, help="digits per prompt (default 1)")
-    sample.add_argument("--seed", type=_seed, default=0)
+    sample.add_argument("--seed", type=_seed, default=0, help="random seed (default 0)")
     sample.add_argument(
         "--lora", type=_lora, action="append", default=[], metavar="NAME[:STRENGTH]",
-        help="a style, such as bold:0.8, or a file; repeat to combine",
+        help="a style such as bold:0.8, or a file; repeat to combine several",
     )  # fmt: skip
-    sample.add_argument("-o", "--output", type=Path, default=Path("digits.png"))
-    sample.add_argument("--scale", type=int, default=1, help="enlarge each pixel (default 1)")
+    sample.add_argument(
+        "-o", "--output", type=Path, default=Path("digits.png"), help="default digits.png"
+    )
+    sample.add_argument(
+        "--scale", type=int, default=1, help="pixels per pixel of a digit (default 1)"
+    )
 
 
 def _add_comfyui(comfyui: Any) -> None:
     install = _command(comfyui, "install", commands.comfyui_install)
     install.add_argument("path", type=Path, help="the folder that holds ComfyUI's main.py")
     run = _command(comfyui, "run", commands.comfyui_run)
-    run.add_argument("workflow", help="an API-format file, or basic or lora")
+    run.add_argument("workflow", help="an API-format file, or one of ours: basic, lora")
     run.add_argument("--server", help="address of a running ComfyUI (default: run here)")
-    run.add_argument("-o", "--output", type=Path, default=Path("workflow.png"))
+    run.add_argument(
+        "-o", "--output", type=Path, default=Path("workflow.png"), help="default workflow.png"
+    )
 
 
 def _add_sampler(command: argparse.ArgumentParser) -> None:
@@ -156,20 +217,20 @@ def _add_sampler(command: argparse.ArgumentParser) -> None:
 
 def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--model", default="tiny-mnist-sd", help="folder of another pipeline (default: the shipped)"
+        "--model", default="tiny-mnist-sd", help="folder of a pipeline (default: the shipped one)"
     )
 
 
 def _add_guidance(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--guidance", type=float, help="guidance scale, 1 is none (default: the model's)"
+        "--guidance", type=float, help="guidance scale, 1 for none (default: the model's)"
     )
 
 
 def _seed(text: str) -> int:
     if not text.isdecimal() or len(text) > 10 or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(
-            f"{text!r:.40} is no seed; it must be a whole number from 0 to {2**32 - 1}"
+            f"{text!r:.40} is not a seed; it must be a whole number from 0 to {2**32 - 1}"
         )
     return int(text)
 
@@ -180,22 +241,28 @@ def _lora(text: str) -> tuple[str, float]:
         return (name, float(strength)) if name else (text, 1.0)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no LoRA; write NAME or NAME:STRENGTH, such as bold:0.8"
+            f"{text!r} is not a LoRA; write NAME or NAME:STRENGTH, such as bold:0.8"
         ) from None
 
 
-def _command(group: Any, name: str, run: Any) -> argparse.ArgumentParser:
-    parser = group.add_parser(name, help=run.__doc__, description=run.__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--save-json", type=Path, metavar="FILE", help="also write it, with commit")
+def _command(
+    group: Any, name: str, run: Any, description: str | None = None
+) -> argparse.ArgumentParser:
+    """Add a command whose help is the description, by default the docstring of `run`."""
+    description = description or run.__doc__
+    parser = group.add_parser(name, help=description, description=description)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument(
+        "--save-json", type=Path, metavar="FILE", help="also save the result as JSON"
+    )
     resumes = run.__name__.startswith("train") or run in (commands.eval_curve, commands.eval_ladder)
-    again = "the same command goes on from where it was" if resumes else "nothing was kept"
-    parser.set_defaults(run=run, again=again, show=_readable)
+    after = "run the same command again to continue" if resumes else "nothing was saved"
+    parser.set_defaults(run=run, after_interrupt=after, show=_as_text)
     return parser
 
 
 def _check_result_file(options: argparse.Namespace) -> None:
-    """A result may replace an older result, never what the command itself reads or writes."""
+    """Raise MnistdiffError if the result would replace a file that the command reads or writes."""
     from mnistdiff.storage import check_writable
 
     check_writable(options.save_json)
@@ -203,17 +270,17 @@ def _check_result_file(options: argparse.Namespace) -> None:
         value = getattr(options, name, None)
         if value and Path(value).resolve() == options.save_json.resolve():
             raise MnistdiffError(
-                f"--save-json is {options.save_json}, which is this command's {name} already; "
+                f"--save-json is {options.save_json}, which is already this command's {name}; "
                 "choose another file."
             )
 
 
-def _finite(value: Any) -> Any:
-    """JSON has neither infinity nor NaN: null stands for both."""
+def _replace_nonfinite(value: Any) -> Any:
+    """Replace infinity and NaN by None, since JSON has neither."""
     if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
+        return {name: _replace_nonfinite(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return [_replace_nonfinite(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -229,15 +296,15 @@ def _show_check(result: dict[str, Any]) -> str:
     return render(result)
 
 
-def _readable(result: dict[str, Any]) -> str:
-    return "\n".join(f"{name}: {_rounded(value)}" for name, value in result.items())
+def _as_text(result: dict[str, Any]) -> str:
+    return "\n".join(f"{name}: {_format_value(value)}" for name, value in result.items())
 
 
-def _rounded(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_rounded(entry)}" for name, entry in value.items())
-    if isinstance(value, (list, tuple)):  # an interval, or several of something
-        return (" to " if isinstance(value, tuple) else ", ").join(map(_rounded, value))
+        return ", ".join(f"{name} {_format_value(entry)}" for name, entry in value.items())
+    if isinstance(value, (list, tuple)):  # a tuple is an interval
+        return (" to " if isinstance(value, tuple) else ", ").join(map(_format_value, value))
     return str(value)

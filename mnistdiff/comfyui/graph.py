@@ -1,4 +1,4 @@
-"""ComfyUI's API-format graphs: what the nodes are, and sentences about what is wrong in one."""
+"""ComfyUI's API-format graphs: the known nodes, and checks that name the node and the input."""
 
 import json
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from mnistdiff.pipeline import LORAS, NAME
 Graph = dict[str, dict[str, Any]]
 SAMPLERS = ("ddim", "euler", "ddpm", "dpmpp_2m")
 SCHEDULERS = ("simple", "ddim_uniform")  # those whose steps are timesteps of our schedule
-BIGGEST = 16_384
-SEEDS = 2**64
+MAX_SIDE = 16_384  # pixels
+SEED_COUNT = 2**64
 
 
 @dataclass(frozen=True)
 class Input:
-    """A node's input: a type in capitals for links, else "INT", "FLOAT" or "STRING"."""
+    """A node's input: "INT", "FLOAT", "STRING" or "CHOICE", otherwise the type of a link."""
 
     kind: str
     low: float | None = None
@@ -29,25 +29,25 @@ class Input:
 
 @dataclass(frozen=True)
 class Node:
-    """What a node takes and gives, as ComfyUI's /object_info tells."""
+    """The inputs and outputs of a node, as in ComfyUI's /object_info."""
 
     inputs: dict[str, Input]
     outputs: tuple[str, ...]
 
 
 def lora_names() -> tuple[str, ...]:
-    """File names of the LoRAs that ship, as the stock loader lists them."""
+    """Return the file names of the shipped LoRAs, as the stock loader lists them."""
     return tuple(path.name for path in sorted(LORAS.glob("*.safetensors")))
 
 
 def nodes() -> dict[str, Node]:
-    """The nodes that run without ComfyUI: ours, and nine of the stock ones."""
+    """Return the nodes that run without ComfyUI: ours and ten of the stock ones."""
     link, text = Input, Input("STRING")
-    side, batch = Input("INT", 16, BIGGEST), Input("INT", 1, 4_096)
+    side, batch = Input("INT", 16, MAX_SIDE), Input("INT", 1, 4_096)
     strength = Input("FLOAT", -100, 100)
     sampler = {
         "model": link("MODEL"),
-        "seed": Input("INT", 0, SEEDS - 1),
+        "seed": Input("INT", 0, SEED_COUNT - 1),
         "steps": Input("INT", 1, 10_000),
         "cfg": Input("FLOAT", 0, 100),
         "sampler_name": Input("CHOICE", choices=SAMPLERS),
@@ -65,7 +65,7 @@ def nodes() -> dict[str, Node]:
         "strength_clip": strength,
     }
     model_only = {k: v for k, v in lora.items() if k not in ("clip", "strength_clip")}
-    coded = {"pixels": link("IMAGE"), "vae": link("VAE")}
+    encoder = {"pixels": link("IMAGE"), "vae": link("VAE")}
     return {
         "MnistdiffLoader": Node(
             {"model_name": Input("CHOICE", choices=(NAME,))}, ("MODEL", "CLIP", "VAE")
@@ -76,7 +76,7 @@ def nodes() -> dict[str, Node]:
         "EmptyLatentImage": Node({"width": side, "height": side, "batch_size": batch}, ("LATENT",)),
         "KSampler": Node(sampler, ("LATENT",)),
         "VAEDecode": Node({"samples": link("LATENT"), "vae": link("VAE")}, ("IMAGE",)),
-        "VAEEncode": Node(coded, ("LATENT",)),
+        "VAEEncode": Node(encoder, ("LATENT",)),
         "LoadImage": Node({"image": text}, ("IMAGE", "MASK")),
         "SaveImage": Node({"images": link("IMAGE"), "filename_prefix": text}, ()),
         "PreviewImage": Node({"images": link("IMAGE")}, ()),
@@ -89,7 +89,7 @@ OUTPUT_NODES = ("SaveImage", "PreviewImage")
 def load_workflow(path: str | Path) -> Graph:
     """Read an API-format graph: a file, or one of ours by name ("basic", "lora").
 
-    Raises MnistdiffError for a file that holds none.
+    Raises MnistdiffError if the file is not an API-format workflow.
     """
     own = Path(__file__).parent / "workflows_api" / f"{path}.json"
     path = own if own.is_file() else Path(path)
@@ -97,18 +97,18 @@ def load_workflow(path: str | Path) -> Graph:
         graph = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise MnistdiffError(
-            f"{path} holds no workflow ({error}). Give an API-format file, or one of ours: "
+            f"{path} is not a workflow ({error}). Give an API-format file, or one of ours: "
             f"{', '.join(sorted(file.stem for file in own.parent.glob('*.json')))}."
         ) from error
     if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
         raise MnistdiffError(
-            f"{path} is a workflow as the page draws it; export it with Workflow > Export (API)."
+            f"{path} is a workflow in the UI format; export it with Workflow > Export (API)."
         )
     return graph
 
 
 def with_inputs(graph: Graph, name: str, **inputs: Any) -> Graph:
-    """A new graph in which one node has other inputs. Raises MnistdiffError without that node."""
+    """Return a copy with other inputs of one node. Raises MnistdiffError if it has no such node."""
     if name not in graph:
         raise MnistdiffError(f"there is no node {name!r}; the workflow has {', '.join(graph)}.")
     copy = deepcopy(graph)
@@ -117,19 +117,19 @@ def with_inputs(graph: Graph, name: str, **inputs: Any) -> Graph:
 
 
 def is_link(value: Any) -> bool:
-    """Whether an input's value is [node, output] rather than a value."""
+    """Return whether an input's value is a link, [node, output]."""
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str | int)
 
 
-def place(graph: Graph, name: str) -> str:
-    """Name a node for a person: number and type."""
+def describe_node(graph: Graph, name: str) -> str:
+    """Return a node's number and type for a message."""
     return f"node {name} ({graph[name].get('class_type')})"
 
 
 def check_graph(graph: Graph) -> list[str]:
-    """The order in which to run the nodes that outputs need.
+    """Return the nodes that the outputs need, in execution order.
 
-    Raises MnistdiffError, naming node and input, for a graph that cannot run: an unknown node or
+    Raises MnistdiffError, naming node and input, if the graph cannot run: an unknown node or
     output, a link of the wrong type, a missing input, a value out of range, a cycle, no output.
     """
     check_wiring(graph)
@@ -137,49 +137,49 @@ def check_graph(graph: Graph) -> list[str]:
     for name, node in graph.items():
         if node["class_type"] not in known:
             raise MnistdiffError(
-                f"{place(graph, name)}: there is no such node here; {', '.join(known)} run without "
-                "ComfyUI. Give `server=` the address of a ComfyUI that has it."
+                f"{describe_node(graph, name)}: there is no such node here; without ComfyUI only "
+                f"{', '.join(known)} run. Give `server=` the address of a ComfyUI that has it."
             )
         for problem in _wrong_inputs(graph, name, known):
-            raise MnistdiffError(f"{place(graph, name)}, {problem}")
+            raise MnistdiffError(f"{describe_node(graph, name)}, {problem}")
     outputs = [name for name, node in graph.items() if node["class_type"] in OUTPUT_NODES]
     if not outputs:
-        raise MnistdiffError(f"the workflow shows nothing: add {' or '.join(OUTPUT_NODES)}.")
-    return _order(graph, outputs)
+        raise MnistdiffError(f"the workflow has no output: add {' or '.join(OUTPUT_NODES)}.")
+    return _execution_order(graph, outputs)
 
 
 def check_wiring(graph: Graph) -> None:
-    """Raise MnistdiffError for what is wrong in any ComfyUI, whatever nodes it has.
+    """Raise MnistdiffError for errors that do not depend on the nodes of a ComfyUI.
 
-    That is a graph of another form, a link to a node or an output that is not there, a circle;
-    also in nodes that no output needs, which ComfyUI would pass over.
+    These are a wrong format, a link to a missing node or output, and a cycle. Nodes that no output
+    needs are checked too, although ComfyUI ignores them.
     """
     if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
-        raise MnistdiffError("the workflow is no API-format graph: {number: node, ...}.")
+        raise MnistdiffError("the workflow is not an API-format graph, {number: node, ...}.")
     for name, node in graph.items():
         if not isinstance(name, str) or not isinstance(node.get("class_type"), str):
             raise MnistdiffError(
-                f"{place(graph, name)}: the number of a node is a text, and so is its class_type."
+                f"{describe_node(graph, name)}: a node's number and its class_type must be strings."
             )
         if not isinstance(node.get("inputs"), dict):
-            raise MnistdiffError(f"{place(graph, name)}: it has no inputs.")
+            raise MnistdiffError(f"{describe_node(graph, name)}: it has no inputs.")
     known = nodes()
     for name, node in graph.items():
         for field, value in node["inputs"].items():
-            for problem in _loose_end(graph, value, field, known) if is_link(value) else ():
-                raise MnistdiffError(f"{place(graph, name)}, {problem}")
-    _order(graph, list(graph))
+            for problem in _broken_link(graph, value, field, known) if is_link(value) else ():
+                raise MnistdiffError(f"{describe_node(graph, name)}, {problem}")
+    _execution_order(graph, list(graph))
 
 
-def _loose_end(graph: Graph, link: list, field: str, known: dict[str, Node]) -> Iterator[str]:
+def _broken_link(graph: Graph, link: list, field: str, known: dict[str, Node]) -> Iterator[str]:
     source, slot = link
     if source not in graph:
-        told = "" if isinstance(source, str) else " (the number of a node is a text)"
-        yield f"input {field}: it is linked to node {source}, which is not there{told}."
+        hint = "" if isinstance(source, str) else " (a node's number must be a string)"
+        yield f"input {field}: it is linked to node {source}, which does not exist{hint}."
         return
-    there = known.get(graph[source]["class_type"])  # another ComfyUI may have other nodes
-    if not isinstance(slot, int) or slot < 0 or (there and slot >= len(there.outputs)):
-        yield f"input {field}: {place(graph, source)} has no output {slot!r}."
+    node = known.get(graph[source]["class_type"])  # None: a node that only the server may know
+    if not isinstance(slot, int) or slot < 0 or (node and slot >= len(node.outputs)):
+        yield f"input {field}: {describe_node(graph, source)} has no output {slot!r}."
 
 
 def _wrong_inputs(graph: Graph, name: str, known: dict[str, Node]) -> Iterator[str]:
@@ -200,36 +200,38 @@ def _wrong_link(
     outputs = known.get(graph[source]["class_type"], Node({}, ())).outputs
     if outputs and outputs[slot] != wanted.kind:
         yield (
-            f"input {field}: it wants {wanted.kind}, but output {slot} of "
-            f"{place(graph, source)} is {outputs[slot]}."
+            f"input {field}: it needs {wanted.kind}, but output {slot} of "
+            f"{describe_node(graph, source)} is {outputs[slot]}."
         )
 
 
 def _wrong_value(value: Any, field: str, wanted: Input) -> Iterator[str]:
     if wanted.kind == "CHOICE":
         if value not in wanted.choices:
-            yield f"input {field}: {value!r} is none of {', '.join(wanted.choices)}."
+            yield f"input {field}: {value!r} is not one of {', '.join(wanted.choices)}."
     elif wanted.kind == "STRING":
         if not isinstance(value, str):
-            yield f"input {field}: {value!r} is no text."
+            yield f"input {field}: {value!r} is not a string."
     elif wanted.kind in ("INT", "FLOAT"):
         whole = isinstance(value, int) and not isinstance(value, bool)
         number = whole or (wanted.kind == "FLOAT" and isinstance(value, float))
+        assert wanted.low is not None
+        assert wanted.high is not None
         if not number or not wanted.low <= value <= wanted.high:
             kind = "a whole number" if wanted.kind == "INT" else "a number"
             yield (f"input {field}: {value!r} must be {kind} from {wanted.low} to {wanted.high}.")
     else:
-        yield f"input {field}: it wants a link to a {wanted.kind}, not {value!r}."
+        yield f"input {field}: it needs a link to {wanted.kind}, not {value!r}."
 
 
-def _order(graph: Graph, outputs: list[str]) -> list[str]:
-    """The nodes that these need, each after those that it is linked to."""
+def _execution_order(graph: Graph, outputs: list[str]) -> list[str]:
+    """Return the nodes that these outputs need, each after the nodes it is linked to."""
     done: dict[str, None] = {}
-    path: dict[str, None] = {}  # from an output down to where we are
+    path: dict[str, None] = {}  # from an output to the current node
     waiting = list(reversed(outputs))
     while waiting:
         name = waiting[-1]
-        if name in done or name in path:  # in `path`: all that it needs is done by now
+        if name in done or name in path:  # in `path`: everything it needs is done
             path.pop(name, None)
             done[waiting.pop()] = None
             continue
@@ -237,9 +239,9 @@ def _order(graph: Graph, outputs: list[str]) -> list[str]:
         links = [value[0] for value in graph[name]["inputs"].values() if is_link(value)]
         for source in reversed(links):
             if source in path:
-                circle = " -> ".join([*list(path)[list(path).index(source) :], source])
+                cycle = " -> ".join([*list(path)[list(path).index(source) :], source])
                 raise MnistdiffError(
-                    f"{place(graph, source)}: the links run in a circle ({circle})."
+                    f"{describe_node(graph, source)}: the links form a cycle ({cycle})."
                 )
             waiting.append(source)
     return list(done)

@@ -1,11 +1,11 @@
-"""The pack's one node: it loads tiny-mnist-sd as ComfyUI's own MODEL, CLIP and VAE."""
+"""The pack's only node, which loads tiny-mnist-sd as ComfyUI's MODEL, CLIP and VAE."""
 
 from typing import Any, ClassVar
 
 from mnistdiff.pipeline import LORAS, NAME, TextToImagePipeline
 
 try:
-    import folder_paths  # ComfyUI's; absent when only `run_workflow` is wanted
+    import folder_paths  # pyright: ignore[reportMissingImports]  # only inside ComfyUI
 except ModuleNotFoundError:
     pass
 else:
@@ -13,7 +13,7 @@ else:
 
 
 class MnistdiffLoader:
-    """Loads the shipped weights; everything after it is a stock node."""
+    """The node that loads the shipped weights; all other nodes are stock nodes."""
 
     RETURN_TYPES = ("MODEL", "CLIP", "VAE")
     OUTPUT_TOOLTIPS: ClassVar = (
@@ -30,7 +30,7 @@ class MnistdiffLoader:
         return {"required": {"model_name": ([NAME], {"tooltip": "Ships with mnistdiff."})}}
 
     def load(self, model_name: str) -> tuple[Any, Any, Any]:
-        """ComfyUI's objects, built from the pipeline."""
+        """Return ComfyUI's MODEL, CLIP and VAE, built from the pipeline."""
         from mnistdiff.comfyui.objects import clip_object, model_object, vae_object
 
         pipeline = TextToImagePipeline.from_pretrained(model_name)

@@ -1,4 +1,6 @@
 """ComfyUI's MODEL, CLIP and VAE around our networks. Only ComfyUI imports this module."""
+# `comfy` exists only inside ComfyUI:
+# pyright: reportMissingImports=false
 
 from typing import Any
 
@@ -13,16 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.latent import EpsMLPCond
+from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig
 from mnistdiff.pipeline import TextToImagePipeline
 from mnistdiff.prompts import words_of
 
-SHAPE = (16, 2, 2)  # of the 64 latent numbers: the stock empty latent of 16x16 pixels fits
+SHAPE = (16, 2, 2)  # of the 64 latent numbers, as in the stock empty latent of 16x16 pixels
 SIDE = 28
 
 
 class TinyLatent(comfy.latent_formats.LatentFormat):
-    """16 channels; `scale_factor` is our scaling_factor."""
+    """Latents of 16 channels; `scale_factor` is our scaling_factor."""
 
     latent_channels = SHAPE[0]
 
@@ -31,7 +33,7 @@ class TinyLatent(comfy.latent_formats.LatentFormat):
 
 
 class TinyNetwork(EpsMLPCond):
-    """EpsMLPCond on latents of SHAPE, called as ComfyUI calls a U-Net."""
+    """EpsMLPCond on latents of SHAPE, with the call signature of ComfyUI's U-Nets."""
 
     dtype = torch.float32
 
@@ -39,16 +41,16 @@ class TinyNetwork(EpsMLPCond):
         if tuple(x.shape[1:]) != SHAPE:
             height, width = x.shape[2] * 8, x.shape[3] * 8
             raise MnistdiffError(
-                f"the empty latent is {width}x{height} pixels, tiny-mnist-sd wants 16x16. Set "
+                f"the empty latent is {width}x{height} pixels, but tiny-mnist-sd needs 16x16. Set "
                 "width and height of the Empty Latent Image node to 16."
             )
         return super().forward(x.flatten(1), timesteps, context[:, 0]).reshape(x.shape)
 
 
 class TinyConfig(comfy.supported_models_base.BASE):
-    """What ComfyUI asks a model about itself."""
+    """The settings that ComfyUI reads from a model."""
 
-    unet_config = {"disable_unet_model_creation": True}  # noqa: RUF012 (ComfyUI's own form)
+    unet_config = {"disable_unet_model_creation": True}  # noqa: RUF012 (as ComfyUI defines it)
     supported_inference_dtypes = [torch.float32]  # noqa: RUF012
     memory_usage_factor = 0.01
 
@@ -58,10 +60,12 @@ class TinyConfig(comfy.supported_models_base.BASE):
 
 
 def model_object(pipeline: TextToImagePipeline) -> comfy.model_patcher.ModelPatcher:
-    """MODEL: the network, which predicts v, and our schedule as ComfyUI's sigmas."""
+    """Return MODEL: the network, which predicts v, and our schedule as ComfyUI's sigmas."""
     config = TinyConfig(pipeline.scaling_factor)
     model = comfy.model_base.BaseModel(config, comfy.model_base.ModelType.V_PREDICTION)
-    network = TinyNetwork(pipeline.eps_mlp.config)
+    shape = pipeline.eps_mlp.config
+    assert isinstance(shape, EpsMLPCondConfig)
+    network = TinyNetwork(shape)
     network.load_state_dict(pipeline.eps_mlp.state_dict())
     model.diffusion_model = network.eval().requires_grad_(False)
     abar = pipeline.schedule.alphas_cumprod.double()
@@ -74,51 +78,51 @@ def model_object(pipeline: TextToImagePipeline) -> comfy.model_patcher.ModelPatc
 
 
 class TinyTokenizer:
-    """Checks the words, so that a prompt outside the vocabulary stops with a sentence."""
+    """A tokenizer that checks the words and raises MnistdiffError for an unknown one."""
 
     def __init__(self, **options: Any) -> None:
         pass
 
     def tokenize_with_weights(self, text: str, *_: Any, **options: Any) -> dict[str, str]:
-        """The prompt itself; weights such as (seven:1.2) are left out, for we have none."""
+        """Return the prompt without weights such as (seven:1.2), which we do not support."""
         parts = comfy.sd1_clip.token_weights(comfy.sd1_clip.escape_important(text), 1.0)
         prompt = comfy.sd1_clip.unescape_important("".join(part for part, _ in parts))
         words_of(prompt)
         return {"prompt": prompt}
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing is learned here."""
+        """Return {}: the tokenizer has no weights."""
         return {}
 
 
 class TinyTextModel(nn.Module):
-    """Our text encoder, and the null condition for prompts that name no digit."""
+    """Our text encoder, with the null condition for prompts that name no digit."""
 
     dtypes = {torch.float32}  # noqa: RUF012
 
     def __init__(self, pipeline: TextToImagePipeline) -> None:
         super().__init__()
         self.text_encoder = pipeline.clip.text_encoder
-        self.pipeline = [pipeline]  # in a list: not a part of this module
+        self.pipeline = [pipeline]  # in a list, so that it is not a submodule
 
     def encode_token_weights(self, tokens: dict[str, str]) -> tuple[Tensor, Tensor]:
-        """The condition as one token, (1, 1, E), and once more as the pooled output."""
+        """Return the condition as one token, (1, 1, E), and as the pooled output, (1, E)."""
         cond = self.pipeline[0].encode_prompts([tokens["prompt"]])
         return cond[:, None], cond
 
     def set_clip_options(self, options: dict[str, Any]) -> None:
-        """We have none."""
+        """Do nothing: we have no options."""
 
     def reset_clip_options(self) -> None:
-        """We have none."""
+        """Do nothing: we have no options."""
 
     def load_sd(self, state: dict[str, Tensor]) -> Any:
-        """ComfyUI's name for loading weights."""
+        """Load weights; ComfyUI calls this method."""
         return self.load_state_dict(state, strict=False)
 
 
 def clip_object(pipeline: TextToImagePipeline) -> comfy.sd.CLIP:
-    """CLIP: tokenizer and text encoder, as CLIPTextEncode wants them."""
+    """Return CLIP: tokenizer and text encoder, as CLIPTextEncode expects them."""
     target = comfy.supported_models_base.ClipTarget(
         TinyTokenizer, lambda **options: TinyTextModel(pipeline)
     )
@@ -126,28 +130,28 @@ def clip_object(pipeline: TextToImagePipeline) -> comfy.sd.CLIP:
 
 
 class TinyAutoencoder(nn.Module):
-    """Our VAE between grey pictures with three equal channels and latents of SHAPE."""
+    """Our VAE between grey images with three equal channels and latents of SHAPE."""
 
     def __init__(self, pipeline: TextToImagePipeline) -> None:
         super().__init__()
         self.vae = pipeline.vae
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Posterior means of (B, 3, 28, 28) in [0, 1]."""
+        """Return the posterior means, (B, 16, 2, 2), of images (B, 3, 28, 28) in [0, 1]."""
         if tuple(pixels.shape[2:]) != (SIDE, SIDE):
             raise MnistdiffError(
-                f"the picture is {pixels.shape[3]}x{pixels.shape[2]}; tiny-mnist-sd wants 28x28. "
+                f"the picture is {pixels.shape[3]}x{pixels.shape[2]}; tiny-mnist-sd needs 28x28. "
                 "Put an Upscale Image node (28x28) before VAE Encode."
             )
         return self.vae.encode(pixels.mean(dim=1, keepdim=True))[0].unflatten(1, SHAPE)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """(B, 3, 28, 28) in [0, 1]."""
+        """Return images (B, 3, 28, 28) in [0, 1]."""
         return self.vae.decode(latents.flatten(1)).expand(-1, 3, -1, -1)
 
 
 class TinyVAE(comfy.sd.VAE):
-    """ComfyUI's VAE, told about ours instead of guessing from the names of weights."""
+    """ComfyUI's VAE, set up for ours instead of detected from the names of weights."""
 
     def __init__(self, pipeline: TextToImagePipeline) -> None:
         manage = comfy.model_management
@@ -160,7 +164,7 @@ class TinyVAE(comfy.sd.VAE):
         self.working_dtypes, self.vae_dtype = [torch.float32], torch.float32
         self.disable_offload, self.not_video = False, False
         self.extra_1d_channel, self.crop_input, self.size = None, False, None
-        # later versions than 0.3.64 ask for these as well
+        # versions after 0.3.64 need these as well
         self.handles_tiling, self.format_encoded, self.pad_channel_value = False, None, None
         self.device, self.output_device = manage.vae_device(), manage.intermediate_device()
         self.patcher = comfy.model_patcher.ModelPatcher(
@@ -171,5 +175,5 @@ class TinyVAE(comfy.sd.VAE):
 
 
 def vae_object(pipeline: TextToImagePipeline) -> TinyVAE:
-    """VAE, as VAEDecode and VAEEncode want it."""
+    """Return VAE, as VAEDecode and VAEEncode expect it."""
     return TinyVAE(pipeline)

@@ -1,4 +1,4 @@
-"""The same graph on a real ComfyUI, over its HTTP interface."""
+"""Running a graph on a real ComfyUI server, over its HTTP interface."""
 
 import http.client
 import io
@@ -14,27 +14,29 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mnistdiff.comfyui.graph import Graph, check_wiring, place
+from mnistdiff.comfyui.graph import Graph, check_wiring, describe_node
 from mnistdiff.comfyui.nodes import NODE_CLASS_MAPPINGS
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.pictures import read_grey
 
 POLL = 0.2  # seconds
 TIMEOUT = 600  # seconds that a graph may take
-PATIENCE = 5  # polls in which it may be neither waiting, running nor done
+MAX_ABSENT = 5  # polls in a row in which the graph may be neither waiting, running nor done
 
 
 def run_on_server(graph: Graph, server: str) -> Float[Tensor, "n 1 28 28"]:
-    """Submit, wait with a progress bar, and fetch every image, as grey in [0, 1].
+    """Submit a graph, wait with a progress bar, and return its images as grey in [0, 1].
 
-    Raises MnistdiffError for a server that does not answer, a graph that it refuses (with the
-    node and input that it names), and a run that fails there.
+    Raises MnistdiffError if the server does not answer, if it refuses the graph (naming node and
+    input), or if the run fails there.
     """
-    check_wiring(graph)  # ComfyUI stops for good at some links to nowhere
+    check_wiring(graph)  # some broken links stop ComfyUI's worker for good
     server = server.rstrip("/") if "://" in server else f"http://{server.rstrip('/')}"
-    answer = _ask(server, "/prompt", {"prompt": graph, "client_id": uuid.uuid4().hex}, graph)
+    answer = _request_json(
+        server, "/prompt", {"prompt": graph, "client_id": uuid.uuid4().hex}, graph
+    )
     if "prompt_id" not in answer:
-        raise MnistdiffError(f"{server} answers, but not as ComfyUI does (no prompt_id).")
+        raise MnistdiffError(f"{server} does not answer like ComfyUI (no prompt_id).")
     history = _wait(server, answer["prompt_id"], graph)
     images = [
         _fetch(server, image)
@@ -49,19 +51,21 @@ def run_on_server(graph: Graph, server: str) -> Float[Tensor, "n 1 28 28"]:
 def _wait(server: str, prompt_id: str, graph: Graph) -> dict[str, Any]:
     from tqdm.auto import tqdm
 
-    until, absent = time.monotonic() + TIMEOUT, 0
+    deadline, absent = time.monotonic() + TIMEOUT, 0
     with tqdm(desc="ComfyUI", unit="s", bar_format="{desc}: {elapsed} {postfix}") as bar:
-        while time.monotonic() < until:
-            found = _ask(server, f"/history/{prompt_id}").get(prompt_id)
+        while time.monotonic() < deadline:
+            found = _request_json(server, f"/history/{prompt_id}").get(prompt_id)
             if found is not None:
                 _raise_failure(found, graph)
                 return found
-            queue = _ask(server, "/queue")
+            queue = _request_json(server, "/queue")
             waiting = queue.get("queue_pending", [])
             known = any(prompt_id in entry for entry in [*waiting, *queue.get("queue_running", [])])
             absent = 0 if known else absent + 1
-            if absent == PATIENCE:
-                raise MnistdiffError(f"ComfyUI at {server} lost the workflow: was it started anew?")
+            if absent == MAX_ABSENT:
+                raise MnistdiffError(
+                    f"ComfyUI at {server} lost the workflow; it may have been restarted."
+                )
             bar.set_postfix_str(f"{len(waiting)} waiting")
             time.sleep(POLL)
     raise MnistdiffError(f"ComfyUI at {server} did not finish in {TIMEOUT} seconds.")
@@ -71,10 +75,10 @@ def _raise_failure(found: dict[str, Any], graph: Graph) -> None:
     for kind, details in found.get("status", {}).get("messages", []):
         if kind == "execution_error":
             name = str(details.get("node_id"))
-            where = place(graph, name) if name in graph else f"node {name}"
+            where = describe_node(graph, name) if name in graph else f"node {name}"
             raise MnistdiffError(f"{where}: {details.get('exception_message', '').strip()}")
         if kind == "execution_interrupted":
-            raise MnistdiffError("somebody stopped the workflow in ComfyUI.")
+            raise MnistdiffError("the workflow was stopped in ComfyUI.")
 
 
 def _fetch(server: str, image: dict[str, str]) -> Float[Tensor, "1 1 28 28"]:
@@ -85,18 +89,18 @@ def _fetch(server: str, image: dict[str, str]) -> Float[Tensor, "1 1 28 28"]:
         raise MnistdiffError(f"{image['filename']} is not at {server} ({error}).") from error
 
 
-def _ask(
+def _request_json(
     server: str, path: str, data: dict[str, Any] | None = None, graph: Graph | None = None
 ) -> dict[str, Any]:
     try:
         with _open(server, path, data) as answer:
             found = json.loads(answer.read())
     except urllib.error.HTTPError as error:
-        raise MnistdiffError(_refusal(server, error, graph or {})) from error
+        raise MnistdiffError(_refusal_message(server, error, graph or {})) from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise MnistdiffError(f"{server} answers, but not as ComfyUI does ({error}).") from error
+        raise MnistdiffError(f"{server} does not answer like ComfyUI ({error}).") from error
     if not isinstance(found, dict):
-        raise MnistdiffError(f"{server} answers, but not as ComfyUI does ({found!r:.60}).")
+        raise MnistdiffError(f"{server} does not answer like ComfyUI ({found!r:.60}).")
     return found
 
 
@@ -117,25 +121,25 @@ def _open(server: str, path: str, data: dict[str, Any] | None = None) -> Any:
         ) from error
 
 
-def _refusal(server: str, error: urllib.error.HTTPError, graph: Graph) -> str:
+def _refusal_message(server: str, error: urllib.error.HTTPError, graph: Graph) -> str:
     try:
-        told = json.loads(error.read())
+        answer = json.loads(error.read())
         problems = [
-            f"{place(graph, name)}, input {problem['details']}: {problem['message']}"
-            for name, node in dict(told["node_errors"]).items()
+            f"{describe_node(graph, name)}, input {problem['details']}: {problem['message']}"
+            for name, node in dict(answer["node_errors"]).items()
             for problem in node["errors"]
         ]
-        said = "; ".join(problems) or _whole(told["error"], graph)
+        message = "; ".join(problems) or _workflow_error(answer["error"], graph)
     except (ValueError, KeyError, TypeError):
-        said = str(error)
-    return f"ComfyUI at {server} refuses the workflow: {said.rstrip('.')}."
+        message = str(error)
+    return f"ComfyUI at {server} refuses the workflow: {message.rstrip('.')}."
 
 
-def _whole(error: dict[str, Any], graph: Graph) -> str:
-    """What is wrong with a workflow as a whole; ComfyUI names some nodes as "Node ID '#7'"."""
+def _workflow_error(error: dict[str, Any], graph: Graph) -> str:
+    """Return the error of a workflow as a whole; ComfyUI names some nodes as "Node ID '#7'"."""
     name = error["details"].partition("'#")[2].rstrip("'")
     if name not in graph:
         return error["message"]
     ours = graph[name]["class_type"] in NODE_CLASS_MAPPINGS
-    hint = " Run `mnistdiff comfyui install PATH` and start it anew." if ours else ""
-    return f"{place(graph, name)}: {error['message']}{hint}"
+    hint = " Run `mnistdiff comfyui install PATH` and restart ComfyUI." if ours else ""
+    return f"{describe_node(graph, name)}: {error['message']}{hint}"

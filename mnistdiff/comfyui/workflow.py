@@ -1,4 +1,4 @@
-"""Run an API-format graph: here, node by node with our own functions, or on a ComfyUI server."""
+"""Running an API-format graph: here with our own functions, or on a ComfyUI server."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnistdiff.comfyui.graph import Graph, check_graph, is_link, load_workflow, nodes, place
+from mnistdiff.comfyui.graph import Graph, check_graph, describe_node, is_link, load_workflow, nodes
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.lora import merge_lora
 from mnistdiff.pictures import read_grey, save_grid
@@ -20,12 +20,12 @@ from mnistdiff.samplers import as_eps, sample_ddim, sample_dpmpp_2m
 from mnistdiff.storage import read_weights
 
 __all__ = ["Model", "load_workflow", "run_workflow"]
-SIDE = 16  # pixels of the empty latent: (16, 2, 2) is our 64 numbers
+SIDE = 16  # pixels of the empty latent; its (16, 2, 2) hold our 64 numbers
 
 
 @dataclass(frozen=True)
 class Model:
-    """What travels along a MODEL link: the network, with any LoRA merged, and its pipeline."""
+    """The value of a MODEL link: the network, with any LoRA merged, and its pipeline."""
 
     network: nn.Module
     pipeline: TextToImagePipeline
@@ -38,12 +38,12 @@ def run_workflow(
     output: str | Path | None = None,
     pipeline: TextToImagePipeline | None = None,
 ) -> Float[Tensor, "n 1 28 28"]:
-    """The images, in [0, 1], that an API-format graph saves or previews.
+    """Return the images, in [0, 1], that an API-format graph saves or previews.
 
-    `graph` may be a file or the name of one of ours ("basic", "lora"). `server`, such as
-    "http://127.0.0.1:8188", sends it to a real ComfyUI; else it runs here, with `pipeline` or
-    the shipped one, and SaveImage writes into the folder `output` when that is given. Raises
-    MnistdiffError, naming node and input, for a graph that cannot run.
+    `graph` may be a file or the name of one of ours ("basic", "lora"). With `server`, such as
+    "http://127.0.0.1:8188", it runs on a real ComfyUI. Otherwise it runs here with `pipeline`, by
+    default the shipped one, and SaveImage writes into the folder `output` if that is given.
+    Raises MnistdiffError, naming node and input, if the graph cannot run.
     """
     if isinstance(graph, str | Path):
         graph = load_workflow(graph)
@@ -63,12 +63,12 @@ def run_workflow(
         try:
             results[name] = NODES[graph[name]["class_type"]](runner, **given)
         except MnistdiffError as error:
-            raise MnistdiffError(f"{place(graph, name)}: {error}") from error
+            raise MnistdiffError(f"{describe_node(graph, name)}: {error}") from error
     return torch.cat(runner.shown)
 
 
 class _Runner:
-    """Each method is a node: inputs by ComfyUI's names in, a tuple of outputs out."""
+    """The nodes as methods: inputs by ComfyUI's names, outputs as a tuple."""
 
     def __init__(self, pipeline: TextToImagePipeline | None, output: Path | None) -> None:
         self.pipeline, self.output = pipeline, output
@@ -89,12 +89,12 @@ class _Runner:
         return *self.lora_model(model, lora_name, strength_model), clip
 
     def encode_text(self, text: str, clip: TextToImagePipeline) -> tuple:
-        return (clip.encode_prompts([_unweighted(text)]),)
+        return (clip.encode_prompts([_without_weights(text)]),)
 
     def empty_latent(self, width: int, height: int, batch_size: int) -> tuple:
         if (width, height) != (SIDE, SIDE):
             raise MnistdiffError(
-                f"the empty latent is {width}x{height}; tiny-mnist-sd wants {SIDE}x{SIDE}."
+                f"the empty latent is {width}x{height}; tiny-mnist-sd needs {SIDE}x{SIDE}."
             )
         return (torch.zeros(batch_size, 64),)
 
@@ -116,14 +116,14 @@ class _Runner:
         pipeline, n = model.pipeline, len(latent_image)
         total = pipeline.schedule.num_train_timesteps
         timesteps = _timesteps(scheduler, steps, denoise, total)
-        # ComfyUI draws all noise at once, from torch's CPU generator
+        # as in ComfyUI: all noise at once, from torch's CPU generator
         noise = torch.randn(latent_image.shape, generator=torch.Generator().manual_seed(seed))
         abar = pipeline.schedule.alphas_cumprod
         at = abar[timesteps[0]]
-        # and starts the last timestep with all of it, though a little of the latent is left there
+        # as in ComfyUI: the last timestep starts with unit noise, although some signal remains
         spread = 1.0 if timesteps[0] == len(abar) - 1 else (1 - at).sqrt()
         noise = at.sqrt() * pipeline.scaling_factor * latent_image + spread * noise
-        z0 = _DRAW[sampler_name](
+        z0 = _SAMPLERS[sampler_name](
             as_eps(model.network, pipeline.schedule),
             pipeline.schedule,
             latent_image.shape,
@@ -132,7 +132,7 @@ class _Runner:
             guidance_scale=cfg,
             timesteps=timesteps,
             noise=noise,
-            # one more than the seed: else DDPM's first step would draw the starting noise again
+            # seed + 1: otherwise DDPM's first step would draw the starting noise again
             generator=torch.Generator().manual_seed((seed + 1) % 2**64),
         )
         return (z0 / pipeline.scaling_factor,)
@@ -158,7 +158,7 @@ class _Runner:
         if self.output is not None and filename_prefix:
             if ".." in Path(filename_prefix).parts or Path(filename_prefix).is_absolute():
                 raise MnistdiffError(
-                    f"input filename_prefix: {filename_prefix!r} leaves the folder."
+                    f"input filename_prefix: {filename_prefix!r} is outside the output folder."
                 )
             first = _last_number(self.output / f"{filename_prefix}_") + 1
             for i, image in enumerate(images, start=first):
@@ -182,31 +182,31 @@ NODES: dict[str, Callable[..., tuple]] = {
 
 
 def _last_number(prefix: Path) -> int:
-    """The highest number of a picture of this name: one that was deleted frees none after it."""
+    """Return the highest number of the saved images with this prefix, 0 if there is none."""
     numbered = re.compile(re.escape(prefix.name) + r"(\d+)_\.png")
     names = (path.name for path in prefix.parent.glob("*"))
     return max((int(found[1]) for name in names if (found := numbered.fullmatch(name))), default=0)
 
 
-def _unweighted(text: str) -> str:
-    """A prompt without ComfyUI's weights, "(seven:1.2)", which our text encoder has no use for."""
+def _without_weights(text: str) -> str:
+    """Remove ComfyUI's weights, as in "(seven:1.2)", which our text encoder does not support."""
 
-    def without(found: re.Match) -> str:
+    def replacement(found: re.Match) -> str:
         try:
             float(found[1])
-        except ValueError:  # a colon of the prompt's own
+        except ValueError:  # the colon belongs to the prompt
             return found[0]
         return ")"
 
-    return re.sub(r":([^:()]*)\)", without, text)
+    return re.sub(r":([^:()]*)\)", replacement, text)
 
 
 def _ddpm(*arguments: Any, **options: Any) -> Tensor:
     return sample_ddim(*arguments, eta=1.0, **options)
 
 
-# ComfyUI's `ddim` is Euler's method over the chosen schedule, which is DDIM with eta 0
-_DRAW = {
+# ComfyUI's `ddim` is Euler's method on the chosen schedule, which equals DDIM with eta 0
+_SAMPLERS = {
     "ddim": sample_ddim,
     "euler": sample_ddim,
     "ddpm": _ddpm,
@@ -215,12 +215,12 @@ _DRAW = {
 
 
 def _timesteps(scheduler: str, steps: int, denoise: float, total: int = 1_000) -> list[int]:
-    """The timesteps behind ComfyUI's sigmas; `denoise` keeps the last `steps` of more."""
-    kept = steps if denoise > 0.9999 else int(min(steps / denoise, 1e9))  # ComfyUI's own rule
+    """Return the timesteps of ComfyUI's sigmas; `denoise` < 1 keeps the last `steps` of them."""
+    kept = steps if denoise > 0.9999 else int(min(steps / denoise, 1e9))  # ComfyUI's rule
     if scheduler == "simple":
         if kept > total:
             raise MnistdiffError(
-                f"{steps} steps at denoise {denoise:g} are the last of {kept}; there are {total}."
+                f"{steps} steps at denoise {denoise:g} need {kept} timesteps; there are {total}."
             )
         found = [total - 1 - int(i * (total / kept)) for i in range(kept)]
     else:

@@ -1,4 +1,4 @@
-"""How good is a model? The measures, the protocol over seeds, and what each kind of model needs."""
+"""Evaluation of generators: the measures, the protocol over seeds, and each kind of model."""
 
 from mnistdiff.evaluation.curve import CURVE, evaluations, quality_curve
 from mnistdiff.evaluation.measure import NEIGHBOURS, measure, real_against_real

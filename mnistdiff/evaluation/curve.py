@@ -1,4 +1,4 @@
-"""Quality against steps: every sampler at several numbers of steps, on the same noise."""
+"""Quality against steps: every sampler with several step counts, from the same noise."""
 
 import hashlib
 import json
@@ -22,8 +22,8 @@ from mnistdiff.metrics import (
 from mnistdiff.results import save_result
 from mnistdiff.storage import check_writable
 
-# Sampler, eta and steps of the quality-against-steps curve
-CURVE = (  # the quick points first: a curve that is interrupted shows most samplers
+# sampler, eta and steps of each point
+CURVE = (  # the quick points first, so that an interrupted curve shows most samplers
     *(("ddim", 0.0, steps) for steps in (5, 10, 20, 50)),
     *(("dpmpp_2m", None, steps) for steps in (5, 10, 20, 50)),
     *(("heun", None, steps) for steps in (5, 10, 20)),
@@ -35,15 +35,15 @@ CURVE = (  # the quick points first: a curve that is interrupted shows most samp
 
 
 def evaluations(sampler: str, num_inference_steps: int) -> int:
-    """How often a sampler calls the network."""
+    """Return how often a sampler calls the network."""
     return 2 * num_inference_steps - 1 if sampler == "heun" else num_inference_steps
 
 
 def quality_curve(space: str, n: int, seed: int, path: Path) -> dict[str, Any]:
     """Measure every point of `CURVE` on n images of a shipped model, in "pixel" or "latent" space.
 
-    Each point is added to the result file at once, and those that it holds are not drawn again:
-    an interrupted run goes on. Raises MnistdiffError for a file that holds another curve.
+    Each point is saved at once, and points that are already in the file are skipped, so that an
+    interrupted run continues. Raises MnistdiffError if the file holds another curve.
     """
     check_n(n)
     check_writable(path)
@@ -82,7 +82,7 @@ def _read_curve(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
         rows = found["points"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise MnistdiffError(
-            f"{path} holds no quality curve ({type(error).__name__}: {error}); choose another file."
+            f"{path} is not a quality curve ({type(error).__name__}: {error}); choose another file."
         ) from error
     if not same:
         held = ", ".join(f"{name} {found[name]}" for name in identity)
@@ -91,7 +91,7 @@ def _read_curve(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(network: nn.Module) -> str:
-    """Twelve hexadecimal digits that tell one set of weights from another."""
+    """Return twelve hexadecimal digits that identify the weights."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.contiguous().numpy().tobytes())

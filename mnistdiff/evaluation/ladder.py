@@ -1,7 +1,7 @@
-"""The ladder from the report's text-to-image recipe to ours: one change per rung, measured.
+"""The ladder from the report's text-to-image recipe to ours: one measured change per rung.
 
-What all rungs share: the digits, CLIP's prompt embeddings, DDPM's linear schedule, a network that
-predicts the noise, Adam, and the same number of epochs.
+All rungs share the digits, CLIP's prompt embeddings, DDPM's linear schedule, a network that
+predicts the noise, Adam, and the number of epochs.
 """
 
 import time
@@ -30,17 +30,17 @@ from mnistdiff.vae import VAE
 
 LATENT_DIM = 64
 SEEDS = (0, 1, 2)
-GUIDED = 2.0  # the guidance scale of the last rung
+LAST_GUIDANCE_SCALE = 2.0  # of the last rung
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One recipe for text to image; `name` says what it changes in the one before."""
+    """A text-to-image recipe; `name` says what it changes from the rung before."""
 
     name: str
-    scaled: bool = False  # latents, to unit spread
+    scaled: bool = False  # latents, to unit standard deviation
     ema_decay: float | None = None
-    adaptive: bool = False  # normalisation, told time and condition; else they are concatenated
+    adaptive: bool = False  # normalisation by time and condition; otherwise they are concatenated
     beta: float = 1.0  # of the VAE
     cond_drop_prob: float = 0.0
     guidance_scale: float = 1.0
@@ -52,7 +52,7 @@ def _ladder() -> tuple[Rung, ...]:
         {"name": "weight averaging (EMA)", "ema_decay": 0.99},
         {"name": "adaptive normalisation", "adaptive": True},
         {"name": "smaller beta (0.01)", "beta": 0.01},
-        {"name": "guidance", "cond_drop_prob": 0.1, "guidance_scale": GUIDED},
+        {"name": "guidance", "cond_drop_prob": 0.1, "guidance_scale": LAST_GUIDANCE_SCALE},
     )
     rungs = [Rung("the report's recipe")]
     for change in changes:
@@ -63,35 +63,35 @@ def _ladder() -> tuple[Rung, ...]:
 LADDER = _ladder()
 
 
-class Climbed(NamedTuple):
-    """A rung, what each training seed measured, and the first seed's images, digit by digit."""
+class RungResult(NamedTuple):
+    """A rung, one row of measures per training seed, and the first seed's images."""
 
     rung: Rung
     rows: list[dict[str, float]]
     images: Float[Tensor, "n 1 28 28"]
 
     def mean(self, name: str) -> float:
-        """Of a measure, over training seeds."""
+        """Return the mean of a measure over training seeds."""
         return sum(row[name] for row in self.rows) / len(self.rows)
 
     def interval(self, name: str) -> tuple[float, float]:
-        """95 % interval of that mean (Student), within what the measure can be."""
+        """Return the mean's 95 % interval (Student), clipped to the measure's possible values."""
         low, high = student_interval([row[name] for row in self.rows])
         return max(low, 0.0), min(high, 1.0) if name != "fd_ratio" else high
 
 
 class PlainMLP(nn.Module):
-    """The report's noise predictor: latent, time and condition side by side, into a plain MLP."""
+    """The report's noise predictor: an MLP on the concatenated latent, time and condition."""
 
     def __init__(self, config: EpsMLPCondConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width
         layers: list[nn.Module] = []
-        entering = config.latent_dim + config.emb_dim + config.cond_dim
+        in_features = config.latent_dim + config.emb_dim + config.cond_dim
         for _ in range(1 + config.blocks):
-            layers += [nn.Linear(entering, width), nn.SiLU()]
-            entering = width
+            layers += [nn.Linear(in_features, width), nn.SiLU()]
+            in_features = width
         self.body = nn.Sequential(*layers, nn.Linear(width, config.latent_dim))
 
     def forward(
@@ -102,7 +102,7 @@ class PlainMLP(nn.Module):
 
 
 class PromptedNoiseLoss:
-    """Squared error of the predicted noise, given a prompt's embedding, at uniform timesteps."""
+    """The squared error of the predicted noise at uniform timesteps, given prompt embeddings."""
 
     def __init__(
         self, schedule: NoiseSchedule, bank: Float[Tensor, "10 p e"], cond_drop_prob: float
@@ -119,9 +119,10 @@ class PromptedNoiseLoss:
         device, abar = z0.device, self.schedule.alphas_cumprod.to(z0.device)
         t = torch.randint(len(abar), (len(z0),), generator=generator).to(device)
         noise = torch.randn(z0.shape, generator=generator).to(device)
-        which = torch.randint(self.bank.shape[1], (len(z0),), generator=generator)
-        cond = self.bank[labels.cpu(), which].to(device)
+        phrasing = torch.randint(self.bank.shape[1], (len(z0),), generator=generator)
+        cond = self.bank[labels.cpu(), phrasing].to(device)
         if self.cond_drop_prob:
+            assert isinstance(model.null_cond, Tensor)
             drop = torch.rand(len(z0), generator=generator) < self.cond_drop_prob
             cond = drop_condition(cond, model.null_cond, drop.to(device))
         return {"total": F.mse_loss(model(add_noise(z0, t, noise, abar), t, cond), noise)}
@@ -130,12 +131,12 @@ class PromptedNoiseLoss:
 def fit_rung(
     rung: Rung, profile: Profile, vae: VAE, bank: Float[Tensor, "10 p e"], seed: int
 ) -> tuple[nn.Module, float]:
-    """Train a rung's network, or load it from the cache; with the factor of its latents."""
+    """Train a rung's network, or load it from the cache; return it with its scaling factor."""
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(vae, train.images)
     factor = compute_scaling_factor(latents) if rung.scaled else 1.0
     seed_everything(seed)
-    # two widths, so that both have about the same number of weights
+    # different widths give both networks about the same number of weights
     width = profile.ladder.width if rung.adaptive else 3 * profile.ladder.width // 2
     config = EpsMLPCondConfig(LATENT_DIM, width, blocks=2, cond_dim=bank.shape[2])
     network = (EpsMLPCond if rung.adaptive else PlainMLP)(config).to(default_device())
@@ -165,31 +166,34 @@ def draw_rung(
     noise: Float[Tensor, "n d"],
     steps: int,
 ) -> Float[Tensor, "n d"]:
-    """Latents by DDIM with eta 0, guided where the rung is."""
-    guided = rung.guidance_scale != 1
+    """Sample latents by DDIM with eta 0, with the rung's guidance scale."""
+    uncond = None
+    if rung.guidance_scale != 1:
+        assert isinstance(network.null_cond, Tensor)
+        uncond = network.null_cond.detach().expand_as(cond)
     return sample_ddim(
         network,
         NoiseSchedule(linear_beta_schedule()),
         noise.shape,
         num_inference_steps=steps,
         cond=cond,
-        uncond=network.null_cond.detach().expand_as(cond) if guided else None,
+        uncond=uncond,
         guidance_scale=rung.guidance_scale,
         noise=noise,
     )
 
 
-def run_ladder(profile: Profile, clip: CLIP, seeds: Sequence[int] = SEEDS) -> list[Climbed]:
-    """Train and measure every rung with every seed; `profile.ladder.samples` digits each.
+def run_ladder(profile: Profile, clip: CLIP, seeds: Sequence[int] = SEEDS) -> list[RungResult]:
+    """Train every rung with every seed and measure `profile.ladder.samples` digits of each.
 
-    All rungs draw from the same noise for the same prompts. The VAEs are trained once per beta.
+    All rungs use the same noise and the same prompts. One VAE is trained per beta.
     """
     bank = prompt_bank(clip)
     labels = torch.arange(profile.ladder.samples) % 10
     generator = torch.Generator().manual_seed(0)
     cond = bank[labels, torch.randint(bank.shape[1], (len(labels),), generator=generator)]
     noise = torch.randn(len(labels), LATENT_DIM, generator=generator)
-    climbed = []
+    results = []
     for rung in LADDER:
         vae = fit_vae(profile, beta=rung.beta, latent_dim=LATENT_DIM).model
         rows, drawn = [], []
@@ -200,19 +204,19 @@ def run_ladder(profile: Profile, clip: CLIP, seeds: Sequence[int] = SEEDS) -> li
             drawn.append(decode(vae, latents / factor))
             accuracy = label_accuracy(read_digits(drawn[-1]).digits, labels)
             rows.append({"accuracy": accuracy, **measure(drawn[-1], memorised=False)})
-        climbed.append(Climbed(rung, rows, drawn[0]))
-    return climbed
+        results.append(RungResult(rung, rows, drawn[0]))
+    return results
 
 
 def evaluate_ladder(profile: Profile, clip: CLIP) -> dict[str, Any]:
-    """The ladder as a result: per rung every seed's accuracy, means and intervals over seeds."""
+    """Run the ladder; return every seed's accuracy, and means and intervals per rung."""
     started = time.perf_counter()
     rungs = []
-    for step in run_ladder(profile, clip):
-        row: dict[str, Any] = {"name": step.rung.name}
-        row["accuracies"] = [one["accuracy"] for one in step.rows]
+    for result in run_ladder(profile, clip):
+        row: dict[str, Any] = {"name": result.rung.name}
+        row["accuracies"] = [seed_row["accuracy"] for seed_row in result.rows]
         for name in ("accuracy", "fd_ratio", "coverage", "recall"):
-            row |= {name: step.mean(name), f"{name}_interval": step.interval(name)}
+            row |= {name: result.mean(name), f"{name}_interval": result.interval(name)}
         rungs.append(row)
     return {
         "profile": profile.name,
@@ -230,5 +234,5 @@ def evaluate_ladder(profile: Profile, clip: CLIP) -> dict[str, Any]:
 
 @torch.no_grad()
 def decode(vae: VAE, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n 1 28 28"]:
-    """Images in [0, 1] from latents as the encoder gives them."""
+    """Decode unscaled latents to images in [0, 1]."""
     return vae.decode(latents)

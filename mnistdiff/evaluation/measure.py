@@ -1,4 +1,4 @@
-"""Every measure of one set of generated digits."""
+"""All measures of one set of generated digits."""
 
 from functools import cache
 from typing import Any
@@ -18,15 +18,15 @@ from mnistdiff.metrics import (
     shuffled_test_features,
 )
 
-NEIGHBOURS = 5_000  # images on each side of precision, recall, density and coverage
+NEIGHBOURS = 5_000  # images on each side for precision, recall, density and coverage
 
 
 def measure(images: Float[Tensor, "n 1 28 28"], memorised: bool = True) -> dict[str, Any]:
-    """FD and its ratio to the floor, PRDC, confident share and memorisation of one set of images.
+    """Return FD, its ratio to the floor, PRDC, confident count and memorised share of images.
 
-    The floor is that of as many real test images. Precision, recall, density and coverage
-    compare up to 5,000 images with as many test images; `coverage_real` is that of other test
-    images. Memorisation looks among the training digits that `auto` finds.
+    The floor is the FD of equally many real test images. Precision, recall, density and coverage
+    compare up to 5,000 images with equally many test images; `coverage_real` compares other test
+    images with them. Memorisation compares with the training digits that `auto` finds.
     """
     judge = load_judge()
     reading = read_digits(images)
@@ -50,6 +50,6 @@ def measure(images: Float[Tensor, "n 1 28 28"], memorised: bool = True) -> dict[
 
 @cache
 def real_against_real(size: int = NEIGHBOURS) -> dict[str, float]:
-    """PRDC of real test images against other real test images: what "perfect" looks like."""
+    """Return the PRDC of real test images against other real test images, as a reference."""
     features = shuffled_test_features()
     return prdc(features[:size], features[-size:])

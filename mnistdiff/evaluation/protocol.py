@@ -1,4 +1,4 @@
-"""The protocol: every measure of a generator on the same samples, with intervals over seeds."""
+"""The protocol: all measures of a generator on the same samples, with intervals over seeds."""
 
 import io
 import math
@@ -47,18 +47,18 @@ def evaluate(
     data: str = "mnist",
     save: Path | None = None,
 ) -> dict[str, Any]:
-    """Sample n images with each seed and measure them; means, with 95 % intervals over seeds.
+    """Measure n images per seed; return means and 95 % intervals over seeds.
 
-    The confident share pools all images (Wilson interval). `data` says what the model was
-    trained on. `save` keeps the first seed's images (uint8, (N, 28, 28)) and the digits that the
-    judge reads. Raises MnistdiffError for n < 10, no seeds, a file that cannot be written.
+    The confident share pools all images (Wilson interval). `data` names the model's training data.
+    `save` stores the first seed's images (uint8, (N, 28, 28)) and the digits that the judge reads.
+    Raises MnistdiffError for n < 10, no seeds, or a file that cannot be written.
     """
     check_n(n)
     if not seeds:
         raise MnistdiffError("there are 0 seeds; at least 1 is needed.")
     if save is not None:
         check_images_file(save)
-    train = load_mnist("train", quiet=True)  # a broken file is better found before the sampling
+    train = load_mnist("train", quiet=True)  # a broken file should fail before the sampling
     rows, seconds = [], 0.0
     for seed in seeds:
         samples = generate(model, n, sampler, num_inference_steps, eta, seed)
@@ -83,12 +83,12 @@ def evaluate(
         **provenance(),
     }
     if isinstance(model, LatentModel):
-        result |= _beside_reconstructions(model.vae, result["confident_share"])
+        result |= _compare_with_reconstructions(model.vae, result["confident_share"])
     return result
 
 
-def _beside_reconstructions(vae: VAE, confident_share: float) -> dict[str, float]:
-    """The decoder's ceiling: how many reconstructed test digits are read confidently."""
+def _compare_with_reconstructions(vae: VAE, confident_share: float) -> dict[str, float]:
+    """Compare with the decoder's ceiling: the confident share of reconstructed test digits."""
     reading = read_digits(reconstruct(vae, load_mnist("test", quiet=True).images))
     ceiling = float((reading.confidence > CONFIDENT).double().mean())
     return {
@@ -98,12 +98,13 @@ def _beside_reconstructions(vae: VAE, confident_share: float) -> dict[str, float
 
 
 def check_n(n: int) -> None:
+    """Raise MnistdiffError if there are too few images for a distribution."""
     if n < 10:
         raise MnistdiffError(f"n is {n}; a distribution needs at least 10 images.")
 
 
 def summarise(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Mean of every measure over seeds; with more than one seed also a Student interval."""
+    """Return the mean of every measure over seeds; with several seeds also Student intervals."""
     summary: dict[str, Any] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
@@ -118,14 +119,14 @@ def summarise(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 
 def check_images_file(path: Path) -> None:
-    """Raise MnistdiffError unless images can be kept there."""
+    """Raise MnistdiffError unless images can be saved there."""
     if path.suffix != ".npz":
-        raise MnistdiffError(f"{path} does not end in .npz, which is what images are kept as.")
+        raise MnistdiffError(f"{path} does not end in .npz; images are saved as .npz files.")
     check_writable(path)
 
 
 def save_images(path: Path, images: Float[Tensor, "n 1 28 28"], labels: Int[Tensor, " n"]) -> None:
-    """Keep images (uint8, (N, 28, 28)) and labels as a compressed .npz file."""
+    """Save images (as uint8, (N, 28, 28)) and labels in a compressed .npz file."""
     pixels = (to_8_bits(images) * 255).round().to(torch.uint8)[:, 0]
     payload = io.BytesIO()
     np.savez_compressed(payload, images=pixels.numpy(), labels=labels.numpy())

@@ -1,4 +1,4 @@
-"""Does text to image draw what was asked, as varied and as real as the digits themselves?"""
+"""Evaluation of text to image: accuracy, quality and diversity; also of CLIP and the LoRAs."""
 
 import time
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a LoRA
 
 
 def prompts_and_labels(n: int) -> tuple[list[str], Int[Tensor, " n"]]:
-    """n prompts, the ten digits in equal shares, by every template, a third of them held out."""
+    """Return n prompts and their digits: equal shares of digits, all templates in turn."""
     templates = (*TEMPLATES, *HELD_OUT_TEMPLATES)
-    asked = [
+    combinations = [
         (t, d, name)
         for t in templates
         for name in (str, DIGIT_NAMES.__getitem__)
         for d in range(10)
     ]
-    rows = list(islice(cycle(asked), n))
+    rows = list(islice(cycle(combinations), n))
     return [t.format(name(d)) for t, d, name in rows], torch.tensor([d for _, d, _ in rows])
 
 
@@ -50,11 +50,11 @@ def evaluate_tiny_sd(
     frontier: bool = True,
     save: Path | None = None,
 ) -> dict[str, Any]:
-    """Every measure on the same samples; with `frontier` also at other guidance scales, one seed.
+    """Return all measures on the same samples; with `frontier` also for GUIDANCE_SCALES, one seed.
 
-    Label accuracy pools all images (Wilson interval), `per_digit` too; the other intervals are
-    Student's, over seeds. `save` keeps the first seed's images with the digits asked for. Raises
-    MnistdiffError for n that is not a multiple of 10, no seeds, a file that cannot be written.
+    Label accuracy (Wilson interval) and `per_digit` pool all images; the other intervals are
+    Student's, over seeds. `save` stores the first seed's images with the requested digits. Raises
+    MnistdiffError if n is not a multiple of 10, there are no seeds, or the file is not writable.
     """
     _check_n(n)
     if not seeds:
@@ -83,7 +83,9 @@ def evaluate_tiny_sd(
 
 def _check_n(n: int) -> None:
     if n < 10 or n % 10:
-        raise MnistdiffError(f"n is {n}; the ten digits get equal shares of a multiple of 10.")
+        raise MnistdiffError(
+            f"n is {n}; it must be a multiple of 10, an equal share for each digit."
+        )
 
 
 def _evaluate_at(
@@ -95,22 +97,22 @@ def _evaluate_at(
     save: Path | None = None,
 ) -> dict[str, Any]:
     prompts, labels = prompts_and_labels(n)
-    rows, right, seconds = [], torch.zeros(10), 0.0
+    rows, correct, seconds = [], torch.zeros(10), 0.0
     for seed in seeds:
         started = time.perf_counter()
         images = draw(pipeline, prompts, guidance_scale, seed, options)
         seconds += time.perf_counter() - started
         read = read_digits(images).digits
-        right += torch.bincount(labels[read == labels], minlength=10)
+        correct += torch.bincount(labels[read == labels], minlength=10)
         rows.append(measure(images))
         if save is not None and seed == seeds[0]:
             save_images(save, images, labels)
     drawn, confident = n * len(rows), sum(row.pop("confident") for row in rows)
-    per_digit = right / (drawn / 10)
+    per_digit = correct / (drawn / 10)
     return {
         **summarise(rows),
-        "accuracy": float(right.sum()) / drawn,
-        "accuracy_interval": wilson_interval(int(right.sum()), drawn),
+        "accuracy": float(correct.sum()) / drawn,
+        "accuracy_interval": wilson_interval(int(correct.sum()), drawn),
         "per_digit": per_digit.tolist(),
         "worst_digit": int(per_digit.argmin()),
         "confident_share": confident / drawn,
@@ -127,16 +129,16 @@ def draw(
     seed: int,
     options: dict[str, Any],
 ) -> Float[Tensor, "n 1 28 28"]:
-    """Images for prompts, from one seed."""
+    """Draw one image per prompt, from one seed."""
     generator = torch.Generator().manual_seed(seed)
     return pipeline(prompts, guidance_scale=guidance_scale, generator=generator, **options).images
 
 
 def evaluate_loras(*, n: int = 2_000, seed: int = 0) -> dict[str, Any]:
-    """How each shipped LoRA moves its style's measure, by strength, and what it costs in accuracy.
+    """Measure the style and the label accuracy of each shipped LoRA at several strengths.
 
-    The same noise and prompts at every strength. Raises MnistdiffError for n that is not a
-    multiple of 10.
+    All strengths use the same noise and prompts. Raises MnistdiffError if n is not a multiple
+    of 10.
     """
     _check_n(n)
     prompts, labels = prompts_and_labels(n)
@@ -164,7 +166,7 @@ def evaluate_loras(*, n: int = 2_000, seed: int = 0) -> dict[str, Any]:
 
 
 def evaluate_clip(clip: CLIP, data: str = "mnist") -> dict[str, Any]:
-    """Zero-shot accuracy on the test digits, with prompts that training never used."""
+    """Return the zero-shot accuracy on test digits, with prompts that were not used in training."""
     test = load_mnist("test", quiet=True)
     accuracy = zero_shot(clip, test)
     right, n = round(accuracy * len(test.labels)), len(test.labels)

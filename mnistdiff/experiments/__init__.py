@@ -1,4 +1,4 @@
-"""The runs behind the course: profiles, the VAE, diffusion, text to image, and their tables."""
+"""The training runs of the course: profiles, VAE, diffusion, text to image, and their tables."""
 
 from mnistdiff.experiments.diffusion import (
     add_weak_copy,

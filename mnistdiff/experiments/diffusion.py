@@ -22,7 +22,7 @@ WEAK_WIDTH, WEAK_EPOCHS = 32, 4  # on latents
 
 
 def pixel_training(epochs: int, seed: int = 0) -> TrainConfig:
-    """How a U-Net is trained."""
+    """Return the training settings of a U-Net."""
     return TrainConfig(
         epochs, 128, 5e-3, seed=seed, ema_decay=0.999, cosine_decay=True, optimiser="muon"
     )
@@ -35,7 +35,7 @@ def fit_unet(profile: Profile, seed: int = 0) -> tuple[UNet, Fit]:
 
 
 def fit_weak_unet(profile: Profile) -> tuple[UNet, Fit]:
-    """A twentieth of the weights, half of the digits, one epoch: what autoguidance needs."""
+    """Train the weak U-Net for autoguidance: 1/20 of the weights, half the digits, one epoch."""
     train, _ = load_digits(profile, quiet=True)
     half = train.images[: len(train.images) // 2]
     return _fit_unet("weak-unet", WEAK_UNET, half, pixel_training(1))
@@ -64,8 +64,8 @@ def fit_eps_mlp(
 ) -> tuple[LatentModel, Fit]:
     """Train a noise predictor on the latents of a VAE, or load it from the cache.
 
-    `scaled` False leaves the latents as the encoder gives them, as the report did; `ema` False
-    samples from the last weights instead of their average. The width is the profile's by default.
+    With `scaled` False the latents stay unscaled, as in the report. With `ema` False sampling uses
+    the last weights instead of their average. The default width is the profile's.
     """
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(vae, train.images)
@@ -84,7 +84,7 @@ def fit_eps_mlp(
 
 
 def add_weak_copy(profile: Profile, model: LatentModel) -> LatentModel:
-    """The same model with a narrow, hardly trained copy: what autoguidance needs."""
+    """Return the model with a narrow, briefly trained copy, which autoguidance needs."""
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(model.vae, train.images)
     config = TrainConfig(WEAK_EPOCHS, 128, 2e-3, ema_decay=0.999, cosine_decay=True)

@@ -1,4 +1,4 @@
-"""Training and examining the judge: the classifier that every quality figure rests on."""
+"""Training and testing the judge: the classifier behind every quality measure."""
 
 import time
 from pathlib import Path
@@ -27,11 +27,11 @@ from mnistdiff.runtime import seed_everything
 from mnistdiff.storage import PACKAGED, save_weights
 from mnistdiff.training import TrainConfig, fit_or_load
 
-LABEL_SMOOTHING = 0.05  # keeps a digit's features together: FD then sees a missing class
-MAX_SHIFT = 2  # pixels; digits never touch the border, so rolling is shifting
+LABEL_SMOOTHING = 0.05  # keeps a class's features together, so that FD detects a missing class
+MAX_SHIFT = 2  # pixels; digits never touch the border, so rolling equals shifting
 SHIFT_GROUPS = 8
-HELD_OUT = 10_000  # the last training images: never seen by the second classifier
-CALIBRATION = 5_000  # the first test images set the temperature; the others measure its error
+HELD_OUT = 10_000  # the last training images, which the second classifier never sees
+CALIBRATION = 5_000  # the first test images set the temperature; the rest measure its error
 CALIBRATION_BINS = 15
 
 # name: architecture, training images, seed
@@ -64,7 +64,10 @@ def random_shift(
 
 
 def train_classifier(name: str, folder: Path = PACKAGED) -> Path:
-    """Train "judge-v1" or "second-v1" on full MNIST and write weights (and statistics)."""
+    """Train "judge-v1" or "second-v1" on full MNIST; write its weights and return their path.
+
+    The judge's file also holds the reference statistics of FD.
+    """
     config, n_train, seed = RECIPES[name]
     train = load_mnist("train", "full")
     seed_everything(seed)
@@ -95,10 +98,10 @@ def train_classifier(name: str, folder: Path = PACKAGED) -> Path:
 def calibrate(
     model: DigitClassifier, images: Float[Tensor, "n 1 28 28"], labels: Int[Tensor, " n"]
 ) -> float:
-    """Divide the logits by the temperature of least cross-entropy (Guo et al., 2017).
+    """Divide the logits by the temperature with the least cross-entropy (Guo et al., 2017).
 
-    Label smoothing leaves a network never surer than 95 %. The temperature is folded into the
-    last layer: neither the digits read nor the features change. Returns the temperature.
+    Label smoothing limits the confidence to about 95 %. The temperature is folded into the last
+    layer, so predictions and features do not change. Returns the temperature.
     """
     logits = model.head(read_digits(images, model).features)
     candidates = torch.linspace(0.2, 2, 181).tolist()
@@ -113,7 +116,7 @@ def _reference_statistics(model: DigitClassifier, train: Digits, test: Digits) -
     return {
         "reference.train_mean": mean,
         "reference.train_covariance": covariance,
-        # half precision halves the file; FD moves by less than 1e-4
+        # half precision halves the file; FD changes by less than 1e-4
         "reference.test_features": read_digits(test.images, model).features.half(),
     }
 
@@ -139,7 +142,7 @@ def evaluate_judge(judge: Judge | None = None) -> dict[str, Any]:
         "fd_floor": floor,
         "sensitivity": {
             name: distance_to_train(read_digits(images, judge.classifier).features, judge) / floor
-            for name, images in spoiled(test).items()
+            for name, images in degraded_images(test).items()
         },
         "second_accuracy": label_accuracy(second.digits, test.labels),
         "disagreement": float((second.digits != reading.digits).double().mean()),
@@ -148,8 +151,8 @@ def evaluate_judge(judge: Judge | None = None) -> dict[str, Any]:
     }
 
 
-def spoiled(test: Digits) -> dict[str, Float[Tensor, "n 1 28 28"]]:
-    """Test images with a fault that a good measure must see: noise, blur, a missing class."""
+def degraded_images(test: Digits) -> dict[str, Float[Tensor, "n 1 28 28"]]:
+    """Return test images with faults that a good measure must detect."""
     noise = torch.randn(test.images.shape, generator=torch.Generator().manual_seed(0))
     row = torch.tensor([0.25, 0.5, 0.25])
     kernel = torch.outer(row, row)[None, None]  # 3x3 binomial
@@ -161,7 +164,7 @@ def spoiled(test: Digits) -> dict[str, Float[Tensor, "n 1 28 28"]]:
 
 
 def calibration_error(confidence: Float[Tensor, " n"], correct: Tensor) -> float:
-    """Expected calibration error in equal-width bins (Guo et al., 2017, eq. 3)."""
+    """Return the expected calibration error in equal-width bins (Guo et al., 2017, eq. 3)."""
     bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
     gap = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
     gap.index_add_(0, bins, confidence.double() - correct.double())

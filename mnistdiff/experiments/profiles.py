@@ -1,4 +1,4 @@
-"""How much data, network and training an experiment gets."""
+"""Profiles: the sizes of data, networks and training for each kind of run."""
 
 import os
 from dataclasses import dataclass, replace
@@ -9,10 +9,10 @@ from mnistdiff.errors import MnistdiffError
 
 @dataclass(frozen=True)
 class VAESettings:
-    """How a VAE is built and trained."""
+    """Sizes and training of a VAE."""
 
     epochs: int
-    long_epochs: int  # the report's Figure 2 compares `epochs` with these
+    long_epochs: int  # compared with `epochs`, as in the report's Figure 2
     batch_size: int
     learning_rate: float
     width: int  # of the hidden layers
@@ -22,15 +22,15 @@ class VAESettings:
 
 @dataclass(frozen=True)
 class PixelSettings:
-    """How the U-Net is trained, and how long its DDPM samples."""
+    """Training of the U-Net, and the steps of its DDPM sampler."""
 
     epochs: int
-    ddpm_steps: int = 1_000  # of the DDPM that stands beside DDIM
+    ddpm_steps: int = 1_000  # of the DDPM that DDIM is compared with
 
 
 @dataclass(frozen=True)
 class LatentSettings:
-    """How the noise predictor on latents is built and trained."""
+    """Size and training of the noise predictor on latents."""
 
     epochs: int
     width: int
@@ -39,7 +39,7 @@ class LatentSettings:
 
 @dataclass(frozen=True)
 class TextSettings:
-    """How CLIP, the conditioned noise predictor and the LoRAs are built and trained."""
+    """Sizes and training of CLIP, the conditioned noise predictor and the LoRAs."""
 
     clip_epochs: int
     epochs: int  # of the noise predictor
@@ -49,33 +49,33 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class LadderSettings:
-    """How each network on the ladder of section 6 is built, trained and measured."""
+    """Size, training and samples of each network on the ladder of section 6."""
 
     epochs: int
     width: int
-    samples: int  # that are measured, per network
+    samples: int  # measured per network
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How much data, network and training an experiment gets."""
+    """The sizes of data, networks and training of an experiment."""
 
     name: str
     source: str  # of the digits: "bundled" or "full"
     train_size: int
     test_size: int
-    samples: int  # that the judge reads, per model
+    samples: int  # measured with the judge, per model
     vae: VAESettings
     pixel: PixelSettings
     latent: LatentSettings
     text: TextSettings
     ladder: LadderSettings
-    gallery: int = 36  # digits in a grid beside another one, and per point of the curves
+    gallery: int = 36  # digits per grid in comparisons, and per point of the curves
     curve_evaluations: tuple[int, ...] = (5, 10, 20, 50)  # of the network, per digit
 
     @property
     def label(self) -> str:
-        """What a figure from this profile must say about itself."""
+        """Return the note that every figure from this profile must carry."""
         return f"{self.name} profile: {self.train_size:,} training digits, {self.vae.epochs} epochs"
 
 
@@ -122,7 +122,7 @@ PROFILES = {
     ),
 }
 _REPORT = PROFILES["report"]
-# the models that the package carries: small networks, trained at a higher learning rate
+# for the models that ship: small networks, trained at a higher learning rate
 PROFILES["ship"] = replace(
     _REPORT,
     name="ship",
@@ -132,7 +132,10 @@ PROFILES["ship"] = replace(
 
 
 def get_profile(name: str = "quick") -> Profile:
-    """The profile of that name, or of MNISTDIFF_PROFILE; "smoke" under nbgrader."""
+    """Return the named profile; MNISTDIFF_PROFILE overrides the name, and nbgrader gets "smoke".
+
+    Raises MnistdiffError for an unknown name.
+    """
     name = os.environ.get("MNISTDIFF_PROFILE") or name
     if os.environ.get("NBGRADER_EXECUTION"):
         name = "smoke"
@@ -142,7 +145,7 @@ def get_profile(name: str = "quick") -> Profile:
 
 
 def load_digits(profile: Profile, quiet: bool = False) -> tuple[Digits, Digits]:
-    """Training and test digits of a profile."""
+    """Return the training and test digits of a profile."""
     train = load_mnist("train", profile.source, quiet)
     test = load_mnist("test", profile.source, quiet)
     return _first(train, profile.train_size), _first(test, profile.test_size)

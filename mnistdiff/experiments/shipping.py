@@ -1,4 +1,4 @@
-"""Training and packing the diffusion models that the package carries."""
+"""Training and packing the diffusion models that ship with the package."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +11,7 @@ from mnistdiff.experiments.diffusion import add_weak_copy, fit_latent, fit_unet,
 from mnistdiff.experiments.profiles import Profile
 from mnistdiff.experiments.styles import STYLES
 from mnistdiff.experiments.text_to_image import fit_lora, fit_tiny_sd, model_card
+from mnistdiff.latent import EpsMLP
 from mnistdiff.pipeline import NAME
 from mnistdiff.results import provenance
 from mnistdiff.storage import check_writable, save_weights
@@ -19,7 +20,7 @@ from mnistdiff.unet import UNet
 
 
 def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:
-    """Train what ships, smallest first, and write each file as soon as it is done."""
+    """Train all models that ship, smallest first; write each file at once, return the paths."""
     check_writable(folder / "unet-v1.safetensors")
     written = {}
     for (beta, latent_dim), width in SHIPPED_LATENT.items():
@@ -38,7 +39,7 @@ def train_shipped(profile: Profile, folder: Path) -> dict[str, Any]:
 
 
 def train_tiny_sd(profile: Profile, folder: Path) -> dict[str, str]:
-    """Train and pack the text-to-image pipeline and a LoRA per style."""
+    """Train and pack the text-to-image pipeline and one LoRA per style; return the paths."""
     run = fit_tiny_sd(profile)
     path = folder / f"{NAME}-v1.safetensors"
     save_weights(path, *run.pipeline.packed(model_card(run, profile) | provenance()))
@@ -53,13 +54,16 @@ def train_tiny_sd(profile: Profile, folder: Path) -> dict[str, str]:
 
 
 def pack_latent(path: Path, model: LatentModel, fit: Fit, profile: Profile) -> None:
-    """Write VAE and noise predictor in half precision, with what they need to be built."""
+    """Write VAE and noise predictor in half precision, with their configurations."""
     network = model.model.network
-    tensors = _half(model.vae, "vae.") | _half(network, "eps_mlp.")
+    assert isinstance(network, EpsMLP)
+    tensors = _half_precision(model.vae, "vae.") | _half_precision(network, "eps_mlp.")
     configs = {"vae": asdict(model.vae.config), "eps_mlp": asdict(network.config)}
     if model.weak:
-        tensors |= _half(model.weak.network, "weak.")
-        configs["weak"] = asdict(model.weak.network.config)
+        weak = model.weak.network
+        assert isinstance(weak, EpsMLP)
+        tensors |= _half_precision(weak, "weak.")
+        configs["weak"] = asdict(weak.config)
     save_weights(
         path,
         tensors,
@@ -69,17 +73,17 @@ def pack_latent(path: Path, model: LatentModel, fit: Fit, profile: Profile) -> N
 
 def pack_unet(path: Path, network: UNet, weak: UNet, fit: Fit, profile: Profile) -> None:
     """Write a U-Net and its weak copy in half precision, with their configurations."""
-    tensors = _half(network, "unet.") | _half(weak, "weak.")
+    tensors = _half_precision(network, "unet.") | _half_precision(weak, "weak.")
     configs = {"config": asdict(network.config), "weak": asdict(weak.config)}
     save_weights(path, tensors, configs | _model_card(fit, profile))
 
 
-def _half(network: nn.Module, prefix: str = "") -> dict[str, Any]:
+def _half_precision(network: nn.Module, prefix: str = "") -> dict[str, Any]:
     return {f"{prefix}{name}": value.half() for name, value in network.state_dict().items()}
 
 
 def _model_card(fit: Fit, profile: Profile) -> dict[str, Any]:
-    """What a model card says: how the weights came about."""
+    """Return the model card: how the weights were trained."""
     return {
         "prediction_type": PREDICTION_TYPE,
         "schedule": "cosine",

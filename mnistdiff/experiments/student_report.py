@@ -1,4 +1,4 @@
-"""The numbers of the student report ("Report For Project3", November 2025) that we measure."""
+"""Numbers of the student report ("Report For Project3", November 2025) that we compare with."""
 
 VAE_SETTINGS = {
     "epochs": 40,
@@ -86,5 +86,5 @@ TEXT_SETTINGS = {
     "ddim_eta": 0.0,
 }
 
-# Figure 7: "nearly 60 %" by eye, probably of one grid of 80; the digits that fail most.
+# Figure 7: "nearly 60 %" by eye, probably of one grid of 80 images; the digits that fail most.
 TEXT_SHARE, TEXT_OF, TEXT_WORST = 0.60, 80, (5, 8, 9)

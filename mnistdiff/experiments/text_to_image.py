@@ -1,4 +1,4 @@
-"""The text-to-image runs: CLIP, the tiny model and its LoRAs, trained or loaded."""
+"""The text-to-image runs: CLIP, tiny-mnist-sd and its LoRAs, trained or loaded."""
 
 from copy import deepcopy
 from dataclasses import asdict
@@ -25,11 +25,11 @@ from mnistdiff.training import ContrastiveLoss, Fit, TextToImageLoss, TrainConfi
 LEARNING_RATE = 2e-3  # of the noise predictor and the LoRAs, falling to 0
 TINY_SD_VAE = (0.01, 64)  # beta and latent dimension: (16, 2, 2) for ComfyUI
 LORA_RANK = 4
-PROMPTS_PER_DIGIT = 64  # random phrasings that the noise predictor is trained with
+PROMPTS_PER_DIGIT = 64  # random phrasings for training the noise predictor
 
 
 class TinySDRun(NamedTuple):
-    """A trained pipeline and how its parts came about."""
+    """A trained pipeline, and the training records of its parts."""
 
     pipeline: TextToImagePipeline
     clip_fit: Fit
@@ -50,21 +50,21 @@ def fit_clip(profile: Profile, seed: int = 0) -> tuple[CLIP, Fit]:
 
 @torch.no_grad()
 def class_embeddings(clip: CLIP, templates: tuple[str, ...]) -> Float[Tensor, "10 e"]:
-    """Per digit the mean of its prompts' directions (Radford et al., 2021, section 3.1.4)."""
+    """Return the mean normalised prompt embedding per digit (Radford et al., 2021, 3.1.4)."""
     rows = [F.normalize(clip.encode_text(prompts_for(d, templates)), dim=1) for d in range(10)]
     return torch.stack([row.mean(dim=0) for row in rows])
 
 
 @torch.no_grad()
 def zero_shot(clip: CLIP, digits: Digits) -> float:
-    """Accuracy on digits with prompts that training never used word for word."""
+    """Return the zero-shot accuracy with prompts that were not used in training."""
     images = torch.cat([clip.encode_image(part) for part in digits.images.split(1_000)])
     return zero_shot_accuracy(images, class_embeddings(clip, HELD_OUT_TEMPLATES), digits.labels)
 
 
 @torch.no_grad()
 def prompt_bank(clip: CLIP, seed: int = 0) -> Float[Tensor, "10 p e"]:
-    """Normalised embeddings of random training prompts, the same number for each digit."""
+    """Return normalised embeddings of random training prompts, equally many per digit."""
     generator = torch.Generator().manual_seed(seed)
     prompts = [random_prompt(d, generator) for d in range(10) for _ in range(PROMPTS_PER_DIGIT)]
     embeddings = F.normalize(clip.encode_text(prompts), dim=1)
@@ -100,7 +100,7 @@ def fit_tiny_sd(profile: Profile, seed: int = 0) -> TinySDRun:
 
 
 def model_card(run: TinySDRun, profile: Profile) -> dict[str, Any]:
-    """How the weights came about, for the file's header."""
+    """Return how the weights were trained, for the file's header."""
     return {
         "profile": asdict(profile),
         "history": run.fit.history,
@@ -112,9 +112,10 @@ def model_card(run: TinySDRun, profile: Profile) -> dict[str, Any]:
 def fit_lora(
     profile: Profile, pipeline: TextToImagePipeline, style: str, seed: int = 0
 ) -> tuple[dict[str, Tensor], Fit]:
-    """Train adapters on styled digits; the pipeline's own network stays as it is.
+    """Train LoRA adapters on styled digits; the pipeline's own network does not change.
 
-    Returns the adapters' tensors. Raises MnistdiffError for an unknown style.
+    Returns the adapters' tensors and the training record. Raises MnistdiffError for an unknown
+    style.
     """
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(pipeline.vae, apply_style(style, train.images))

@@ -1,4 +1,4 @@
-"""The VAE runs: one VAE and its row of measurements, and sweeps over beta or latent dimension."""
+"""The VAE runs: training and measuring one VAE, and sweeps over beta or latent dimension."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ SAMPLE_SEED = 1_000
 
 
 class VAERun(NamedTuple):
-    """A trained VAE, its row of measurements, and its mean losses per epoch."""
+    """A trained VAE, its row of measures, and its mean losses per epoch."""
 
     model: VAE
     row: dict[str, Any]
@@ -78,7 +78,7 @@ def fit_vae(
 def measure_vae(
     model: VAE, test: Digits, loss: VAELoss, samples: int, seed: int = 0
 ) -> dict[str, Any]:
-    """Test losses, label accuracy of reconstructions, and the judge's view of prior samples."""
+    """Measure test losses, label accuracy of reconstructions, and the quality of prior samples."""
     generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
     losses = loss(model, test.images, generator)
     mu, _ = model.encode(test.images)
@@ -114,10 +114,10 @@ def reconstruct(model: VAE, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor,
 
 
 def beta_sweep(profile: Profile, betas: Sequence[float] = BETAS) -> list[VAERun]:
-    """One VAE of latent dimension 100 per beta (the report's Table 2, and 0.5)."""
+    """Fit a VAE with latent dimension 100 per beta (the report's Table 2, and 0.5)."""
     return [fit_vae(profile, beta=beta) for beta in betas]
 
 
 def latent_dim_sweep(profile: Profile, dims: Sequence[int] = LATENT_DIMS) -> list[VAERun]:
-    """One VAE with beta 1 per latent dimension (the report's Table 3, and 10)."""
+    """Fit a VAE with beta 1 per latent dimension (the report's Table 3, and 10)."""
     return [fit_vae(profile, latent_dim=dim) for dim in dims]

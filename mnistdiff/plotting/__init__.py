@@ -1,4 +1,4 @@
-"""The figures of the notebooks and the book: each function returns a matplotlib Figure."""
+"""The figures of the notebooks and the book; each function returns a matplotlib Figure."""
 
 from mnistdiff.plotting.canvas import DIGIT_COLOURS, DIGIT_MARKERS, STYLE, plot_digits, tile
 from mnistdiff.plotting.clip import (

@@ -1,10 +1,10 @@
-"""What all figures share: colours, style, and grids of digits.
+"""Parts shared by all figures: colours, style, and grids of digits.
 
-Colours are the Okabe-Ito set (safe for colour-blind readers); the background is an opaque
-near-white card, so that a figure reads alike on a light and on a dark page.
+The colours are the Okabe-Ito set, safe for colour-blind readers. The opaque, near-white background
+keeps a figure readable on light and on dark pages.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -23,7 +23,7 @@ DIGIT_COLOURS = (
 
 
 DIGIT_MARKERS = "os^vD<>pP*"
-STYLE = {
+STYLE: dict[Any, Any] = {  # the stubs of matplotlib have a type of their own for the keys
     "figure.facecolor": "#FCFCFA",
     "axes.facecolor": "#FCFCFA",
     "savefig.facecolor": "#FCFCFA",
@@ -46,12 +46,12 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple["Fig
     from matplotlib.figure import Figure
 
     with rc_context(STYLE):
-        figure = Figure(size, layout="constrained")  # outside pyplot: shown once, never leaked
+        figure = Figure(size, layout="constrained")  # not in pyplot: shown once, not kept alive
         return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def tile(images: Float[Tensor, "n 1 28 28"], columns: int) -> np.ndarray:
-    """One picture of a grid of digits, (rows * 30, columns * 30), white where there is none."""
+    """Return a grid of digits as one array (rows * 30 - 2, columns * 30 - 2), gaps white."""
     n = len(images)
     rows = -(-n // columns)
     cell = 28 + GAP
@@ -72,7 +72,7 @@ def show_picture(axes: "Axes", picture: np.ndarray, title: str | None = None) ->
 def plot_digits(
     images: Float[Tensor, "n 1 28 28"], columns: int = 10, title: str | None = None
 ) -> "Figure":
-    """A grid of digits."""
+    """Show digits in a grid."""
     rows = -(-len(images) // columns)
     figure, axes = new_figure(1, 1, (0.6 * columns, 0.6 * rows + 0.3 * (title is not None)))
     show_picture(axes[0, 0], tile(images, columns), title)

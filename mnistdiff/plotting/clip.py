@@ -1,4 +1,4 @@
-"""Figures of CLIP: which prompts and digits lie close, and what is found from either side."""
+"""Figures of CLIP: similarities of prompts and digits, and retrieval in both directions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ CELL = 28 + GAP
 def plot_similarity(
     matrices: dict[str, Float[Tensor, "10 10"]], names: Sequence[str], limits: tuple[float, float]
 ) -> "Figure":
-    """Cosine of each prompt (a row, named) with the mean image of each digit (a column)."""
+    """Show the cosine of each named prompt (row) with each digit's mean embedding (column)."""
     figure, axes = new_figure(1, len(matrices), (3.5 * len(matrices) + 1.2, 3.7))
     for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
         shown = ax.imshow(matrix, cmap="cividis", vmin=limits[0], vmax=limits[1])
@@ -55,7 +55,7 @@ def _ink(light: bool) -> str:
 def plot_prompts_of_images(
     images: Float[Tensor, "n 1 28 28"], captions: Sequence[str], columns: int = 2
 ) -> "Figure":
-    """Digits with what was found for each written beside it, the captions of several lines."""
+    """Show digits, each with its caption (of one or more lines) beside it."""
     rows = -(-len(images) // columns)
     figure, axes = new_figure(rows, columns, (4.5 * columns, 0.95 * rows))
     for ax in axes.flat:
@@ -68,7 +68,7 @@ def plot_prompts_of_images(
 
 
 def plot_images_of_prompts(prompts: Sequence[str], found: Float[Tensor, "p n 1 28 28"]) -> "Figure":
-    """One row per prompt: the images nearest to it, the nearest first."""
+    """Show one row per prompt: its nearest images, the nearest first."""
     count, n = found.shape[:2]
     figure, axes = new_figure(1, 1, (0.5 * n + 3.2, 0.5 * count + 0.2))
     show_picture(axes[0, 0], tile(found.flatten(0, 1), n))
@@ -78,7 +78,7 @@ def plot_images_of_prompts(prompts: Sequence[str], found: Float[Tensor, "p n 1 2
 
 
 class Map:
-    """Principal components of embeddings: fitted to some, then applied to any."""
+    """A projection on principal components, fitted to the embeddings that it is built with."""
 
     def __init__(self, embeddings: Float[Tensor, "n e"], count: int = 4) -> None:
         self.mean = embeddings.mean(dim=0)
@@ -93,20 +93,20 @@ def plot_map(
     images: tuple[Float[Tensor, "n e"], Int[Tensor, " n"]],
     texts: tuple[Float[Tensor, "m e"], Int[Tensor, " m"]],
 ) -> "Figure":
-    """Both encoders' embeddings on the images' and texts' common principal components."""
+    """Plot the embeddings of images and texts on their common principal components."""
     from matplotlib.patheffects import withStroke
 
-    placed = Map(torch.cat([images[0], texts[0]]))
+    project = Map(torch.cat([images[0], texts[0]]))
     figure, axes = new_figure(1, 2, (9.4, 4.3))
     for ax, first in zip(axes[0], (0, 2), strict=True):
-        _scatter(ax, placed(images[0])[:, first : first + 2], images[1], 11)
-        points = placed(texts[0])[:, first : first + 2]
+        _scatter(ax, project(images[0])[:, first : first + 2], images[1], 11)
+        points = project(texts[0])[:, first : first + 2]
         _scatter(ax, points, texts[1], 48, edgecolors="black", linewidths=0.6)
         for digit in range(10):
             x, y = points[texts[1] == digit].mean(dim=0)
             name = ax.text(x, y + 0.07, str(digit), ha="center", weight="bold", fontsize=12)
             name.set_path_effects([withStroke(linewidth=3, foreground="white")])
-        names = [f"component {i + 1} ({placed.shares[i]:.0%})" for i in (first, first + 1)]
+        names = [f"component {i + 1} ({project.shares[i]:.0%})" for i in (first, first + 1)]
         ax.set(xlabel=names[0], ylabel=names[1])
         ax.axhline(0, color=GREY, lw=0.4)
         ax.axvline(0, color=GREY, lw=0.4)

@@ -1,4 +1,4 @@
-"""Figures of diffusion in pixel space: how noise becomes a digit, how well, and how fast."""
+"""Figures of diffusion in pixel space: trajectories, schedules, quality and speed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +29,7 @@ CELL = 28 + GAP
 
 
 class Film:
-    """A sampler's callback that keeps some steps: (t, x_t, x0_hat) of each."""
+    """A sampler's callback that keeps (t, x_t, x0_hat) of evenly spaced steps in `frames`."""
 
     def __init__(self, num_inference_steps: int, frames: int = 10) -> None:
         last = num_inference_steps - 1
@@ -42,18 +42,18 @@ class Film:
 
 
 class Point(NamedTuple):
-    """One run of a sampler, measured."""
+    """The cost and the measures of one run of a sampler."""
 
     name: str
     evaluations: int  # of the network, per digit
     seconds: float  # per digit
-    row: dict[str, Any]  # as `evaluation.measure` gives it
+    row: dict[str, Any]  # as `evaluation.measure` returns it
 
 
 def plot_columns(
     rows: Sequence[Float[Tensor, "n 1 28 28"]], columns: Sequence[str], names: Sequence[str]
 ) -> "Figure":
-    """Rows of digits in [-1, 1] with a heading over each column and a name before each row."""
+    """Show rows of digits in [-1, 1], with column headings and row names."""
     width, height = 0.66 * len(columns) + 1.1, 0.66 * len(rows) + 0.35
     figure, axes = new_figure(1, 1, (width, height))
     show_picture(axes[0, 0], tile(to_unit(torch.cat(list(rows))).clamp(0, 1), len(columns)))
@@ -64,11 +64,13 @@ def plot_columns(
 
 
 def plot_film(frames: Sequence[tuple[int, Tensor, Tensor]]) -> "Figure":
-    """Film strip: what the sampler holds at some timesteps, and the digit it expects there."""
+    """Show x_t and the predicted x_0 at some timesteps of a sampler's trajectory."""
     digits, columns = len(frames[0][1]), len(frames)
     figure, axes = new_figure(2, 1, (0.66 * columns + 1.1, 1.32 * digits + 0.75))
-    for ax, part, name in zip(axes[:, 0], (1, 2), ("$x_t$", r"$\hat x_0$"), strict=True):
-        pictures = torch.stack([frame[part] for frame in frames], dim=1).flatten(0, 1)
+    _, x_t, x0_hat = zip(*frames, strict=True)
+    parts = ((x_t, "$x_t$"), (x0_hat, r"$\hat x_0$"))
+    for ax, (images, name) in zip(axes[:, 0], parts, strict=True):
+        pictures = torch.stack(images, dim=1).flatten(0, 1)
         show_picture(ax, tile(to_unit(pictures).clamp(0, 1), columns))
         ax.text(-5, (digits * CELL - GAP) / 2, name, ha="right", va="center", fontsize=13)
         _headings(ax, [f"t = {t}" if i == 0 else str(t) for i, (t, *_) in enumerate(frames)])
@@ -81,7 +83,7 @@ def _headings(ax: "Axes", texts: Sequence[str]) -> None:
 
 
 def plot_grids(grids: dict[str, Float[Tensor, "n 1 28 28"]], notes: Sequence[str]) -> "Figure":
-    """Grids of digits in [0, 1] side by side, each with its name above and a note below."""
+    """Show grids of digits in [0, 1] side by side, each with a name above and a note below."""
     count = len(next(iter(grids.values())))
     columns = round(count**0.5)
     figure, axes = new_figure(1, len(grids), (3.6 * len(grids), 4.1))
@@ -94,7 +96,7 @@ def plot_grids(grids: dict[str, Float[Tensor, "n 1 28 28"]], notes: Sequence[str
 def plot_matrix(
     rows: dict[str, Sequence[Float[Tensor, "n 1 28 28"]]], columns: Sequence[str], side: int = 4
 ) -> "Figure":
-    """A grid of side x side digits in [0, 1] per row and column."""
+    """Show a grid of side x side digits in [0, 1] for each row and column."""
     size = 0.34 * side
     figure, axes = new_figure(
         len(rows), len(columns), (size * len(columns) + 0.9, size * len(rows))
@@ -109,7 +111,7 @@ def plot_matrix(
 
 
 def plot_schedules(abar: dict[str, Float[Tensor, " T"]]) -> "Figure":
-    """How much signal and how much noise x_t holds, one line per schedule."""
+    """Plot the scales of signal and noise in x_t, one line per schedule."""
     figure, axes = new_figure(1, 2, (8.0, 2.8))
     for (name, kept), (colour, line) in zip(abar.items(), LINES, strict=False):
         for ax, scale in zip(axes[0], (kept.sqrt(), (1 - kept).sqrt()), strict=True):
@@ -121,7 +123,7 @@ def plot_schedules(abar: dict[str, Float[Tensor, " T"]]) -> "Figure":
 
 
 def plot_timesteps(kept: dict[str, Sequence[int]]) -> "Figure":
-    """Which timesteps each spacing keeps."""
+    """Plot the timesteps that each spacing keeps."""
     figure, axes = new_figure(1, 1, (7.5, 0.5 * len(kept) + 0.9))
     for index, ((name, steps), (colour, line)) in enumerate(zip(kept.items(), LINES, strict=False)):
         axes[0, 0].plot(steps, [index] * len(steps), line[0], color=colour, label=name)
@@ -144,7 +146,7 @@ def plot_noise_added(panels: dict[str, dict[str, tuple[Sequence[int], Tensor]]])
 
 
 def plot_quality(points: Sequence[Point]) -> "Figure":
-    """FD ratio against network evaluations and against seconds per digit, a line per sampler."""
+    """Plot the FD ratio against network evaluations and seconds per digit, one line per sampler."""
     figure, axes = new_figure(1, 2, (9.0, 3.7))
     names = list(dict.fromkeys(point.name for point in points))
     for name, (colour, line) in zip(names, LINES, strict=False):
@@ -165,7 +167,7 @@ def plot_quality(points: Sequence[Point]) -> "Figure":
 
 
 def _plain_ticks(ax: "Axes", values: Sequence[float]) -> None:
-    """1, 2, 5, 10, ... instead of powers of ten."""
+    """Label the y axis with 1, 2, 5, 10, ... instead of powers of ten."""
     marks = [m * 10.0**e for e in range(-1, 4) for m in (1, 2, 5)]
     low, high = 0.9 * min([1.0, *values]), 1.1 * max(values)
     shown = [mark for mark in marks if low <= mark <= high]
@@ -177,7 +179,7 @@ def _plain_ticks(ax: "Axes", values: Sequence[float]) -> None:
 def plot_inversion(
     real: Float[Tensor, "n 1 28 28"], noise: Tensor, decoded: dict[int, Tensor]
 ) -> "Figure":
-    """Real digits, the noise that they are encoded to, and that noise decoded, by steps."""
+    """Show real digits, the noise that inversion gives, and that noise decoded, per step count."""
     rows = [real, noise / 3, *decoded.values()]  # noise runs from about -3 to 3
     names = ["real", "encoded", *(f"{steps} steps" for steps in decoded)]
     return plot_columns(rows, [""] * len(real), names)

@@ -1,4 +1,4 @@
-"""Figures of VAEs: what they reconstruct and draw, their losses, their latent spaces."""
+"""Figures of VAEs: reconstructions, samples, losses and latent spaces."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def plot_sweep(
     runs: Sequence[VAERun], test_images: Float[Tensor, "n 1 28 28"], key: str, side: int = 5
 ) -> "Figure":
-    """Per run a grid of reconstructions above a grid of prior samples; real digits first."""
+    """Show real digits, then each run's reconstructions above its prior samples."""
     chosen = test_images[: side * side]
     figure, axes = new_figure(2, len(runs) + 1, (1.5 * (len(runs) + 1), 3.5))
     show_picture(axes[0, 0], tile(chosen, side), "real")
@@ -55,7 +55,7 @@ _AXIS = {"beta": "β (weight of the KL term)", "latent_dim": "latent dimension D
 def plot_loss_trade_off(
     runs: Sequence[VAERun], key: str, report: dict[float, dict[str, float]]
 ) -> "Figure":
-    """Reconstruction loss and KL against beta or latent dimension, ours beside the report's."""
+    """Plot reconstruction loss and KL against beta or latent dimension, ours and the report's."""
     figure, axes = new_figure(1, 2, (8.0, 3.2))
     values = [run.row[key] for run in runs]
     for ax, name, colour in zip(axes[0], ("recon", "kl"), (BLUE, ORANGE), strict=True):
@@ -71,7 +71,7 @@ def plot_loss_trade_off(
 
 
 def plot_history(runs: Sequence[VAERun], labels: Sequence[str] | None = None) -> "Figure":
-    """Total training loss per epoch."""
+    """Plot the total training loss per epoch."""
     figure, axes = new_figure(1, 1, (6.0, 3.2))
     styles = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (PURPLE, ":"))
     for index, run in enumerate(runs):
@@ -86,7 +86,7 @@ def plot_history(runs: Sequence[VAERun], labels: Sequence[str] | None = None) ->
 
 
 def plot_sample_pair(run_a: VAERun, run_b: VAERun, side: int = 8) -> "Figure":
-    """Prior samples of two runs from the same latent draws, side by side (Figure 2)."""
+    """Show prior samples of two runs from the same latents (the report's Figure 2)."""
     figure, axes = new_figure(1, 2, (7.0, 3.8))
     for ax, run in zip(axes[0], (run_a, run_b), strict=True):
         generator = torch.Generator().manual_seed(SAMPLE_SEED)
@@ -97,7 +97,7 @@ def plot_sample_pair(run_a: VAERun, run_b: VAERun, side: int = 8) -> "Figure":
 
 @torch.inference_mode()
 def plot_latent_map(model: VAE, digits: Digits, side: int = 18, reach: float = 2.4) -> "Figure":
-    """A 2-D latent space: where the test digits lie, and what each place decodes to."""
+    """Plot the test digits in a 2-D latent space, and the images decoded from a grid in it."""
     mu, _ = model.encode(digits.images)
     figure, axes = new_figure(1, 2, (9.0, 4.4))
     for digit in range(10):
@@ -124,7 +124,7 @@ def plot_latent_map(model: VAE, digits: Digits, side: int = 18, reach: float = 2
 def plot_traversal(
     model: VAE, image: Float[Tensor, "1 1 28 28"], rows: int = 6, columns: int = 11
 ) -> "Figure":
-    """One digit, its most informative latent dimensions moved from -3 to 3 one at a time."""
+    """Move one digit's most informative latent dimensions from -3 to 3, one per row."""
     mu, logvar = model.encode(image)
     order = kl_per_dimension(mu, logvar).argsort(descending=True)[:rows]
     line = torch.linspace(-3, 3, columns)
@@ -139,7 +139,7 @@ def plot_traversal(
 
 
 def plot_points(clouds: Mapping[str, Float[Tensor, "n 2"]]) -> "Figure":
-    """Clouds of points in a two-dimensional latent space, by label."""
+    """Plot labelled clouds of points in a two-dimensional latent space."""
     figure, ((axes,),) = new_figure(1, 1, (6, 3))
     for marker, (label, points) in zip(DIGIT_MARKERS, clouds.items(), strict=False):
         axes.plot(*points.T, marker, markersize=3, alpha=0.6, label=label)
@@ -151,7 +151,7 @@ def plot_points(clouds: Mapping[str, Float[Tensor, "n 2"]]) -> "Figure":
 def plot_kl_per_dimension(
     kl: dict[str, Float[Tensor, " d"]], threshold: float | None = None
 ) -> "Figure":
-    """KL of each latent dimension, largest first, one line per model."""
+    """Plot the KL of each latent dimension, largest first, one line per model."""
     figure, axes = new_figure(1, 1, (6.5, 3.2))
     styles = ((BLUE, "o-"), (ORANGE, "s--"), (GREEN, "^-."), (PURPLE, "v:"), (GREY, "D-"))
     for (label, values), (colour, line) in zip(kl.items(), styles, strict=False):

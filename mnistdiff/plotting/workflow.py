@@ -1,4 +1,4 @@
-"""A ComfyUI graph as a picture: boxes by depth, from top to bottom, links coloured by type."""
+"""A picture of a ComfyUI graph: nodes in rows by depth, links coloured by type."""
 
 from collections.abc import Collection
 from itertools import pairwise
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# colour and dashes of each type: no link is told by its colour alone
+# colour and dashes of each type: colour alone must not distinguish links
 TYPES = {
     "MODEL": (BLUE, "-"),
     "CLIP": ("#997700", "--"),
@@ -22,13 +22,13 @@ TYPES = {
 }
 OUTPUTS = {name: node.outputs for name, node in nodes().items()}
 OUTPUTS["CheckpointLoaderSimple"] = OUTPUTS["MnistdiffLoader"]
-WIDTH, LANE, GAP = 2.2, 0.22, 0.1  # inches: a box, a link that passes by, what is between
-LINE, APART = 0.17, 0.55  # inches: a line of text, from row to row
-LONGEST = 30  # letters of a value that fit into a box
+WIDTH, LANE, GAP = 2.2, 0.22, 0.1  # inches: a box, a lane for a passing link, the space between
+LINE, ROW_GAP = 0.17, 0.55  # inches: a line of text, the space between rows
+MAX_TEXT = 30  # characters of a value that fit into a box
 
 
 class Link(NamedTuple):
-    """An output that an input takes: nodes, output, and its type."""
+    """A link from output `slot` of node `source` to input `field` of node `target`."""
 
     source: str
     slot: int
@@ -38,7 +38,7 @@ class Link(NamedTuple):
 
 
 def links(graph: Graph) -> list[Link]:
-    """Every link of a graph, with its type ("?" for nodes that we do not know)."""
+    """Return every link of a graph with its type ("?" for the outputs of unknown nodes)."""
     found = []
     for target, node in graph.items():
         for field, value in node["inputs"].items():
@@ -51,22 +51,24 @@ def links(graph: Graph) -> list[Link]:
 
 
 def depths(graph: Graph) -> dict[str, int]:
-    """How many links lie before each node on the longest way to it; a circle is cut."""
-    given = {name: [link.source for link in links(graph) if link.target == name] for name in graph}
+    """Return the number of links on the longest path to each node; cycles are cut."""
+    sources = {
+        name: [link.source for link in links(graph) if link.target == name] for name in graph
+    }
 
     def depth(name: str, path: tuple[str, ...] = ()) -> int:
-        before = [source for source in given[name] if source not in (*path, name)]
+        before = [source for source in sources[name] if source not in (*path, name)]
         return max((1 + depth(source, (*path, name)) for source in before), default=0)
 
     return {name: depth(name) for name in graph}
 
 
 def plot_workflow(graph: Graph, new: Collection[str] = (), title: str = "") -> "Figure":
-    """An API-format graph; the nodes named in `new` are framed."""
+    """Draw an API-format graph; the nodes named in `new` get a coloured frame."""
     found = links(graph)
-    lines = {name: _lines(node["inputs"]) for name, node in graph.items()}
-    rows = _rows(graph, found)
-    at, size = _places(rows, lines)
+    lines = {name: _value_lines(node["inputs"]) for name, node in graph.items()}
+    rows = _assign_rows(graph, found)
+    at, size = _layout(rows, lines)
     figure, axes = new_figure(1, 1, (max(size[0], 4.4), size[1] + 0.75))
     ax = axes[0, 0]
     ax.set(xlim=(0, size[0]), ylim=(size[1], -0.05), aspect="equal", title=title)
@@ -79,45 +81,45 @@ def plot_workflow(graph: Graph, new: Collection[str] = (), title: str = "") -> "
     return figure
 
 
-def _lines(inputs: dict) -> list[str]:
-    """What a box says about its values: texts in quotes, long ones cut."""
-    told = []
+def _value_lines(inputs: dict) -> list[str]:
+    """Return the lines of a box that show its values: texts in quotes, long lines cut."""
+    lines = []
     for field, value in inputs.items():
         if not is_link(value):
             text = f'{field}: "{value}"' if field == "text" else f"{field}: {value}"
-            told.append(text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …")
-    return told
+            lines.append(text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 2]} …")
+    return lines
 
 
-def _rows(graph: Graph, found: list[Link]) -> list[list]:
-    """Per depth what stands there: nodes, and (node, output) where a link passes by."""
-    deep = depths(graph)
-    rows: list[list] = [[] for _ in range(max(deep.values(), default=0) + 1)]
+def _assign_rows(graph: Graph, found: list[Link]) -> list[list]:
+    """Return the items at each depth: nodes, and (node, output) where a link passes by."""
+    depth = depths(graph)
+    rows: list[list] = [[] for _ in range(max(depth.values(), default=0) + 1)]
     for name in graph:
-        rows[deep[name]].append(name)
+        rows[depth[name]].append(name)
     for link in found:
-        for row in rows[deep[link.source] + 1 : deep[link.target]]:
+        for row in rows[depth[link.source] + 1 : depth[link.target]]:
             if (link.source, link.slot) not in row:
                 row.append((link.source, link.slot))
     for above, row in pairwise(rows):
-        row.sort(key=lambda item: _middle(item, above, found))
+        row.sort(key=lambda item: _mean_position_above(item, above, found))
     return rows
 
 
-def _middle(item: str | tuple, above: list, found: list[Link]) -> float:
-    """Where in the row above an item's links come from, on average."""
+def _mean_position_above(item: str | tuple, above: list, found: list[Link]) -> float:
+    """Return the mean position in the row above of the sources of an item's links."""
     if isinstance(item, tuple):
-        came = [item if item in above else item[0]]
-        return above.index(came[0]) + 0.3 * item[1] if came[0] in above else 0.0
+        source = item if item in above else item[0]
+        return above.index(source) + 0.3 * item[1] if source in above else 0.0
     wires = [link for link in found if link.target == item]
-    came = [(link.source, link.slot) for link in wires if (link.source, link.slot) in above]
-    came += [link.source for link in wires if link.source in above]
+    sources = [(link.source, link.slot) for link in wires if (link.source, link.slot) in above]
+    sources += [link.source for link in wires if link.source in above]
     slots = [0.3 * link.slot for link in wires if link.source in above]
-    return (sum(above.index(one) for one in came) + sum(slots)) / max(len(came), 1)
+    return (sum(above.index(source) for source in sources) + sum(slots)) / max(len(sources), 1)
 
 
-def _places(rows: list[list], lines: dict[str, list[str]]) -> tuple[dict, tuple[float, float]]:
-    """Left, top and height of each box and lane, row by row, centred; and the whole size."""
+def _layout(rows: list[list], lines: dict[str, list[str]]) -> tuple[dict, tuple[float, float]]:
+    """Return left, top and height of each box and lane, in centred rows; and the total size."""
     tops, at = 0.0, {}
     widths = [sum((WIDTH if isinstance(i, str) else LANE) + GAP for i in row) for row in rows]
     for index, (row, width) in enumerate(zip(rows, widths, strict=True)):
@@ -128,12 +130,12 @@ def _places(rows: list[list], lines: dict[str, list[str]]) -> tuple[dict, tuple[
             own = LINE * (len(lines[item]) + 1.8) if box else height
             at[item if box else (item, index)] = (left, tops + height - own, own)
             left += (WIDTH if box else LANE) + GAP
-        tops += height + APART
-    return at, (max(widths) + 0.05, tops - APART + 0.05)
+        tops += height + ROW_GAP
+    return at, (max(widths) + 0.05, tops - ROW_GAP + 0.05)
 
 
 def _port(place: tuple[float, float, float], index: int, count: int, below: bool) -> tuple:
-    """A point on the lower or upper edge of a box."""
+    """Return a point on the lower or upper edge of a box."""
     left, top, height = place
     return left + WIDTH * (index + 1) / (count + 1), top + height * below
 
@@ -147,12 +149,12 @@ def _draw_link(
     link: Link,
     lines: dict,
 ) -> None:
-    """A curve from an output, past the rows between, to an input."""
+    """Draw a curve from an output to an input, through the lanes of the rows between."""
     kinds = OUTPUTS.get(graph[link.source]["class_type"], ("?",))
     wires = [other for other in found if other.target == link.target]
     points = [_port(at[link.source], link.slot, len(kinds), True)]
     for index, row in enumerate(rows):
-        if (link.source, link.slot) in row and link.target not in _until(rows, index):
+        if (link.source, link.slot) in row and link.target not in _items_up_to(rows, index):
             left, top, height = at[(link.source, link.slot), index]
             points += [(left + LANE / 2, top), (left + LANE / 2, top + height)]
     points.append(_port(at[link.target], wires.index(link), len(wires), False))
@@ -162,8 +164,8 @@ def _draw_link(
         ax.plot(*point, "o", color=colour, ms=4.5, zorder=3)
 
 
-def _until(rows: list[list], index: int) -> list:
-    """What stands in the rows up to this one."""
+def _items_up_to(rows: list[list], index: int) -> list:
+    """Return the items of all rows up to this one."""
     return [item for row in rows[: index + 1] for item in row]
 
 

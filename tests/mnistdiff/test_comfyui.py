@@ -134,18 +134,18 @@ def test_saving_never_replaces_a_picture(basic, tmp_path, prefix):
         ("6", {"steps": 0}, r"node 6 \(KSampler\), input steps: 0"),
         ("6", {"steps": 2.5}, "input steps: 2.5"),
         ("6", {"cfg": "high"}, "input cfg: 'high'"),
-        ("6", {"sampler_name": "magic"}, "'magic' is none of ddim"),
-        ("6", {"model": ["3", 0]}, "wants MODEL, but output 0 of node 3"),
-        ("6", {"model": ["77", 0]}, "linked to node 77, which is not there"),
+        ("6", {"sampler_name": "magic"}, "'magic' is not one of ddim"),
+        ("6", {"model": ["3", 0]}, "needs MODEL, but output 0 of node 3"),
+        ("6", {"model": ["77", 0]}, "linked to node 77, which does not exist"),
         ("6", {"model": ["1", 5]}, "has no output 5"),
-        ("6", {"latent_image": ["6", 0]}, "run in a circle"),
+        ("6", {"latent_image": ["6", 0]}, "form a cycle"),
         ("3", {"text": "a cat"}, r"node 3 \(CLIPTextEncode\): .*'cat'"),
         ("5", {"width": 512}, r"node 5 \(EmptyLatentImage\): .*512x16"),
-        ("8", {"images": 3}, "wants a link to a IMAGE"),
-        ("6", {"model": [1, 0]}, r"linked to node 1, .*the number of a node is a text"),
-        ("6", {"spare": ["77", 0]}, "input spare: it is linked to node 77, which is not there"),
+        ("8", {"images": 3}, "needs a link to IMAGE"),
+        ("6", {"model": [1, 0]}, r"linked to node 1, .*a node's number must be a string"),
+        ("6", {"spare": ["77", 0]}, "input spare: it is linked to node 77, which does not exist"),
         ("6", {"seed": 2**64}, "a whole number from 0 to 18446744073709551615"),
-        ("6", {"denoise": 0.01}, "50 steps at denoise 0.01 are the last of 5000; there are 1000"),
+        ("6", {"denoise": 0.01}, "50 steps at denoise 0.01 need 5000 timesteps; there are 1000"),
     ],
 )
 def test_a_bad_graph_is_told_by_node_and_input(basic, node, inputs, words):
@@ -165,7 +165,7 @@ def test_missing_parts_are_told(basic):
     with pytest.raises(MnistdiffError, match=r"node 7 \(Upscale\): there is no such node"):
         run_workflow(unknown)
     for no_graph in ([], {"1": []}, {"1": {"class_type": ["KSampler"], "inputs": {}}}):
-        with pytest.raises(MnistdiffError, match=r"no API-format graph|is a text"):
+        with pytest.raises(MnistdiffError, match=r"not an API-format graph|must be strings"):
             run_workflow(no_graph)
     with pytest.raises(MnistdiffError, match="Export"):
         load_workflow(ROOT / "mnistdiff" / "comfyui" / "example_workflows" / "sd15_basic.json")
@@ -210,7 +210,7 @@ def test_the_pages_are_laid_out_readably():
 
 
 def test_install_links_once_and_refuses_in_words(tmp_path):
-    with pytest.raises(MnistdiffError, match="is no ComfyUI"):
+    with pytest.raises(MnistdiffError, match="is not a ComfyUI folder"):
         install(tmp_path)
     (tmp_path / "custom_nodes").mkdir()
     (tmp_path / "nodes.py").touch()

@@ -84,12 +84,12 @@ CASES = {
         "refuses the workflow: No prompt",
     ),
     "an error without JSON": ({"/prompt": (500, "oops")}, "refuses the workflow: HTTP Error 500"),
-    "another program": ({"/prompt": (200, "<html>")}, "answers, but not as ComfyUI does"),
-    "another JSON": ({"/prompt": (200, ["hello"])}, "answers, but not as ComfyUI does"),
-    "no number": ({"/prompt": (200, {})}, r"not as ComfyUI does \(no prompt_id\)"),
+    "another program": ({"/prompt": (200, "<html>")}, "does not answer like ComfyUI"),
+    "another JSON": ({"/prompt": (200, ["hello"])}, "does not answer like ComfyUI"),
+    "no number": ({"/prompt": (200, {})}, r"not answer like ComfyUI \(no prompt_id\)"),
     "an answer cut off": ({"/prompt": None}, "no ComfyUI answers at"),
     "a failing node": (done({}, FAILED), r"node 3 \(CLIPTextEncode\): a cat"),
-    "a stop": (done({}, ["execution_interrupted", {}]), "stopped the workflow"),
+    "a stop": (done({}, ["execution_interrupted", {}]), "workflow was stopped"),
     "no picture": (done({}), "saved no image"),
     "a lost picture": (done(PICTURE), "x.png is not at"),
     "a picture that is none": (done(PICTURE) | {"/view": (200, "text")}, "x.png is not at"),
@@ -122,8 +122,8 @@ def test_it_waits_no_longer_than_told(comfyui, monkeypatch):
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ({"latent_image": ["6", 0]}, r"node 6 \(KSampler\): the links run in a circle"),
-        ({"spare": ["99", 0]}, "input spare: it is linked to node 99, which is not there"),
+        ({"latent_image": ["6", 0]}, r"node 6 \(KSampler\): the links form a cycle"),
+        ({"spare": ["99", 0]}, "input spare: it is linked to node 99, which does not exist"),
         ({"model": ["1", 7]}, r"input model: node 1 \(MnistdiffLoader\) has no output 7"),
     ],
 )

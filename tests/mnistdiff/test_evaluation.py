@@ -115,7 +115,7 @@ def test_a_curve_goes_on_and_is_never_mixed_with_another(tmp_path, monkeypatch):
     with pytest.raises(MnistdiffError, match="another curve"):
         curve.quality_curve("latent", 13, 0, file)
     file.write_text("[]")
-    with pytest.raises(MnistdiffError, match="no quality curve"):
+    with pytest.raises(MnistdiffError, match="not a quality curve"):
         curve.quality_curve("latent", 12, 0, file)
 
 

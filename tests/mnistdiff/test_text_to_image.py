@@ -458,7 +458,7 @@ def test_sample_tells_in_words_what_is_wrong(tmp_path, pipeline, capsys, argumen
 def test_the_ladders_result_has_every_seed_and_intervals_over_them(monkeypatch):
     def fake(profile, clip):
         rows = [dict.fromkeys(("accuracy", "fd_ratio", "coverage", "recall"), s) for s in (0, 1, 2)]
-        return [ladder.Climbed(rung, rows, torch.zeros(1, 1, 28, 28)) for rung in ladder.LADDER]
+        return [ladder.RungResult(rung, rows, torch.zeros(1, 1, 28, 28)) for rung in ladder.LADDER]
 
     monkeypatch.setattr(ladder, "run_ladder", fake)
     result = ladder.evaluate_ladder(get_profile("smoke"), None)

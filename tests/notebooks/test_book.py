@@ -6,7 +6,7 @@ import build_book
 import build_notebooks
 import nbformat
 import pytest
-from build_notebooks import Stop
+from build_notebooks import BuildError
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_instructors_copy_shows_the_answers(section):
 def test_a_cell_that_fails_is_named_in_one_line(section, tiny):
     path = tiny / "solutions" / "01_tiny.py"
     path.write_text(path.read_text().replace("2 * x", "1 / 0"))
-    with pytest.raises(Stop, match=r"`assert double.*ZeroDivisionError") as caught:
+    with pytest.raises(BuildError, match=r"`assert double.*ZeroDivisionError") as caught:
         section()
     assert str(caught.value).startswith("solutions/01_tiny.py")
     assert "\n" not in str(caught.value)
@@ -62,5 +62,5 @@ def test_an_answer_in_an_output_stops_the_build(section, tiny):
     given = 'print("    doubled_" + "value = 2*x")\nprint("noise "'
     path.write_text(path.read_text().replace('print("noise "', given))
     build_notebooks.build(tiny)
-    with pytest.raises(Stop, match=r"sections/01_tiny.ipynb, cell 5: .* is hidden in `double`"):
+    with pytest.raises(BuildError, match=r"sections/01_tiny.ipynb, cell 5: .* is hidden in `double`"):
         section()

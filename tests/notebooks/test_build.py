@@ -7,7 +7,7 @@ import build_notebooks
 import nbformat
 import notebook_guard as guard
 import pytest
-from build_notebooks import Stop
+from build_notebooks import BuildError
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "solutions").glob("[0-9]*.py"))
@@ -28,8 +28,8 @@ GRADED = '"grade": true, "locked": true'
 OTHER_FAULTS = [
     ("    ### END SOLUTION\n", "", "no `### END SOLUTION`"),
     ("### END HIDDEN TESTS\n", "", "no `### END HIDDEN TESTS`"),
-    ("    ### BEGIN SOLUTION\n", "", "`### END SOLUTION` stands where"),
-    ('"visible_double"', '"double"', "the grade_id is taken by"),
+    ("    ### BEGIN SOLUTION\n", "", "`### END SOLUTION` is where"),
+    ('"visible_double"', '"double"', "already has this grade_id"),
     ('"test_double"', '"test_duble"', "must be `visible_double` and `test_double`"),
     ('"points": 2', '"points": 4', "gives 4 points, README.md's table says 2 points"),
     (
@@ -40,11 +40,11 @@ OTHER_FAULTS = [
     ('check("double"', 'check("treble"', 'end with the line `check("double", globals())`'),
     ('"double", globals())', '"double", globals());', "the hidden test must end with"),
     ('"double", globals())', '"double", globals())\nNone', "the hidden test must end with"),
-    ('"points": 2', '"points": null', "test_double): `points` is None, expected a number"),
-    ('"points": 2', '"points": "2"', "test_double): `points` is '2', expected a number"),
-    (OPEN, OPEN.replace("false", "true", 1), "(double): `locked` is True; students write here"),
-    (LOCKED, LOCKED.replace("true", "false"), "(visible_double): `locked` is False; a test is"),
-    (GRADED, GRADED.replace('d": true', 'd": null'), "(test_double): `locked` is None; a test is"),
+    ('"points": 2', '"points": null', "test_double): `points` is None; it must be a number"),
+    ('"points": 2', '"points": "2"', "test_double): `points` is '2'; it must be a number"),
+    (OPEN, OPEN.replace("false", "true", 1), "(double): `locked` is True; it must be false"),
+    (LOCKED, LOCKED.replace("true", "false"), "(visible_double): `locked` is False; it must be true"),
+    (GRADED, GRADED.replace('d": true', 'd": null'), "(test_double): `locked` is None; it must be true"),
     ('assert double(2) == 4, "double(2) must be 4"', "    return doubled_value", "is hidden in"),
     ('assert double(2) == 4, "double(2) must be 4"', "assert double(21) == 42", "is hidden in"),
     ('assert double(2) == 4, "double(2) must be 4"', "x = [doubled_value, 1]", "is hidden in"),
@@ -66,14 +66,14 @@ def fails(root: Path, old: str, new: str) -> str:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    with pytest.raises(Stop) as caught:
+    with pytest.raises(BuildError) as caught:
         build_notebooks.build(root)
     assert not (root / "notebooks").exists()
     return str(caught.value)
 
 
 def test_the_committed_notebooks_are_what_the_solutions_give():
-    assert "are what solutions/ gives" in build_notebooks.build(ROOT, check=True)
+    assert "notebooks match solutions/" in build_notebooks.build(ROOT, check=True)
 
 
 def test_two_builds_give_the_same_bytes_and_the_release_is_what_is_committed(whole):
@@ -161,10 +161,10 @@ def test_ordinary_lines_are_no_markers(line):
 def test_a_cell_that_the_table_lacks_stops_the_build(tiny):
     readme = tiny / "README.md"
     readme.write_text(readme.read_text().replace("| `01_tiny` | `explain_double` | 3 |\n", ""))
-    with pytest.raises(Stop, match=r"explain_double.*gives 3 points.*says no such cell"):
+    with pytest.raises(BuildError, match=r"explain_double.*gives 3 points.*says no such cell"):
         build_notebooks.build(tiny)
     readme.write_text("no table")
-    with pytest.raises(Stop, match="no points table between"):
+    with pytest.raises(BuildError, match="no points table between"):
         build_notebooks.build(tiny)
 
 
@@ -179,7 +179,7 @@ def test_the_table_gives_each_row_once_and_adds_up_to_the_stated_total(tiny):
     }
     for fault, sentence in faults.items():
         readme.write_text(fault)
-        with pytest.raises(Stop, match=sentence):
+        with pytest.raises(BuildError, match=sentence):
             build_notebooks.build(tiny)
 
 
@@ -206,8 +206,8 @@ def test_check_says_which_notebook_is_stale_and_where(tiny):
     path = tiny / "notebooks" / "01_tiny.ipynb"
     fresh = path.read_text()
     path.write_text(fresh.replace("Twice x", "Half of x"))
-    with pytest.raises(Stop, match=r"01_tiny.ipynb is stale:\n.*Half of x(.|\n)*make notebooks"):
+    with pytest.raises(BuildError, match=r"01_tiny.ipynb is stale:\n.*Half of x(.|\n)*make notebooks"):
         build_notebooks.build(tiny, check=True)
     path.rename(path.with_name("02_lost.ipynb"))
-    with pytest.raises(Stop, match=r"01_tiny.ipynb is missing.\n.*02_lost.ipynb has no source"):
+    with pytest.raises(BuildError, match=r"01_tiny.ipynb is missing.\n.*02_lost.ipynb has no source"):
         build_notebooks.build(tiny, check=True)
