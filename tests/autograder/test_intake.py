@@ -14,7 +14,8 @@ from submissions import NAME, Class, filled, released
 from autograder import cli
 from autograder.errors import AutograderError
 from autograder.gradebook import ledger, sync
-from autograder.submissions import files, intake
+from autograder.submissions import intake
+from autograder.submissions.files import SubmissionRefused, find, list_files
 from autograder.submissions.reading import UnreadableNotebook, read_notebook
 
 RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
@@ -39,7 +40,7 @@ def found_in(folder: Path, files: dict[str, str], name: str = "03_ddpm_ddim") ->
     def is_blank(file: str) -> bool:
         return files[file] == "given"
 
-    return files.find(files.list_files(folder, RELEASED), name, RELEASED, is_blank)
+    return find(list_files(folder, RELEASED), name, RELEASED, is_blank)
 
 
 @contextlib.contextmanager
@@ -99,7 +100,7 @@ def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found,
     ],
 )
 def test_a_doubt_is_for_a_person(files, tmp_path):
-    with pytest.raises(files.SubmissionRefused, match="is not there"):
+    with pytest.raises(SubmissionRefused, match="is not there"):
         found_in(tmp_path, dict.fromkeys(files, "work"))
 
 
@@ -107,7 +108,7 @@ def test_a_doubt_is_for_a_person(files, tmp_path):
     "other", ["03_ddpm_ddim-Copy1.ipynb", "final.ipynb", "work.zip", "03_ddpm_ddim.ipynb.txt"]
 )
 def test_a_blank_notebook_beside_the_work_is_for_a_person(other, tmp_path):
-    with pytest.raises(files.SubmissionRefused, match="as it was given out"):
+    with pytest.raises(SubmissionRefused, match="as it was given out"):
         found_in(tmp_path, {"03_ddpm_ddim.ipynb": "given", other: "work"})
 
 
@@ -120,7 +121,7 @@ def test_what_lies_beside_notebooks_is_no_doubt(tmp_path):
 def test_a_link_may_lead_to_the_work(tmp_path):
     (tmp_path / "01_vae_beta.ipynb").write_text("work")
     (tmp_path / "sub").symlink_to("/nowhere")
-    with pytest.raises(files.SubmissionRefused, match="is it that"):
+    with pytest.raises(SubmissionRefused, match="is it that"):
         found_in(tmp_path, {})
 
 
@@ -138,7 +139,7 @@ def test_a_folder_that_cannot_be_read_is_for_a_person_and_stops_no_one(where, sc
 def test_a_folder_inside_that_cannot_be_read_may_hold_the_work(tmp_path):
     (tmp_path / "01_vae_beta.ipynb").write_text("work")
     (tmp_path / "sub").mkdir()
-    with forbidden(tmp_path / "sub"), pytest.raises(files.SubmissionRefused, match="is it that"):
+    with forbidden(tmp_path / "sub"), pytest.raises(SubmissionRefused, match="is it that"):
         found_in(tmp_path, {})
 
 
