@@ -1,4 +1,4 @@
-"""Does anything of one sandbox reach the next? Run as cells there, as `attacks` is."""
+"""Attacks that test whether one sandbox affects the next; run as cells, as in `attacks`."""
 
 import contextlib
 import os
