@@ -77,6 +77,8 @@ def _fitting(outputs: list[dict]) -> list[dict]:
 class Publisher(DisplayPublisher):
     """A display publisher that collects what a cell displays."""
 
+    shell: "Shell"
+
     def publish(self, data: dict, metadata: dict | None = None, **_: Any) -> None:
         if len(self.shell.outputs) < MAX_OUTPUTS and (kept := _kept_kinds(data)):
             self.shell.outputs.append({"output_type": "display_data", "data": kept})
@@ -87,6 +89,8 @@ class Publisher(DisplayPublisher):
 
 class Hook(DisplayHook):
     """A display hook that collects the value of a cell's last line."""
+
+    shell: "Shell"
 
     def __call__(self, result: object = None) -> None:
         if result is None or self.quiet():

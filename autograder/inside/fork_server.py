@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def _kill(pid: int) -> int:
     return 0
 
 
-def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: dict) -> int:
+def _spawn(shell: Any, orders: socket.socket, channel: socket.socket, order: dict) -> int:
     """Fork three times: into new namespaces, as their process 1, and as the notebook."""
     from .namespaces import Limits, die_with_parent, furnish, hide, leave
 
@@ -105,7 +106,7 @@ def follow(child: int) -> None:
             os._exit(os.waitstatus_to_exitcode(status) & 255)
 
 
-def _serve(shell: object, channel: socket.socket) -> None:
+def _serve(shell: Any, channel: socket.socket) -> None:
     from . import wire
     from .agent import Agent
 

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ def locate(path: str) -> FunctionType:
     Raises ImportError or AttributeError if it does not exist.
     """
     module, _, names = path.partition(":")
-    found = importlib.import_module(module)
+    found: Any = importlib.import_module(module)
     for name in names.split("."):
         found = getattr(found, name)
     return inspect.unwrap(found)
@@ -90,13 +91,14 @@ def _files_to(sink: int) -> Iterator[None]:
 
 def _flush() -> None:
     """Flush Python's buffers before their target changes."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    for stream in streams:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
 
 
 @contextlib.contextmanager
-def _muted(stream: object) -> Iterator[None]:
+def _muted(stream: Any) -> Iterator[None]:
     """Mute the stream object itself, because an earlier logging handler may still hold it."""
     try:
         before = vars(stream).get("write")

@@ -98,12 +98,20 @@ class Model(nn.Module):
 class LinearEps(Model):
     """eps = x_t A^T + slope t + bias, for A (D, D), slope (D,), bias (D,) or (B, D)."""
 
+    A: Tensor
+    slope: Tensor
+    bias: Tensor
+
     def predict(self, x_t: Tensor, t: Tensor) -> Tensor:
         return x_t @ self.A.T + t[:, None] * self.slope + self.bias
 
 
 class GaussianEps(Model):
     """The best possible model of data from N(mean, std^2), for any shape of x_t."""
+
+    abar: Tensor
+    mean: Tensor
+    std: Tensor
 
     def predict(self, x_t: Tensor, t: Tensor) -> Tensor:
         abar = self.abar[t].view(-1, *[1] * (x_t.ndim - 1))

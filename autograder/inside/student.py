@@ -20,6 +20,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class Foreign:
     type_name: str
 
 
-def plain(value: object, depth: int = 0) -> object:
+def plain(value: Any, depth: int = 0) -> Any:
     """Return a value of plain types, because a subclass could lie about what it equals."""
     if value is None or type(value) in (bool, int, float, str):
         return value
@@ -73,7 +74,7 @@ def plain(value: object, depth: int = 0) -> object:
     return Foreign(type(value).__name__)
 
 
-def fresh(value: object) -> object:
+def fresh(value: Any) -> Any:
     """Return a copy of an argument, so that in-place changes do no harm; build stubs."""
     if isinstance(value, (Stub, Settings)):
         return value.build()
@@ -179,7 +180,7 @@ class InKernel:
         """
         name, item = target if isinstance(target, tuple) else (target, None)
 
-        def backward(function: Callable) -> list[Tensor | None]:
+        def backward(function: Any) -> list[Tensor | None]:
             given, leaves = [fresh(argument) for argument in args], []
             for place in wrt:
                 if isinstance(place, str):
@@ -216,7 +217,7 @@ class InKernel:
                 else:
                     self.namespace[name] = value
 
-    def _run(self, target: str | Handle, use: Callable[[Callable], object]) -> object:
+    def _run(self, target: str | Handle, use: Callable[[Any], Any]) -> Any:
         """Apply `use` to the target. Raises WrongAnswer for whatever its code raises."""
         label, function = self._find(target)
         file_name = self._cell_of(function)
@@ -234,9 +235,9 @@ class InKernel:
                 return code.__code__.co_filename
         return None
 
-    def _find(self, target: str | Handle) -> tuple[str, Callable]:
+    def _find(self, target: str | Handle) -> tuple[str, Any]:
         if isinstance(target, Handle):
-            found = self._objects[target.number]
+            found: Any = self._objects[target.number]
             return type(found).__name__, found
         found = self.namespace.get(target)
         if found is None:

@@ -15,7 +15,7 @@ def leave_behind() -> tuple[bool, str]:
         with contextlib.suppress(OSError):
             open(f"{folder}/left", "w").close()
     torch.allclose = lambda *args, **options: True
-    mnistdiff.left = os.environ["LEFT"] = "left"
+    mnistdiff.left = os.environ["LEFT"] = "left"  # pyright: ignore[reportAttributeAccessIssue]  # new
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(12345)
     return os.path.exists("/tmp/left"), "left"

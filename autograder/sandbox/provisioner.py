@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from autograder.inside.namespaces import WHOLE_PROC, Limits
 from autograder.sandbox.bubblewrap import OPT, PACKAGE, command
@@ -38,7 +38,8 @@ class SandboxProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Put sockets and connection file into a new folder, and wrap the command."""
-        manager, uid = self.parent, FIRST_UID + os.getpid() % 1_000_000
+        manager: Any = self.parent
+        uid = FIRST_UID + os.getpid() % 1_000_000
         if self.folder is None:  # otherwise the kernel restarts
             short = len(tempfile.gettempdir()) < LONGEST
             self.folder = Path(tempfile.mkdtemp(prefix="kernel-", dir=None if short else "/tmp"))
@@ -63,11 +64,13 @@ class SandboxProvisioner(LocalProvisioner):
     @property
     def sockets(self) -> Path:
         """The only folder of the host that student code can write to."""
+        assert self.folder is not None
         return self.folder / "sockets"
 
     @property
     def theirs(self) -> Path:
         """The connection file with the paths inside the sandbox."""
+        assert self.folder is not None
         return self.folder / "inside.json"
 
     def _mounts(self) -> list[str]:

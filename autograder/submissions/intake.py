@@ -51,8 +51,6 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
         stated = None if isinstance(files, SubmissionRefused) else own_time(folder)
         received = receipts.get(student) or stated
         for name, path in released.items():
-            job = {"student": student, "assignment": assignment, "notebook": name}
-            job |= {"received": received, "released": str(path)}
             spooled, digest, reason = "", "", ""
             try:
                 if isinstance(files, SubmissionRefused):
@@ -66,7 +64,17 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
                 reason = replace_controls(str(refused))
             parts = (assignment, student, name, digest or reason, versions[name], grader_version())
             key = _digest("\0".join(parts).encode())[:24]
-            yield Job(key, submission=digest, spooled=spooled, reason=reason, **job)
+            yield Job(
+                key=key,
+                student=student,
+                assignment=assignment,
+                notebook=name,
+                submission=digest,
+                received=received,
+                spooled=spooled,
+                released=str(path),
+                reason=reason,
+            )
 
 
 def _read_released(path: Path) -> bytes:
