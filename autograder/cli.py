@@ -204,8 +204,9 @@ def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], di
     import nbformat
 
     from autograder.gradebook import ledger
+    from autograder.submissions.cells import is_answer, role_of
     from autograder.submissions.reading import UnreadableNotebook, read_notebook
-    from autograder.submissions.rebuild import is_answer, rebuild, role_of
+    from autograder.submissions.rebuild import rebuild
 
     found: dict[str, dict[str, str]] = {}
     given: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""HTML that a browser may show though a student wrote it: nbgrader's own templates let all through.
+"""Make a student's HTML safe to show in a browser; nbgrader's own templates do not.
 
-The course's settings put `clean` behind everything that nbgrader renders, in feedback and in
+The course's settings apply `clean` to everything that nbgrader renders, in feedback and in
 formgrader.
 """
 
@@ -18,7 +18,7 @@ STYLED = {"div", "pre", "code", "span"}  # of highlighted code
 
 
 def clean(html: object) -> str:
-    """The same without scripts, styles, frames, forms, and pictures from elsewhere."""
+    """Return the HTML without scripts, styles, frames, forms and linked pictures."""
     text = html.decode() if isinstance(html, bytes) else str(html)
     return bleach.clean(text, TAGS.split(), _allowed, ["http", "https", "mailto", "data"])
 

@@ -21,8 +21,10 @@ To add a check for the answer cell `my_cell` of notebook `NN_name`:
 import functools
 import importlib
 import pkgutil
+from types import FunctionType
 
 from autograder.checks.base import Check
+from autograder.inside.guards import locate
 
 
 @functools.cache
@@ -44,3 +46,22 @@ def find(grade_id: str) -> type[Check]:
     if grade_id not in registry():
         raise KeyError(f"no check for {grade_id!r}; there are: {', '.join(registry())}")
     return registry()[grade_id]
+
+
+def require_library_functions() -> None:
+    """Raise RuntimeError if a check seals or stands in a function that the library lacks.
+
+    Call this before student code runs: `seal` skips what it cannot find, because a student may
+    have deleted it, so a wrong path would leave the library's answer open.
+    """
+    for name, check in registry().items():
+        for path in (*check.seals, *check.stand_ins.values()):
+            try:
+                found: object = locate(path)
+            except (ImportError, AttributeError) as error:
+                found = error
+            if not isinstance(found, FunctionType):
+                raise RuntimeError(
+                    f"The check of `{name}` names {path}, which is not a function of the library "
+                    f"({found!r}): correct the path."
+                )

@@ -2,8 +2,7 @@
 
 from nbformat import NotebookNode
 
-from autograder.submissions.cells import is_parameters
-from autograder.submissions.rebuild import role_of
+from autograder.submissions.cells import is_parameters, role_of
 from mnistdiff.course import dependencies as names
 
 

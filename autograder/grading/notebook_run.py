@@ -24,8 +24,8 @@ from autograder.grading.outputs import MAX_NOTEBOOK, rebuilt_output, size_of
 from autograder.grading.remote_student import CHECK_SECONDS, GRACE, Remote
 from autograder.inside.student import WrongAnswer
 from autograder.sandbox.process import ForkServer, OverLimit, Sandbox, SandboxDied
-from autograder.submissions.cells import is_test
-from autograder.submissions.rebuild import Rebuilt, is_answer, rebuild, role_of
+from autograder.submissions.cells import is_answer, is_test, role_of
+from autograder.submissions.rebuild import Rebuilt, rebuild
 from mnistdiff.course import dependencies as names
 
 CELL_SECONDS = 20.0

@@ -61,6 +61,9 @@ def main() -> None:
     import torch
 
     import autograder.grading.notebook_run  # noqa: F401  the checks are loaded before any student code runs
+    from autograder.checks import require_library_functions
+
+    require_library_functions()
 
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w", buffering=1)

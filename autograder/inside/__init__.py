@@ -1,5 +1,5 @@
-"""What goes into the sandbox beside the student's code: nothing here knows an answer or a test.
+"""The grader's code inside the sandbox. It contains no answers and no tests.
 
-The folder is mounted on its own there, as the package `inside`: so its imports are relative, and
-of torch, IPython and `mnistdiff` only.
+The folder is mounted there alone, as the package `inside`. So it uses relative imports, and
+imports only torch, IPython and `mnistdiff`.
 """

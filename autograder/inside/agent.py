@@ -1,7 +1,7 @@
-"""The student's side of one notebook: runs its cells, answers what the judge asks.
+"""The student's side of one notebook: runs its cells and answers the grader's requests.
 
-Lives in a process of its own inside the sandbox; whatever it says is a value to be judged, never
-a mark. The student's code can reach everything here.
+It runs in its own process inside the sandbox. The student's code can change everything here, so
+its answers are values to be checked, never marks.
 """
 
 import contextlib
@@ -25,15 +25,15 @@ from . import wire
 from .guards import deadline
 from .student import InKernel, Interrupted, WrongAnswer
 
-MAX_TEXT = 100_000  # characters that a cell may print; the rest is dropped
-MAX_PICTURE = 1_000_000  # of one output's base64
+MAX_TEXT = 100_000  # characters of printed text that are kept of a cell
+MAX_PICTURE = 1_000_000  # characters of one output's base64
 MAX_OUTPUTS = 50  # of a cell
-MAX_SHOWN = 3 << 20  # characters of all of them together: one message holds them
+MAX_SHOWN = 3 << 20  # characters of all outputs of a cell, so that one message holds them
 SHOWN = ("text/plain", "text/markdown", "image/png")  # no HTML, no JavaScript
 
 
 class Printed(io.TextIOBase):
-    """A stream that keeps the first MAX_TEXT characters; as a notebook's own, it names a file."""
+    """A stream that keeps the first MAX_TEXT characters, and has a file number as in Jupyter."""
 
     encoding = "UTF-8"
 
@@ -53,8 +53,8 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
-def _shown(data: dict) -> dict[str, str]:
-    """The kinds of output that are kept, cut to size."""
+def _kept_kinds(data: dict) -> dict[str, str]:
+    """Return the kinds of output that are kept, shortened to the limits."""
     kept = {}
     for kind in SHOWN:
         if isinstance(text := data.get(kind), bytes):
@@ -69,16 +69,18 @@ def _shown(data: dict) -> dict[str, str]:
 
 
 def _fitting(outputs: list[dict]) -> list[dict]:
-    """The first outputs, as many as fit into one message."""
+    """Return the first outputs, as many as fit into one message."""
     sizes = accumulate(len(json.dumps(output)) for output in outputs)
     return [output for output, size in zip(outputs, sizes, strict=True) if size <= MAX_SHOWN]
 
 
 class Publisher(DisplayPublisher):
-    """Collects what a cell displays."""
+    """A display publisher that collects what a cell displays."""
+
+    shell: "Shell"
 
     def publish(self, data: dict, metadata: dict | None = None, **_: Any) -> None:
-        if len(self.shell.outputs) < MAX_OUTPUTS and (kept := _shown(data)):
+        if len(self.shell.outputs) < MAX_OUTPUTS and (kept := _kept_kinds(data)):
             self.shell.outputs.append({"output_type": "display_data", "data": kept})
 
     def clear_output(self, wait: bool = False) -> None:
@@ -86,14 +88,16 @@ class Publisher(DisplayPublisher):
 
 
 class Hook(DisplayHook):
-    """Collects the value of a cell's last line."""
+    """A display hook that collects the value of a cell's last line."""
+
+    shell: "Shell"
 
     def __call__(self, result: object = None) -> None:
         if result is None or self.quiet():
             return
         data, _ = self.compute_format_data(result)
         self.update_user_ns(result)
-        self.shell.outputs.append({"output_type": "execute_result", "data": _shown(data)})
+        self.shell.outputs.append({"output_type": "execute_result", "data": _kept_kinds(data)})
 
 
 class Shell(InteractiveShell):
@@ -106,7 +110,7 @@ class Shell(InteractiveShell):
         super().__init__(display_pub_class=Publisher, displayhook_class=Hook, **settings)
 
     def enable_gui(self, gui: object = None) -> None:
-        """There is no window to draw in."""
+        """Do nothing, because there is no window to draw in."""
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
         text = "\n".join(stb)[-MAX_TEXT:]
@@ -115,19 +119,19 @@ class Shell(InteractiveShell):
 
 
 class Agent:
-    """Answers one request at a time."""
+    """The process that answers one request of the grader at a time."""
 
     def __init__(self, shell: Shell, channel: socket.socket) -> None:
         self.shell = shell
         self.channel = channel
         self.student = InKernel(shell.user_ns)
         self.blocks: list[contextlib.ExitStack] = []
-        # As in a notebook: its own names are those of __main__, and files beside it are imported.
+        # As in Jupyter, the notebook is __main__, and it can import files of its folder.
         sys.modules["__main__"] = shell.user_module
         sys.path.append(os.getcwd())
 
     def serve(self) -> None:
-        """Until the judge hangs up."""
+        """Answer requests until the grader closes the channel."""
         while True:
             try:
                 request = wire.receive(self.channel)
@@ -139,7 +143,7 @@ class Agent:
     def _reply(self, answer: dict[str, Any], most: int) -> None:
         try:
             wire.send(self.channel, answer, most)
-        except Exception as error:  # torch has tensors of kinds that cannot be sent
+        except Exception as error:  # torch has kinds of tensors that cannot be sent
             wire.send(self.channel, {"wrong": f"the result cannot be read: {error}"[:300]})
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -153,7 +157,7 @@ class Agent:
             return {"wrong": f"the notebook's process is broken: {type(error).__name__}"}
 
     def do_cell(self, source: str, limit: float) -> dict[str, Any]:
-        """Run a cell as Jupyter would; what it showed, and whether it raised."""
+        """Run a cell as Jupyter would; return its outputs, and the error that it raised."""
         self.shell.outputs.clear()
         out, err, start = Printed(1), Printed(2), time.perf_counter()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -185,7 +189,7 @@ class Agent:
         return self.student.grad(target, args, wrt)
 
     def do_enter(self, block: str, given: Any) -> None:
-        """Enter a block (`guard` or `standing_in`) that lasts until `leave`."""
+        """Enter a block (`guard` or `standing_in`), which lasts until `leave`."""
         stack = contextlib.ExitStack()
         stack.enter_context(getattr(self.student, block)(given))
         self.blocks.append(stack)
@@ -195,7 +199,10 @@ class Agent:
 
 
 def prepare() -> Shell:
-    """A shell with everything imported and read that the notebooks use: once, before any fork."""
+    """Return a shell, after importing and reading all that the notebooks use.
+
+    This runs once, before any fork.
+    """
     import matplotlib
 
     matplotlib.use("module://matplotlib_inline.backend_inline")
@@ -210,7 +217,7 @@ def prepare() -> Shell:
                 raise
     load_digits(get_profile("smoke"), quiet=True)
 
-    # A history file would be one that all sandboxes can write to.
+    # All sandboxes could write to a history file.
     shell = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_cell("%matplotlib inline", store_history=False)
     return shell

@@ -1,7 +1,7 @@
-"""The warm parent: has torch and the library imported, and forks a process per notebook.
+"""The fork server: imports torch and the library once, and forks a process per notebook.
 
-Started by the grader inside bubblewrap, with the number of the descriptor that its orders come
-from. It runs no line of a student's; each child leaves for namespaces of its own before it does.
+The grader starts it inside bubblewrap, with the number of the descriptor for its orders. It never
+runs student code; each child enters its own namespaces before it does.
 """
 
 import contextlib
@@ -11,10 +11,11 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 
 def main() -> None:
-    """Read orders until the grader hangs up: {"spawn": uid} with a socket, or {"kill": pid}."""
+    """Carry out orders until the grader hangs up: {"spawn": uid} and a socket, or {"kill": pid}."""
     import torch
 
     torch.set_num_threads(1)
@@ -22,7 +23,7 @@ def main() -> None:
 
     shell = prepare()
     gc.collect()
-    gc.freeze()  # else each child's first collection copies every page that it looks at
+    gc.freeze()  # otherwise a child's first collection copies every page that it visits
     orders = socket.socket(fileno=int(sys.argv[1]))
     orders.sendall(b'{"ready": true}\n')
     while True:
@@ -40,7 +41,7 @@ def main() -> None:
 
 
 def _kill(pid: int) -> int:
-    """End a child and everything that it started; how it ended."""
+    """End a child and everything that it started; return its exit status."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
@@ -48,7 +49,7 @@ def _kill(pid: int) -> int:
     return 0
 
 
-def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: dict) -> int:
+def _spawn(shell: Any, orders: socket.socket, channel: socket.socket, order: dict) -> int:
     """Fork three times: into new namespaces, as their process 1, and as the notebook."""
     from .namespaces import Limits, die_with_parent, furnish, hide, leave
 
@@ -71,7 +72,7 @@ def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: 
             follow(first)
         die_with_parent()
         furnish(Limits(**order["limits"]))
-        hide()  # else a student's code could take this process over, and outlive its sandbox
+        hide()  # otherwise student code could take over this process, and outlive its sandbox
         notebook = os.fork()
         if notebook:
             channel.close()
@@ -89,7 +90,7 @@ def _spawn(shell: object, orders: socket.socket, channel: socket.socket, order: 
 
 
 def forget_files(but: int = 2) -> None:
-    """Close what the warm parent has open, so that no student's process shares it."""
+    """Close the fork server's files, so that no student process shares them."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
@@ -98,14 +99,14 @@ def forget_files(but: int = 2) -> None:
 
 
 def follow(child: int) -> None:
-    """Wait for the child, reap what else ends, and end as it did."""
+    """Wait for the child, reap all other processes, and exit with the child's status."""
     while True:
         pid, status = os.wait()
         if pid == child:
             os._exit(os.waitstatus_to_exitcode(status) & 255)
 
 
-def _serve(shell: object, channel: socket.socket) -> None:
+def _serve(shell: Any, channel: socket.socket) -> None:
     from . import wire
     from .agent import Agent
 

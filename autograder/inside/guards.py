@@ -1,8 +1,8 @@
-"""What surrounds student code while it is checked in the same process.
+"""Guards around student code while it is checked in the same process.
 
-These guards keep honest work from losing marks by accident (a warning on stderr, a leftover
-`no_grad`) and keep the library's own answer out of reach. They are no defence against a student
-who means to cheat: in one process nothing is, which is why a judge in another one must follow.
+They keep honest work from losing marks by accident (a warning on stderr, a leftover `no_grad`) and
+keep the library's own answer out of reach. They cannot stop a student who wants to cheat: within
+one process nothing can, which is why `autograder grade` decides in another process.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType
+from typing import Any
 
 import torch
 
@@ -28,18 +29,21 @@ def _closed(*args: object, **kwargs: object) -> None:
 
 
 def locate(path: str) -> FunctionType:
-    """The plain function behind `package.module:Class.name`, below any decorator."""
+    """Return the plain function at `package.module:Class.name`, without its decorators.
+
+    Raises ImportError or AttributeError if it does not exist.
+    """
     module, _, names = path.partition(":")
-    found = importlib.import_module(module)
+    found: Any = importlib.import_module(module)
     for name in names.split("."):
         found = getattr(found, name)
     return inspect.unwrap(found)
 
 
 def closed_code(path: str, free: tuple[str, ...] = ()) -> CodeType:
-    """Code that takes any arguments and raises one sentence naming the sealed function.
+    """Return code that takes any arguments and raises an error that names the sealed function.
 
-    `free` are the variables that the sealed code has from outside it (as `super()` needs).
+    `free` are the free variables of the sealed code (`super()` needs one).
     """
     sentence = f"{path.replace(':', '.')} is sealed while this cell is checked: write it yourself"
     code = _closed.__code__
@@ -49,14 +53,15 @@ def closed_code(path: str, free: tuple[str, ...] = ()) -> CodeType:
 
 @contextlib.contextmanager
 def seal(paths: Iterable[str]) -> Iterator[None]:
-    """Make the named library functions raise a sentence, and only inside this block.
+    """Make the named library functions raise an error inside this block.
 
-    The code is swapped inside the function object, so that every alias of it is caught too.
+    The code is swapped inside the function object, so that all its aliases are sealed too.
     """
     opened: list[tuple[FunctionType, CodeType]] = []
     try:
         for path in paths:
-            # A student may have deleted the function: then there is nothing to seal.
+            # A student may have deleted the function. A wrong path is caught before student code
+            # runs, by `checks.require_library_functions`.
             with contextlib.suppress(ImportError, AttributeError):
                 function = locate(path)
                 opened.append((function, function.__code__))
@@ -72,7 +77,7 @@ def _files_to(sink: int) -> Iterator[None]:
     """Point file descriptors 1 and 2 at `sink`: C++ code writes there, past sys.stderr."""
     saved = []
     for number in (1, 2):
-        with contextlib.suppress(OSError):  # closed already: nothing can be written there
+        with contextlib.suppress(OSError):  # already closed, so nothing can be written there
             saved.append((number, os.dup(number)))
             os.dup2(sink, number)
     try:
@@ -85,19 +90,20 @@ def _files_to(sink: int) -> Iterator[None]:
 
 
 def _flush() -> None:
-    """Empty Python's buffers, so that text ends up where it was meant to go."""
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    """Flush Python's buffers before their target changes."""
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    for stream in streams:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
 
 
 @contextlib.contextmanager
-def _muted(stream: object) -> Iterator[None]:
-    """Mute the stream object itself: a logging handler made earlier may still hold it."""
+def _muted(stream: Any) -> Iterator[None]:
+    """Mute the stream object itself, because an earlier logging handler may still hold it."""
     try:
         before = vars(stream).get("write")
         stream.write = len
-    except (AttributeError, TypeError):  # a file of C code: its descriptor is redirected
+    except (AttributeError, TypeError):  # a file written in C; its descriptor is redirected instead
         yield
         return
     try:
@@ -111,9 +117,9 @@ def _muted(stream: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def capture() -> Iterator[None]:
-    """Swallow all output of the block: stock nbgrader gives a cell that wrote to stderr zero."""
+    """Drop all output of the block: stock nbgrader gives zero to a cell that writes to stderr."""
     _flush()
-    displayhook = sys.displayhook  # what it shows first would be taken for the points
+    displayhook = sys.displayhook  # nbgrader would take a displayed value for the points
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(open(os.devnull, "w"))
         stack.enter_context(_muted(sys.stdout))
@@ -130,9 +136,9 @@ def capture() -> Iterator[None]:
 
 @contextlib.contextmanager
 def preserved() -> Iterator[None]:
-    """Run the block with torch's defaults, then put the notebook's own state back.
+    """Run the block with torch's defaults, then restore the notebook's own state.
 
-    Whatever is drawn inside is the same each time: no mark hangs on a student's lucky dice.
+    Random numbers inside are the same each time, so that no mark depends on luck.
     """
     numpy = sys.modules.get("numpy")
     before = random.getstate(), torch.get_rng_state(), numpy and numpy.random.get_state()
@@ -140,7 +146,7 @@ def preserved() -> Iterator[None]:
     try:
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
-        random.setstate(random.Random(0).getstate())  # no `seed`: students write `seed = 0`
+        random.setstate(random.Random(0).getstate())  # not `random.seed`: students overwrite it
         torch.default_generator.manual_seed(0)
         if numpy:
             numpy.random.set_state(numpy.random.RandomState(0).get_state())
@@ -158,9 +164,9 @@ def preserved() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Interrupt the block when it takes longer, as Ctrl-C would; a timer set before runs on.
+    """Interrupt the block after `seconds`, as Ctrl-C would; an earlier timer runs on.
 
-    Only the main thread of a POSIX system can be interrupted so; elsewhere nothing happens.
+    This works only in the main thread on POSIX systems; elsewhere there is no deadline.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or not hasattr(signal, "setitimer"):
@@ -168,7 +174,7 @@ def deadline(seconds: float) -> Iterator[None]:
         return
     handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
     start = time.monotonic()
-    # Again and again: student code may swallow the first one.
+    # Repeat every second, because student code may swallow the first interrupt.
     earlier, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Run one program in namespaces of its own, limited and without rights: a kernel of nbgrader's.
+"""Run one program, such as nbgrader's kernel, in its own namespaces with limits and no rights.
 
 python -m inside.launch '{"uid": ..., "limits": {...}}' program argument ...
 """
@@ -12,7 +12,7 @@ from .namespaces import Limits, die_with_parent, furnish, leave
 
 
 def main() -> None:
-    """Fork twice, as the fork server does, then become the program."""
+    """Fork twice, as the fork server does, then execute the program."""
     order, program = json.loads(sys.argv[1]), sys.argv[2:]
     leave(order["uid"])
     if first := os.fork():
@@ -21,7 +21,7 @@ def main() -> None:
     furnish(Limits(**order["limits"]))
     if kernel := os.fork():
         follow(kernel)
-    forget_files()  # what students write to file 1 or 2 is not for the grader's terminal
+    forget_files()  # otherwise students could write to the grader's terminal
     os.execv(program[0], program)
 
 

@@ -1,6 +1,6 @@
-"""A fresh, empty world for one process: namespaces, private file systems, limits, no rights.
+"""Isolate one process: its own namespaces, private file systems, limits, and no rights.
 
-Python 3.11 has no `os.unshare` and no `mount`, so this goes through ctypes. Only Linux.
+Python 3.11 has neither `os.unshare` nor `mount`, so this calls libc by ctypes. Linux only.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 4096, 163
 MAX_USER_SPACES = "sys/user/max_user_namespaces"
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 HOME = "/tmp"
-HELD = ("/opt/held/prefix", "/opt/held/base")  # where a Python waits while HOME is covered
-WHOLE_PROC = "/opt/proc"  # the host's, for the warm parent only
+HELD = ("/opt/held/prefix", "/opt/held/base")  # where Python is mounted while HOME is covered
+WHOLE_PROC = "/opt/proc"  # the host's /proc, for the fork server only
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,12 +29,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Limits:
     """What one notebook's processes may use."""
 
-    memory: int = 2 << 30  # bytes of address space of one process, beyond the warm parent's
-    resident: int = 3 << 30  # bytes that all of them together have written to
-    cpu_seconds: int = 300  # more than the judge gives a notebook: it ends what is slow
+    memory: int = 2 << 30  # bytes of address space of one process, beyond the fork server's
+    resident: int = 3 << 30  # bytes that all processes together have written to
+    cpu_seconds: int = 300  # more than the grader gives a notebook: it stops slow ones itself
     processes: int = 64
     file_bytes: int = 32 << 20  # of one file
-    home_bytes: int = 64 << 20  # of all files together: they live in memory
+    home_bytes: int = 64 << 20  # of all files together, which are kept in memory
     open_files: int = 256
 
 
@@ -50,22 +50,22 @@ def _mount(source: str, target: str, kind: str, flags: int, data: str = "") -> N
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent ends, however it ends."""
+    """Have the kernel kill this process when its parent ends, for whatever reason."""
     _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def hide(hidden: bool = True) -> None:
-    """Close this process's memory to the others of its user, or open it again."""
+    """Close this process's memory to other processes of its user, or open it again."""
     _check(_libc.prctl(PR_SET_DUMPABLE, int(not hidden), 0, 0, 0), "prctl")
 
 
 def leave(uid: int) -> None:
-    """Become another user, if root, and enter new namespaces; the next fork is process 1."""
+    """Enter new namespaces, as user `uid` if this is root; the next fork is process 1."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
-        hide(False)  # else /proc/self is root's
+        hide(False)  # otherwise /proc/self belongs to root
     me, group = os.geteuid(), os.getegid()
     every = NEW_USER | NEW_NS | NEW_PID | NEW_NET | NEW_IPC | NEW_UTS
     _check(_libc.unshare(every), "unshare")
@@ -80,16 +80,16 @@ def leave(uid: int) -> None:
 
 
 def furnish(limits: Limits) -> None:
-    """Private /tmp, /dev/shm and /proc, then limits, and no way back to any right."""
+    """Mount private /tmp, /dev/shm and /proc, then set limits and give up all rights for good."""
     used = _address_space()
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
     _mount_home(f"size={limits.home_bytes},nr_inodes=4096,mode=0700")
     _mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "size=8m,nr_inodes=256")
     with contextlib.suppress(OSError), open(f"{WHOLE_PROC}/{MAX_USER_SPACES}", "w") as file:
-        file.write("0")  # none below this one, so that nobody has rights over anything in it
+        file.write("0")  # no user namespaces below this one: they would grant rights
     try:
         _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
-    except OSError:  # some containers forbid it: then there is none
+    except OSError:  # some containers forbid it, so /proc is empty
         _mount("tmpfs", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k")
     _mount("tmpfs", WHOLE_PROC, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k")
     os.chdir(HOME)
@@ -98,7 +98,7 @@ def furnish(limits: Limits) -> None:
 
 
 def _mount_home(size: str) -> None:
-    """An empty home; a Python that is installed below its path stays where it is."""
+    """Mount an empty home; Python stays in place if it is installed below that path."""
     below = [p for p in sorted({sys.prefix, sys.base_prefix}) if p.startswith(f"{HOME}/")]
     for held, path in zip(HELD, below, strict=False):
         _mount(path, held, "", MS_BIND | MS_REC)
@@ -126,7 +126,7 @@ def _limit(limits: Limits, used: int) -> None:
 
 
 def _drop_rights() -> None:
-    """No capability, now or after any exec; so nothing can be mounted or unlimited again."""
+    """Give up all capabilities, also after an exec, so that no limit can be lifted again."""
     _check(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     for number in range(64):
         with contextlib.suppress(OSError):  # beyond the last one that this kernel has

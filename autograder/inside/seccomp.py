@@ -1,7 +1,7 @@
-"""A short list of what no process of a student's may ask the kernel for.
+"""Refuse some system calls to student processes.
 
-Each of these holds memory that no limit counts, reaches the grader's keys, or opens a part of the
-kernel that no notebook needs and that attacks have come through.
+Each of these takes memory that no limit counts, reaches the grader's keys, or opens a part of the
+kernel that notebooks do not need and that attacks have used.
 """
 
 import ctypes
@@ -11,8 +11,14 @@ import struct
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, JUMP_EQUAL, JUMP_FROM, AND, RETURN = 0x20, 0x15, 0x35, 0x54, 0x06
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050001, 0x80000000  # REFUSE: errno EPERM
-NUMBER, MACHINE, FAMILY, OPTION, MMAP_FLAGS = 0, 4, 16, 32, 40  # places in what the filter is shown
-SHARED_ANONYMOUS = 0x21  # shared memory that stays when no process has it mapped
+NUMBER, MACHINE, FAMILY, OPTION, MMAP_FLAGS = (
+    0,
+    4,
+    16,
+    32,
+    40,
+)  # offsets in the filter's input
+SHARED_ANONYMOUS = 0x21  # shared memory that remains when no process maps it
 FOREIGN_ABI = 0x40000000  # x86: system calls with 32-bit pointers
 
 # name: number on x86_64, on aarch64
@@ -44,15 +50,15 @@ CALLS = {
 }
 MMAP = (9, 222)
 SOCKET, FAMILIES = (41, 198), (1, 2, 10, 16)  # AF_UNIX, INET, INET6, NETLINK (ZeroMQ asks)
-SETSOCKOPT, SIZES = (54, 208), (7, 8, 32, 33)  # SO_SNDBUF and its kin: what a socket may hold
+SETSOCKOPT, SIZES = (54, 208), (7, 8, 32, 33)  # SO_SNDBUF and similar: the capacity of a socket
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def _filter(column: int, audit: int) -> bytes:
-    """The program that the kernel runs at each system call."""
+    """Return the filter program that the kernel runs at each system call."""
     numbers = [numbers[column] for numbers in CALLS.values()]
     families, sizes = len(FAMILIES), len(SIZES)
-    rest = families + sizes + 11  # lines after the list of calls and before the one that refuses
+    rest = families + sizes + 11  # lines between the list of calls and the line that refuses
     line = struct.Struct("=HBBI").pack  # code, lines to skip if true, if false, value
     program = [
         line(LOAD, 0, 0, MACHINE),
@@ -83,9 +89,9 @@ def _filter(column: int, audit: int) -> bytes:
 
 
 def forbid(libc: ctypes.CDLL) -> int:
-    """Refuse these calls to this process and its children for good; not 0 where that failed."""
+    """Refuse these calls to this process and its children; return 0 if that succeeded."""
     if platform.machine() not in MACHINES:
-        return 0  # the doctor tells
+        return 0  # the doctor reports it
     program = _filter(*MACHINES[platform.machine()])
     text = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HxxxxxxQ", len(program) // 8, ctypes.addressof(text))

@@ -1,8 +1,7 @@
-"""What a check names and the carrier builds on the student's side, to be handed to their code.
+"""Arguments that a check describes and that are built on the student's side.
 
-A stub is a small model with known answers; `Settings` is a configuration of the library; `Filled`
-is weights for a class of the student's. A carrier can take any of them anywhere, for this file
-needs nothing but torch (and the library, for settings).
+A stub is a small model with known answers, `Settings` a configuration of the library, and `Filled`
+weights for a student's class. This file needs only torch (and the library, for settings).
 """
 
 import dataclasses
@@ -16,14 +15,14 @@ from torch.nn.parameter import is_lazy
 
 
 class Stub:
-    """A model by name with its weights: `Stub("linear_eps", A=torch.eye(3))`."""
+    """The name of a model and its weights: `Stub("linear_eps", A=torch.eye(3))`."""
 
     def __init__(self, name: str, **weights: Tensor) -> None:
         self.name = name
         self.weights = weights
 
     def build(self) -> nn.Module:
-        """A new model with copies of the weights as its parameters."""
+        """Return a new model with copies of the weights as its parameters."""
         return MODELS[self.name](**self.weights)
 
 
@@ -35,16 +34,16 @@ class Settings:
         self.values = values
 
     def build(self) -> object:
-        """The configuration itself."""
+        """Return the configuration."""
         module, _, name = self.path.partition(":")
         return getattr(importlib.import_module(module), name)(**self.values)
 
 
 @dataclasses.dataclass(frozen=True)
 class Filled:
-    """Numbers of one seed for whatever parameters a model has: nothing stays at zero.
+    """Random non-zero weights, by seed, for all parameters of a model.
 
-    `given` fills parameters or parts by name, with a tensor or with one number.
+    `given` sets parameters or parts by name, to a tensor or to one number.
     """
 
     seed: int
@@ -52,10 +51,10 @@ class Filled:
 
     @torch.no_grad()
     def fill(self, model: nn.Module) -> None:
-        """Overwrite the parameters of `model`; what is multiplied keeps its size."""
+        """Overwrite the parameters of `model`; matrices are scaled by their number of inputs."""
         generator = torch.Generator().manual_seed(self.seed)
         for parameter in model.parameters():
-            if is_lazy(parameter):  # drawn by torch in the first call
+            if is_lazy(parameter):  # torch draws it in the first call
                 continue
             sign = torch.rand(parameter.shape, generator=generator).round() * 2 - 1
             size = torch.rand(parameter.shape, generator=generator) + 0.5
@@ -67,7 +66,7 @@ class Filled:
 
 
 def part(model: nn.Module, name: str) -> list[nn.Parameter]:
-    """The parameter of this name, or all those of the part of this name."""
+    """Return the parameter of this name, or all parameters of the part of this name."""
     found = [p for key, p in model.named_parameters() if f"{key}.".startswith(f"{name}.")]
     if not found:
         raise AttributeError(
@@ -77,7 +76,7 @@ def part(model: nn.Module, name: str) -> list[nn.Parameter]:
 
 
 class Model(nn.Module):
-    """Holds weights as parameters; asked like the course's own networks: `model(x_t, t)`."""
+    """A model with given parameters, called like the course's networks: `model(x_t, t)`."""
 
     def __init__(self, **weights: Tensor) -> None:
         super().__init__()
@@ -99,12 +98,20 @@ class Model(nn.Module):
 class LinearEps(Model):
     """eps = x_t A^T + slope t + bias, for A (D, D), slope (D,), bias (D,) or (B, D)."""
 
+    A: Tensor
+    slope: Tensor
+    bias: Tensor
+
     def predict(self, x_t: Tensor, t: Tensor) -> Tensor:
         return x_t @ self.A.T + t[:, None] * self.slope + self.bias
 
 
 class GaussianEps(Model):
     """The best possible model of data from N(mean, std^2), for any shape of x_t."""
+
+    abar: Tensor
+    mean: Tensor
+    std: Tensor
 
     def predict(self, x_t: Tensor, t: Tensor) -> Tensor:
         abar = self.abar[t].view(-1, *[1] * (x_t.ndim - 1))

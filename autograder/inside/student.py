@@ -1,25 +1,26 @@
-"""How a check reaches a student's work: by name, with plain values in and plain values out.
+"""The interface of a check to a student's work: by name, with plain values in and out.
 
 | part of the interface | meaning |
 |---|---|
 | `call(target, *args)` | call a function of the notebook, or a handle |
-| `call_and_look(target, *args)` | the same, and the arguments as they are afterwards |
+| `call_and_look(target, *args)` | the same, and also return the arguments after the call |
 | `new(cls, config, weights)` | build a class of the notebook with given weights, get a handle |
-| `grad(target, args, wrt)` | gradient of the summed result, None where none arrives |
+| `grad(target, args, wrt)` | gradient of the summed result, None if there is none |
 | `Stub(name, **weights)` | as an argument: a small known model, built on the student's side |
 | `Settings(path, **values)` | as a config: a configuration of the library |
-| `Filled(seed, given)` | as weights: random ones for whatever parameters there are |
-| `guard(seals)` | a block with library functions sealed and output swallowed |
-| `standing_in(names)` | a block in which the library stands in for an earlier cell |
+| `Filled(seed, given)` | as weights: random ones for all parameters |
+| `guard(seals)` | a block with library functions sealed and output dropped |
+| `standing_in(names)` | a block in which library functions replace earlier cells |
 
-`InKernel` does this in the student's own process. A carrier that reaches into another process
-offers the same interface, so a check never sees an object of the student's, only its value.
+`InKernel` works in the student's own process; `Remote` has the same interface and works across
+processes. So a check never sees a student's object, only its value.
 """
 
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,36 +28,36 @@ from torch import Tensor, nn
 from .guards import capture, deadline, locate, preserved, seal
 from .stubs import Filled, Settings, Stub, part
 
-MAX_DEPTH = 4  # of lists in lists: a list may hold itself
-MAX_RANGE = 100_000  # a longer one would fill the memory
+MAX_DEPTH = 4  # of nested lists, because a list may contain itself
+MAX_RANGE = 100_000  # a longer range would fill the memory
 MAX_TEXT = 300  # of an error message
-MAX_SECONDS = 10.0  # of one call: right answers take milliseconds
+MAX_SECONDS = 10.0  # of one call; correct answers take milliseconds
 
 
 class WrongAnswer(Exception):
-    """What is wrong with the student's work, in words for the student."""
+    """The student's work is wrong; the message tells the student what."""
 
 
 class Interrupted(WrongAnswer):
-    """The student's code was stopped: nothing more of it should be run."""
+    """The student's code was stopped, and no more of it should run."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Handle:
-    """Names an object that lives on the student's side."""
+    """The number of an object on the student's side."""
 
     number: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Foreign:
-    """Stands for a returned value that is neither a plain tensor nor JSON."""
+    """The type of a returned value that is neither a plain tensor nor JSON."""
 
     type_name: str
 
 
-def plain(value: object, depth: int = 0) -> object:
-    """The value without any behaviour of its own: no subclass may lie about what it equals."""
+def plain(value: Any, depth: int = 0) -> Any:
+    """Return a value of plain types, because a subclass could lie about what it equals."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) in (Tensor, torch.nn.Parameter):
@@ -73,8 +74,8 @@ def plain(value: object, depth: int = 0) -> object:
     return Foreign(type(value).__name__)
 
 
-def fresh(value: object) -> object:
-    """A copy of an argument, so that in-place work on it harms no one; a stub is built."""
+def fresh(value: Any) -> Any:
+    """Return a copy of an argument, so that in-place changes do no harm; build stubs."""
     if isinstance(value, (Stub, Settings)):
         return value.build()
     if isinstance(value, Tensor):
@@ -87,7 +88,7 @@ def fresh(value: object) -> object:
 
 
 def explain(error: BaseException, label: str, file_name: str | None) -> WrongAnswer:
-    """Turn what student code raised into a sentence that says what and in which line."""
+    """Turn what student code raised into a sentence with the error and its line."""
     if isinstance(error, WrongAnswer):
         return error
     try:
@@ -107,7 +108,7 @@ def explain(error: BaseException, label: str, file_name: str | None) -> WrongAns
 
 
 def gradients(result: object, leaves: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
-    """The gradient of the summed result per group of leaves: flat where a group has several."""
+    """Return the gradient of the summed result per group of leaves, flat for several leaves."""
     if type(result) is not Tensor or not result.requires_grad:
         return [None] * len(leaves)
     every = [leaf for group in leaves for leaf in group]
@@ -121,18 +122,18 @@ def gradients(result: object, leaves: Sequence[Sequence[Tensor]]) -> list[Tensor
 
 
 class InKernel:
-    """The student's work in this very process: `namespace` is the notebook's `globals()`."""
+    """The student's work in this process; `namespace` is the notebook's `globals()`."""
 
     def __init__(self, namespace: dict) -> None:
         self.namespace = namespace
         self._objects: list[object] = []
 
     def call(self, target: str | Handle, *args: object) -> object:
-        """The plain result of the function or object `target` on copies of `args`."""
+        """Return the plain result of the function or object `target` on copies of `args`."""
         return self._run(target, lambda function: plain(function(*[fresh(a) for a in args])))
 
     def call_and_look(self, target: str | Handle, *args: object) -> tuple[object, list]:
-        """The plain result, and the copies of `args` as the call has left them."""
+        """Return the plain result, and the copies of `args` after the call."""
 
         def look(function: Callable) -> tuple[object, list]:
             given = [fresh(argument) for argument in args]
@@ -150,7 +151,7 @@ class InKernel:
     ) -> Handle:
         """Build the notebook's class `cls` with these weights, in evaluation mode by default.
 
-        `config` holds its arguments by name, or is the one argument.
+        `config` holds its arguments by name, or is its only argument.
         """
 
         def build(klass: Callable) -> object:
@@ -172,14 +173,14 @@ class InKernel:
     def grad(
         self, target: str | Handle | tuple[str, int], args: Sequence, wrt: Sequence
     ) -> list[Tensor | None]:
-        """Gradients of the summed result; ("f", 0) takes f's result 0.
+        """Return gradients of the summed result; the target ("f", 0) means f's result 0.
 
-        `wrt` holds places of arguments, (0, "A") for the weight A of the stub at place 0, or
+        `wrt` holds indices of arguments, (0, "A") for the weight A of the stub at index 0, or
         "body" for all parameters of that name in the handle's model, as one flat gradient.
         """
         name, item = target if isinstance(target, tuple) else (target, None)
 
-        def backward(function: Callable) -> list[Tensor | None]:
+        def backward(function: Any) -> list[Tensor | None]:
             given, leaves = [fresh(argument) for argument in args], []
             for place in wrt:
                 if isinstance(place, str):
@@ -188,7 +189,7 @@ class InKernel:
                     leaves.append([getattr(given[place[0]], place[1])])
                 else:
                     leaves.append([given[place].requires_grad_()])
-                    # A clone: in-place work on a leaf would raise.
+                    # A clone, because in-place changes of a leaf would raise.
                     given[place] = leaves[-1][0].clone()
             result = function(*given)
             return gradients(result if item is None else result[item], leaves)
@@ -197,13 +198,13 @@ class InKernel:
 
     @contextlib.contextmanager
     def guard(self, seals: Sequence[str]) -> Iterator[None]:
-        """A block with these library functions sealed, output swallowed and state restored."""
+        """Seal these library functions, drop output and restore state around a block."""
         with capture(), preserved(), seal(seals):
             yield
 
     @contextlib.contextmanager
     def standing_in(self, names: dict[str, str]) -> Iterator[None]:
-        """A block in which each name of the notebook is the library function at the path."""
+        """Replace each name of the notebook by the library function at the path, in a block."""
         missing = object()
         before = {name: self.namespace.get(name, missing) for name in names}
         try:
@@ -216,8 +217,8 @@ class InKernel:
                 else:
                     self.namespace[name] = value
 
-    def _run(self, target: str | Handle, use: Callable[[Callable], object]) -> object:
-        """`use` the target; whatever its code raises comes back as words."""
+    def _run(self, target: str | Handle, use: Callable[[Any], Any]) -> Any:
+        """Apply `use` to the target. Raises WrongAnswer for whatever its code raises."""
         label, function = self._find(target)
         file_name = self._cell_of(function)
         try:
@@ -227,16 +228,16 @@ class InKernel:
             raise explain(error, label, file_name) from None
 
     def _cell_of(self, target: object) -> str | None:
-        """The file name of the cell in which this function, class or model is written."""
+        """Return the file name of the cell that defines this function, class or model."""
         klass = target if isinstance(target, type) else type(target)
         for code in (target, *vars(klass).values()):
             if type(code) is FunctionType and code.__globals__ is self.namespace:
                 return code.__code__.co_filename
         return None
 
-    def _find(self, target: str | Handle) -> tuple[str, Callable]:
+    def _find(self, target: str | Handle) -> tuple[str, Any]:
         if isinstance(target, Handle):
-            found = self._objects[target.number]
+            found: Any = self._objects[target.number]
             return type(found).__name__, found
         found = self.namespace.get(target)
         if found is None:
@@ -245,6 +246,6 @@ class InKernel:
             )
         if not callable(found):
             raise WrongAnswer(
-                f"`{target}` is no function but a {type(found).__name__}: rename that value"
+                f"`{target}` is not a function but a {type(found).__name__}: rename that value"
             )
         return target, found

@@ -1,7 +1,7 @@
-"""How values cross the border of the sandbox: JSON for the shape, safetensors for the numbers.
+"""Send values across the sandbox's border: JSON for the structure, safetensors for the numbers.
 
-A frame is two lengths (4 bytes each), the JSON and the tensors. Both sides cap the lengths before
-they read, and nothing that arrives is ever executed: there is no pickle here.
+A frame is two lengths (4 bytes each), the JSON and the tensors. Both sides check the lengths before
+they read, and never execute what arrives: pickle is not used.
 """
 
 import functools
@@ -18,24 +18,24 @@ from .stubs import Filled, Settings, Stub
 from .student import Foreign, Handle
 
 LENGTHS = struct.Struct("<II")
-# Bytes of one frame's JSON, or of its tensors: JSON takes a hundred times as much once it is read.
+# Bytes of one frame's JSON, or of its tensors. Parsed JSON takes a hundred times its size.
 LARGEST = 4 << 20
-LARGEST_VALUE = 1 << 20  # of those of an answer's result
+LARGEST_VALUE = 1 << 20  # of the result of a call
 TAG = "~"
-DEEPEST = 24  # values within values: what is read must not exhaust the stack
+DEEPEST = 24  # levels of nesting, so that reading does not exhaust the stack
 
 
 class BrokenFrame(Exception):
-    """The other side is gone, or what it says is no frame."""
+    """The other side is gone, or sent something other than a frame."""
 
 
 def largest(op: str) -> int:
-    """Bytes of the largest frame that may answer a request: a cell shows more than a call gives."""
+    """Return the bytes of the largest answer to a request: cells show more than calls return."""
     return LARGEST if op == "cell" else LARGEST_VALUE
 
 
 def encode(value: Any, tensors: list[torch.Tensor]) -> Any:
-    """The value as JSON; its tensors are added to the list and named by their place in it."""
+    """Return the value as JSON; its tensors are appended to the list and named by their index."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, torch.Tensor):
@@ -62,13 +62,13 @@ def encode(value: Any, tensors: list[torch.Tensor]) -> Any:
 
 
 def decode(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
-    """The value again. Raises Broken for anything that `encode` does not make."""
+    """Return the value that was encoded. Raises BrokenFrame if `encode` cannot have made it."""
     if type(value) is int and value.bit_length() > 63:
-        return Foreign("int")  # no float holds it
+        return Foreign("int")  # too large for a float
     if not isinstance(value, (list, dict)):
         return value
     if depth > DEEPEST:
-        raise BrokenFrame("values within values without end")
+        raise BrokenFrame("values are nested too deeply")
     read = functools.partial(decode, tensors=tensors, depth=depth + 1)
     if isinstance(value, list):
         return [read(item) for item in value]
@@ -96,7 +96,7 @@ def decode(value: Any, tensors: dict[str, torch.Tensor], depth: int = 0) -> Any:
 
 
 def send(channel: socket.socket, message: dict[str, Any], most: int = LARGEST) -> None:
-    """Write one frame. Raises Broken when it is too large or the other side is gone."""
+    """Write one frame. Raises BrokenFrame if it is too large or the other side is gone."""
     tensors: list[torch.Tensor] = []
     text = json.dumps({key: encode(value, tensors) for key, value in message.items()}).encode()
     numbers = save({str(at): tensor for at, tensor in enumerate(tensors)}) if tensors else b""
@@ -111,9 +111,9 @@ def send(channel: socket.socket, message: dict[str, Any], most: int = LARGEST) -
 def receive(
     channel: socket.socket, look: Callable[[], None] = lambda: None, most: int = LARGEST
 ) -> dict[str, Any]:
-    """Read one frame. Raises Broken for what is no frame.
+    """Read one frame. Raises BrokenFrame if what arrives is not a frame.
 
-    `look` is called again and again, also while nothing comes within the channel's timeout.
+    `look` is called repeatedly, also while nothing arrives within the channel's timeout.
     """
     sizes = LENGTHS.unpack(_exactly(channel, LENGTHS.size, look))
     if max(sizes) > most:
@@ -125,7 +125,7 @@ def receive(
         return {str(key): decode(value, tensors) for key, value in message.items()}
     except BrokenFrame:
         raise
-    except Exception as error:  # safetensors has errors of its own
+    except Exception as error:  # safetensors raises its own errors
         raise BrokenFrame(f"a frame that cannot be read ({type(error).__name__})") from None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from autograder.cli import ASSIGNMENT
 from autograder.rehearsal.made_up_class import School, Student
-from autograder.submissions.rebuild import role_of
+from autograder.submissions.cells import role_of
 
 FOLDER = Path("_build/rehearsal")
 DUE, RECEIVED = "2026-05-01 12:00:00 UTC", "2026-05-01T15:00:00+00:00"

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from autograder.cli import ASSIGNMENT
-from autograder.submissions.rebuild import is_answer, role_of
+from autograder.submissions.cells import is_answer, role_of
 
 WRITTEN = "I would say that it depends, and I have three reasons."
 SLOW = re.compile("infinite|exits|overflow")  # known answers that only cost time here

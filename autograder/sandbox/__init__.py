@@ -1,1 +1,1 @@
-"""Where student code runs: what it may see and take, and attacks that prove it."""
+"""The sandbox around student code, what it may use, and attacks that test it."""

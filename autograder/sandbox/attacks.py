@@ -1,7 +1,7 @@
-"""What `autograder doctor` tries inside a real sandbox, as a hostile student would.
+"""The attacks that `autograder doctor` runs inside a real sandbox, as a hostile student would.
 
-The text of this file is run as a cell there, so it is complete in itself. Each attack returns
-whether the sandbox held, and what was measured; one that ought to end the sandbox returns nothing.
+The text of this file runs as a cell, so it imports nothing of the grader. Each attack returns
+whether the sandbox held, and what was measured; an attack that must be killed returns nothing.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def refusal(action: Callable[[], object]) -> str:
-    """The name of the error that the kernel answers with; "" where it does as asked."""
+    """Return the name of the error that the kernel raises; "" if the action succeeds."""
     try:
         action()
     except OSError as error:
@@ -30,8 +30,8 @@ def refusal(action: Callable[[], object]) -> str:
 
 
 def network_of_this_machine(port: int) -> tuple[bool, str]:
-    said = refusal(lambda: socket.create_connection(("127.0.0.1", port), 3))
-    return bool(said), said or "connected to a port of this machine"
+    error = refusal(lambda: socket.create_connection(("127.0.0.1", port), 3))
+    return bool(error), error or "connected to a port of this machine"
 
 
 def network_beyond() -> tuple[bool, str]:
@@ -41,7 +41,7 @@ def network_beyond() -> tuple[bool, str]:
 
 
 def raw_sockets() -> tuple[bool, str]:
-    """And those to what is no network: the host of a virtual machine, say."""
+    """Also try sockets that bypass the network, e.g. to the host of a virtual machine."""
     for family in (socket.AF_VSOCK, socket.AF_ALG):
         if not refusal(lambda family=family: socket.socket(family, socket.SOCK_DGRAM).close()):
             return False, f"{family.name} opened"
@@ -84,7 +84,7 @@ def writing() -> tuple[bool, str]:
 
 
 def environment() -> tuple[bool, str]:
-    """All variables of all processes that can be seen: the doctor looks for its own."""
+    """Return the variables of all visible processes; the doctor searches them for its own."""
     texts = [f"{name}={value}" for name, value in os.environ.items()]
     for process in os.listdir("/proc"):
         for name in ("environ", "cmdline"):
@@ -94,10 +94,10 @@ def environment() -> tuple[bool, str]:
 
 
 def until_refused(step: Callable[[int], object], most: int, what: str = "") -> tuple[bool, str]:
-    """Take steps 0, 1, ... until the kernel refuses one; held, where that is within `most`."""
+    """Take steps 0, 1, ... until the kernel refuses one; the sandbox holds up to `most`."""
     for count in range(2 * most + 1):
-        if said := refusal(lambda count=count: step(count)):
-            return count <= most, f"{count}{what}, then {said}"
+        if error := refusal(lambda count=count: step(count)):
+            return count <= most, f"{count}{what}, then {error}"
     return False, f"{count}{what} and no end"
 
 
@@ -224,15 +224,15 @@ def orphan(title: str) -> None:
 
 
 def signals(pids: list[int]) -> tuple[bool, str]:
-    """The doctor sees whether they are still alive."""
-    said = [refusal(lambda pid=pid: os.kill(pid, signal.SIGKILL)) for pid in (*pids, -1)]
-    return all(said[:-1]), " ".join(sorted({answer or "sent" for answer in said}))
+    """Send SIGKILL; the doctor checks whether the processes are still alive."""
+    errors = [refusal(lambda pid=pid: os.kill(pid, signal.SIGKILL)) for pid in (*pids, -1)]
+    return all(errors[:-1]), " ".join(sorted({error or "sent" for error in errors}))
 
 
 def first_process() -> tuple[bool, str]:
-    """Who could write there would live on when the sandbox is ended."""
-    said = refusal(lambda: os.close(os.open("/proc/1/mem", os.O_RDWR)))
-    return bool(said), said or "the memory of process 1 is open"
+    """Code that can write to process 1 could outlive its sandbox."""
+    error = refusal(lambda: os.close(os.open("/proc/1/mem", os.O_RDWR)))
+    return bool(error), error or "the memory of process 1 is open"
 
 
 def other_processes() -> tuple[bool, str]:
@@ -260,6 +260,6 @@ def rights() -> tuple[bool, str]:
         "unshare of users": child,
         "nice": lambda: os.nice(-5),
     }
-    said = {name: refusal(action) for name, action in tried.items()}
-    gained = [name for name, answer in said.items() if not answer]
+    errors = {name: refusal(action) for name, action in tried.items()}
+    gained = [name for name, error in errors.items() if not error]
     return not gained, "gained: " + ", ".join(gained) if gained else f"{len(tried)} ways: refused"

@@ -1,6 +1,6 @@
-"""Proves each limit of the sandbox on this machine, by attacking it from inside.
+"""Test each limit of the sandbox on this machine, by attacking it from inside.
 
-The attacks are in `attacks`; what they cannot see from there is looked at from here.
+The attacks are in `attacks`; this module checks what they cannot see from inside.
 """
 
 import contextlib
@@ -23,30 +23,30 @@ from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
 
 MEGABYTE = 1 << 20
 PARTS = ("network", "files", "secrets", "processes", "memory", "time", "disk", "rights")
-SECONDS = 20.0  # for an attack that ends by itself
+SECONDS = 20.0  # for an attack that should end by itself
 ROOT = PACKAGE.parent
 NAMESPACES = (
-    "Let bubblewrap make namespaces. Ubuntu from 23.10: an AppArmor profile for bwrap, or sysctl "
-    "kernel.apparmor_restrict_unprivileged_userns=0. Debian before 11: sysctl "
+    "Allow bubblewrap to create namespaces. Ubuntu from 23.10: an AppArmor profile for bwrap, or "
+    "sysctl kernel.apparmor_restrict_unprivileged_userns=0. Debian before 11: sysctl "
     "kernel.unprivileged_userns_clone=1. In a container: start it with --privileged, or grade "
-    "outside of it."
+    "outside it."
 )
 REPORT = "Grade on another machine, and report this with the output of `autograder doctor --json`."
 MEMORY = "Grade on Linux 5.14 or newer, on x86-64 or 64-bit ARM: this limit needs it."
 
 
 class Finding(NamedTuple):
-    """What came of one attack."""
+    """The result of one attack."""
 
     name: str
     limit: str  # as stated
     measured: str
     ok: bool
-    remedy: str  # "" where none is needed
+    remedy: str  # "" if the limit holds
 
 
 class Doctor:
-    """Attacks sandboxes of one fork server, and notes what it finds."""
+    """Attacks on sandboxes of one fork server, and their findings."""
 
     def __init__(self, fork_server: ForkServer) -> None:
         self.fork_server = fork_server
@@ -58,7 +58,7 @@ class Doctor:
 
     @contextlib.contextmanager
     def sandbox(self, **changes: Any) -> Iterator[Sandbox]:
-        """A fresh one, with some limits changed."""
+        """Yield a fresh sandbox with some limits changed."""
         self.fork_server.limits = dataclasses.replace(self.limits, **changes)
         try:
             with self.fork_server.spawn() as sandbox:
@@ -69,13 +69,13 @@ class Doctor:
     def attack(
         self, sandbox: Sandbox, name: str, seconds: float = SECONDS, wait: float = 3, **given: Any
     ) -> dict[str, Any]:
-        """Run an attack as a cell; how the cell ended, and what it measured."""
+        """Run an attack as a cell, and return the sandbox's answer."""
         source = inspect.getsource(attacks if hasattr(attacks, name) else leaks)
         source += f"\nimport json\nprint(json.dumps({name}(**{given!r})))"
         return sandbox.ask(seconds + wait, op="cell", source=source, limit=seconds)
 
     def measure(self, sandbox: Sandbox, name: str, **given: Any) -> tuple[bool, str]:
-        """Whether the sandbox held against an attack, and what was measured."""
+        """Return whether the sandbox held against an attack, and what was measured."""
         answer = self.attack(sandbox, name, **given).get("value", {})
         try:
             last = answer["outputs"][0]["text"].splitlines()[-1]
@@ -85,7 +85,7 @@ class Doctor:
         return held, measured
 
     def try_it(self, name: str, limit: str, attack: str, fix: str = REPORT, **given: Any) -> None:
-        """One attack in a sandbox of its own."""
+        """Note the finding of one attack in a fresh sandbox."""
         try:
             with self.sandbox() as sandbox:
                 held, measured = self.measure(sandbox, attack, **given)
@@ -94,7 +94,7 @@ class Doctor:
         self.note(name, limit, held, measured, fix)
 
     def kill_it(self, name: str, limit: str, attack: str, seconds: tuple, **changes: Any) -> None:
-        """An attack that must end with its sandbox; seconds until interrupted, and then killed."""
+        """Note whether the sandbox is killed; `seconds` until it is interrupted, then killed."""
         started = time.monotonic()
         with self.sandbox(**changes) as sandbox:
             try:
@@ -102,7 +102,7 @@ class Doctor:
             except SandboxDied as died:
                 self.note(name, limit, True, f"{died} ({time.monotonic() - started:.1f} s)")
                 return
-        self.note(name, limit, False, "it was not ended")
+        self.note(name, limit, False, "it was not killed")
 
     def network(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -128,8 +128,8 @@ class Doctor:
         with self.sandbox() as sandbox:
             held, text = self.measure(sandbox, "environment")
         shown = [secret for secret in wanted if secret in text]
-        measured = f"{len(wanted)} texts looked for, {len(shown)} found" if held else text
-        self.note("environment", "no variable of the grader's", held and not shown, measured)
+        measured = f"searched for {len(wanted)} texts, found {len(shown)}" if held else text
+        self.note("environment", "no variable of the grader", held and not shown, measured)
 
     def processes(self) -> None:
         most = self.limits.processes
@@ -204,7 +204,7 @@ class Doctor:
 
 
 def running(name: str) -> int:
-    """How many processes of this machine have that name."""
+    """Return the number of processes on this machine with that name."""
     count = 0
     for path in Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
@@ -213,9 +213,14 @@ def running(name: str) -> int:
 
 
 def diagnose(fork_server: ForkServer) -> list[Finding]:
-    """Attack every limit. A sandbox that cannot even be made is the one finding then."""
+    """Attack every limit, and return the findings.
+
+    If no sandbox can be made, that is the only finding. Raises AutograderError with --unsafe.
+    """
     if fork_server.unsafe:
-        raise AutograderError("without a sandbox there is nothing to examine: leave --unsafe out.")
+        raise AutograderError(
+            "--unsafe runs without a sandbox, so there is nothing to test: omit --unsafe."
+        )
     doctor = Doctor(fork_server)
     started = time.monotonic()
     try:
@@ -232,7 +237,7 @@ def diagnose(fork_server: ForkServer) -> list[Finding]:
 
 
 def render(findings: list[Finding]) -> str:
-    """A table for the terminal, remedies below it."""
+    """Return a table for the terminal, with remedies below it."""
     wide = max(len(finding.name) for finding in findings)
     limits = max(len(finding.limit) for finding in findings)
     lines = []

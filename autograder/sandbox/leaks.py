@@ -1,4 +1,4 @@
-"""Does anything of one sandbox reach the next? Run as cells there, as `attacks` is."""
+"""Attacks that test whether one sandbox affects the next; run as cells, as in `attacks`."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ def leave_behind() -> tuple[bool, str]:
         with contextlib.suppress(OSError):
             open(f"{folder}/left", "w").close()
     torch.allclose = lambda *args, **options: True
-    mnistdiff.left = os.environ["LEFT"] = "left"
+    mnistdiff.left = os.environ["LEFT"] = "left"  # pyright: ignore[reportAttributeAccessIssue]  # new
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(12345)
     return os.path.exists("/tmp/left"), "left"

@@ -1,6 +1,6 @@
-"""Student code in bubblewrap: a warm parent per worker, a fresh sandbox per notebook.
+"""Run student code in bubblewrap: one fork server per worker, a fresh sandbox per notebook.
 
-What the sandbox is made of, and what it does not protect: book/instructor.md.
+book/instructor.md describes the sandbox and its limits.
 """
 
 import contextlib
@@ -27,34 +27,34 @@ from autograder.sandbox.usage import (
 )
 
 FIRST_UID = 610_000  # of the sandboxes, where the grader is root
-READY_SECONDS = 120  # until the warm parent has imported torch, on a slow disk
+READY_SECONDS = 120  # until the fork server has imported torch from a slow disk
 START_SECONDS = 20  # until a fork is ready
-LOOK_SECONDS = 0.25  # between looks at what a sandbox takes
+LOOK_SECONDS = 0.25  # between measurements of what a sandbox uses
 
 
 class SandboxDied(Exception):
-    """The sandbox ended, or was ended, before it answered."""
+    """The sandbox ended, or was killed, before it answered."""
 
 
 class OverLimit(SandboxDied):
-    """The grader ended the sandbox, which took more than it may."""
+    """The grader killed the sandbox because it exceeded a limit."""
 
 
 class ForkServer:
-    """The warm parent process of one worker."""
+    """The process, warm with all imports, that forks the sandboxes of one worker."""
 
     def __init__(self, limits: Limits | None = None, unsafe: bool = False) -> None:
         self.limits = limits or Limits()
-        self.unsafe = unsafe  # no sandbox: student code gets every right of the grader
-        self.uid = FIRST_UID + os.getpid() % 1_000_000  # workers do not share a process limit
+        self.unsafe = unsafe  # without a sandbox, student code has all rights of the grader
+        self.uid = FIRST_UID + os.getpid() % 1_000_000  # the limit on processes counts per user
         if not unsafe:
             require_bubblewrap()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed with the parent
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
         ours, theirs = socket.socketpair()
-        # bubblewrap hands on the descriptors that it inherits.
+        # bubblewrap passes on the descriptors that it inherits.
         inner = [sys.executable, "-m", "inside.fork_server", str(theirs.fileno())]
         self.process = subprocess.Popen(
-            # Linux gives a /proc only to who sees a whole one; `furnish` covers this one again.
+            # Linux lets a process mount /proc only if it sees a full one; `furnish` covers it.
             inner if unsafe else command(inner, ["--bind", "/proc", WHOLE_PROC]),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -73,47 +73,47 @@ class ForkServer:
         try:
             line = self._answers.readline()
         except (OSError, ValueError) as error:
-            raise SandboxDied(f"the warm parent does not answer ({type(error).__name__})") from None
+            raise SandboxDied(f"the fork server does not answer ({type(error).__name__})") from None
         if not line:
-            raise SandboxDied(f"the warm parent ended: {self._said()}")
+            raise SandboxDied(f"the fork server ended: {self._last_output()}")
         return json.loads(line)
 
-    def _said(self) -> str:
+    def _last_output(self) -> str:
         with contextlib.suppress(OSError, ValueError):
             self._log.seek(0)
             return self._log.read()[-2000:].decode(errors="replace").strip()
         return ""
 
     def spawn(self) -> "Sandbox":
-        """A fresh sandbox, ready for cells. Raises Died when there is none to be had."""
+        """Return a fresh sandbox, ready for cells. Raises SandboxDied if none can be made."""
         ours, theirs = socket.socketpair()
         order = {"spawn": self.uid, "limits": dataclasses.asdict(self.limits)}
         order["unsafe"] = self.unsafe
         with contextlib.ExitStack() as unless_done, theirs:
             unless_done.callback(ours.close)
-            if not self._ready:  # its imports go on beside the judge's own
+            if not self._ready:  # it imports while the worker does
                 self._answer()
                 self._ready = True
                 self.orders.settimeout(START_SECONDS)
             try:
                 socket.send_fds(self.orders, [json.dumps(order).encode()], [theirs.fileno()])
             except OSError as error:
-                raise SandboxDied(f"the warm parent is gone ({type(error).__name__})") from None
+                raise SandboxDied(f"the fork server is gone ({type(error).__name__})") from None
             pid = self._answer()["pid"]
             unless_done.pop_all()
         return Sandbox(self, pid, ours)
 
     def kill(self, pid: int) -> int:
-        """End a sandbox with all its processes; the exit status."""
+        """End a sandbox with all its processes, and return its exit status; -1 if unknown."""
         with contextlib.suppress(OSError):
             self.orders.sendall(json.dumps({"kill": pid}).encode())
             return self._answer()["status"]
         return -1
 
     def resident(self) -> int:
-        """Bytes of memory that the sandboxes have written to, beyond what they share.
+        """Return the bytes of memory that the sandboxes have written to, beyond what they share.
 
-        What lies in sockets is the kernel's own, and no process's: those count as full.
+        Data in sockets belongs to the kernel, not to a process, so sockets count as full.
         """
         parent = warm_parent_of(self.process.pid)
         shared = written_by(parent)
@@ -122,7 +122,7 @@ class ForkServer:
         return written + sockets * SOCKET_BYTES
 
     def close(self) -> None:
-        """End the warm parent, and with it every sandbox."""
+        """End the fork server, and with it all its sandboxes."""
         self._answers.close()
         self.orders.close()
         with contextlib.suppress(ProcessLookupError):
@@ -138,7 +138,7 @@ class ForkServer:
 
 
 class Sandbox:
-    """One notebook's process, as the judge sees it: requests go in, values come out."""
+    """One notebook's process: the grader sends requests and receives values."""
 
     def __init__(self, fork_server: ForkServer, pid: int, channel: socket.socket) -> None:
         self.fork_server = fork_server
@@ -150,14 +150,17 @@ class Sandbox:
             raise SandboxDied(f"no sandbox could be made: {started['failed']}")
 
     def ask(self, seconds: float, **request: Any) -> dict[str, Any]:
-        """Send a request and wait for the answer; past the deadline the sandbox is killed."""
+        """Send a request and return the answer.
+
+        Raises SandboxDied if the sandbox ends, or is killed after `seconds`.
+        """
         from autograder.inside import wire
 
         try:
             self.channel.settimeout(seconds)
             wire.send(self.channel, request)
             most = wire.largest(request.get("op", ""))
-        except (wire.BrokenFrame, OSError) as broken:  # OSError: it was closed before
+        except (wire.BrokenFrame, OSError) as broken:  # OSError: the channel was closed
             self.close()
             raise SandboxDied(str(broken)) from None
         return self._read(seconds, most)
@@ -190,7 +193,7 @@ class Sandbox:
 
 
 class Watch:
-    """Called while an answer is awaited: raises OverLimit for too much time or memory."""
+    """Called while waiting for an answer; raises OverLimit for too much time or memory."""
 
     def __init__(self, fork_server: ForkServer, seconds: float) -> None:
         self.fork_server, self.seconds = fork_server, seconds

@@ -3,11 +3,11 @@
     JUPYTER_DEFAULT_PROVISIONER_NAME=mnistdiff-sandbox nbgrader autograde project3
 
 or, in nbgrader_config.py, `c.KernelProvisionerFactory.default_provisioner_name =
-"mnistdiff-sandbox"`. This shuts student code in: no network, no file of yours, no secret, limits on
-memory, CPU time, processes and file sizes. It does **not** keep marks honest: under nbgrader the
-hidden tests run in the student's own kernel, so the checks are mounted there, and whoever looks can
-read them or forge the points. Nor does anything add up the memory of several processes, or what
-is written beside the kernel's sockets. `autograder grade` has none of these gaps.
+"mnistdiff-sandbox"`. Student code then has no network, none of your files and no secrets, and
+memory, CPU time, processes and file sizes are limited. It does **not** protect the marks: under
+nbgrader the hidden tests run in the student's own kernel, so the checks are mounted there, and a
+student can read them or forge points. The limits also miss the total memory of several processes,
+and files written beside the kernel's sockets. `autograder grade` has none of these gaps.
 """
 
 import dataclasses
@@ -20,32 +20,33 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from autograder.inside.namespaces import WHOLE_PROC, Limits
 from autograder.sandbox.bubblewrap import OPT, PACKAGE, command
 from autograder.sandbox.process import FIRST_UID
 
-LIMITS = Limits(memory=6 << 30)  # torch's libraries count here: no warm parent has them yet
-SOCKETS, FILE = "/opt/kernel", "/opt/kernel.json"  # as the sandbox sees them
-LONGEST = 80  # letters of a folder: a socket's whole path may have 108
+LIMITS = Limits(memory=6 << 30)  # includes torch's libraries, which no fork server has loaded
+SOCKETS, FILE = "/opt/kernel", "/opt/kernel.json"  # paths inside the sandbox
+LONGEST = 80  # characters of a folder: a socket's whole path may have 108
 
 
 class SandboxProvisioner(LocalProvisioner):
-    """Starts the kernel in a sandbox, and talks to it through sockets in one shared folder."""
+    """A provisioner that starts kernels in a sandbox, with their sockets in one shared folder."""
 
     folder: Path | None = None
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Put sockets and connection file into a folder of their own; wrap the command."""
-        manager, uid = self.parent, FIRST_UID + os.getpid() % 1_000_000
-        if self.folder is None:  # else it is a restart
+        """Put sockets and connection file into a new folder, and wrap the command."""
+        manager: Any = self.parent
+        uid = FIRST_UID + os.getpid() % 1_000_000
+        if self.folder is None:  # otherwise the kernel restarts
             short = len(tempfile.gettempdir()) < LONGEST
             self.folder = Path(tempfile.mkdtemp(prefix="kernel-", dir=None if short else "/tmp"))
             self.sockets.mkdir()
             manager.transport, manager.ip = "ipc", str(self.sockets / "ipc")
             manager.connection_file = str(self.folder / "kernel.json")
-        # Signals end at bubblewrap, messages do not.
+        # bubblewrap does not pass signals on, so interrupt by message.
         self.kernel_spec.interrupt_mode = "message"
         kwargs = await super().pre_launch(**kwargs)
         info = json.loads(Path(manager.connection_file).read_text()) | {"ip": f"{SOCKETS}/ipc"}
@@ -62,16 +63,18 @@ class SandboxProvisioner(LocalProvisioner):
 
     @property
     def sockets(self) -> Path:
-        """The one place of the grader's that student code can write to."""
+        """The only folder of the host that student code can write to."""
+        assert self.folder is not None
         return self.folder / "sockets"
 
     @property
     def theirs(self) -> Path:
-        """The connection file, with the paths that the kernel sees."""
+        """The connection file with the paths inside the sandbox."""
+        assert self.folder is not None
         return self.folder / "inside.json"
 
     def _mounts(self) -> list[str]:
-        """What this way needs more than the other: sockets, and the checks."""
+        """Return the mounts that only nbgrader needs: sockets, and the checks."""
         return [
             *("--bind", "/proc", WHOLE_PROC),
             *("--bind", str(self.sockets), SOCKETS),
@@ -80,12 +83,12 @@ class SandboxProvisioner(LocalProvisioner):
         ]
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """As usual, with nothing of the environment even for bubblewrap."""
+        """Launch without any environment variables, even for bubblewrap."""
         kwargs["env"] = {}
         return await super().launch_kernel(cmd, **kwargs)
 
     async def cleanup(self, restart: bool = False) -> None:
-        """Remove the folder, unless the kernel starts again."""
+        """Remove the folder, unless the kernel restarts."""
         await super().cleanup(restart)
         if self.folder and not restart:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,12 +1,13 @@
-"""What the processes of a sandbox take of the machine, as the kernel counts it."""
+"""Measure what the processes of a sandbox use, as the kernel counts it."""
 
 import contextlib
 from pathlib import Path
 
-SOCKET_BYTES = 416 << 10  # that one socket can hold: twice Linux's net.core.wmem_default
+SOCKET_BYTES = 416 << 10  # capacity of one socket: twice Linux's net.core.wmem_default
 
 
 def children_of(pid: int) -> list[int]:
+    """Return the children of a process, [] if it has ended."""
     try:
         return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
@@ -14,13 +15,13 @@ def children_of(pid: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[int]:
-    """All descendants of a process."""
+    """Return all descendants of a process."""
     found = children_of(pid)
     return [*found, *(deeper for child in found for deeper in descendants_of(child))]
 
 
 def warm_parent_of(pid: int) -> int:
-    """The Python process below bubblewrap's own two."""
+    """Return the Python process below bubblewrap's own two processes."""
     with contextlib.suppress(OSError, IndexError):
         while Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap":
             pid = children_of(pid)[0]
@@ -28,7 +29,7 @@ def warm_parent_of(pid: int) -> int:
 
 
 def sockets_of(pid: int) -> int:
-    """How many sockets that can hold something there are in the network that a process sees."""
+    """Return the number of sockets that can hold data in the process's network namespace."""
     try:
         lines = Path(f"/proc/{pid}/net/protocols").read_text().splitlines()
     except OSError:
@@ -37,7 +38,7 @@ def sockets_of(pid: int) -> int:
 
 
 def written_by(pid: int) -> int:
-    """Bytes of a process's own memory, and of what it shares with others of its sandbox."""
+    """Return the bytes of a process's own memory, and of memory shared within its sandbox."""
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:

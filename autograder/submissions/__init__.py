@@ -1,1 +1,1 @@
-"""A submission on its way in: files, copies, cells, and the notebook that is run."""
+"""From the files that were handed in to the notebook that is run."""

@@ -1,8 +1,8 @@
-"""Which of the files that were handed in is which of the released notebooks.
+"""Find the submitted file for each released notebook.
 
-A file counts by its exact name, else as the only one that is named like it: browsers add " (1)",
-and Colab puts "Copy of " before the name. What leaves a doubt is for a person: where something
-else may hold the work, no notebook is called missing, or blank.
+The exact name counts; otherwise the only file with a similar name, because browsers add " (1)" and
+Colab adds "Copy of ". A person decides all doubtful cases: a notebook is not called missing or
+blank while another file may hold the work.
 """
 
 import os
@@ -15,37 +15,40 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAX_FILES = 200  # of one submission
-# How the names of files end that lie beside notebooks, and hold none. Any other may.
+# Endings of files that cannot hold a notebook. Any other file may.
 BESIDE = (".txt", ".md", ".csv", ".log", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg",
           ".py", ".pyc", ".npy", ".npz", ".pt", ".pth", ".safetensors",
           "-ubyte", "-ubyte.gz")  # fmt: skip
 
 
 class SubmissionRefused(Exception):
-    """Why a file is not taken, in words."""
+    """A submission cannot be graded; the message says why."""
 
 
 class Listing(NamedTuple):
-    """What is in a submission's folder, by name."""
+    """The names of the files in a submission's folder."""
 
     notebooks: list[str]
-    others: list[str]  # what a notebook may be in, or may have been
+    others: list[str]  # other files that may hold a notebook
 
 
 def list_files(folder: Path, released: Iterable[str]) -> Listing:
-    """A submission's notebooks, and what else may hold one. Raises Refused."""
+    """Return a submission's notebooks, and other files that may hold one.
+
+    Raises SubmissionRefused if the folder cannot be read, or holds more than MAX_FILES files.
+    """
     try:
         if folder.is_symlink() or not folder.is_dir():
-            raise SubmissionRefused("what was handed in is no folder; a link is not followed")
+            raise SubmissionRefused("the submission is not a folder (links are not followed)")
         with os.scandir(folder) as entries:
             found = sorted(islice(entries, MAX_FILES + 1), key=lambda entry: entry.name)
     except OSError as error:
         raise SubmissionRefused(f"the folder cannot be read: {error.strerror}") from None
     if len(found) > MAX_FILES:
-        raise SubmissionRefused(f"more than {MAX_FILES} files")
+        raise SubmissionRefused(f"the folder holds more than {MAX_FILES} files")
     notebooks = [e.name for e in found if _is_notebook(e.name)]
     others = [e for e in found if e.name[0] != "." and not _is_notebook(e.name)]
-    if notebooks:  # without any, the work may be in whatever is there
+    if notebooks:  # otherwise any file may hold the work
         named = [_letters(name) for name in released]
         others = [entry for entry in others if _may_hold(entry, named)]
     return Listing(notebooks, [entry.name for entry in others if entry.name != "timestamp.txt"])
@@ -54,30 +57,31 @@ def list_files(folder: Path, released: Iterable[str]) -> Listing:
 def find(
     files: Listing, name: str, released: Iterable[str], is_blank: Callable[[str], bool]
 ) -> str | None:
-    """The submitted file for a released notebook, None where it was not handed in.
+    """Return the submitted file for a released notebook, None if it was not handed in.
 
-    `is_blank(file)` tells whether a file holds what was given out and no more. Raises Refused.
+    `is_blank(file)` returns whether a file holds only the released text. Raises SubmissionRefused
+    if several files may be the notebook.
     """
     exact, named = f"{name}.ipynb", [_letters(other) for other in released]
-    like = [file for file in files.notebooks if _letters(name) in _letters(file)]
+    similar = [file for file in files.notebooks if _letters(name) in _letters(file)]
     stray = [file for file in (*files.notebooks, *files.others) if not _is_like(file, named)]
     other = [file for file in files.others if _letters(name) in _letters(file)]
-    if exact in like:
-        copies = [file for file in like if file != exact]
-        doubt = (copies or other or stray) and is_blank(exact)  # it takes a while to see that
+    if exact in similar:
+        copies = [file for file in similar if file != exact]
+        doubt = (copies or other or stray) and is_blank(exact)  # slow, so only when in doubt
         if doubt and (rivals := [f for f in copies if not is_blank(f)] + other + stray):
             raise SubmissionRefused(
-                f"{exact} is as it was given out; is the work in {_list(rivals)}?"
+                f"{exact} is unchanged since its release; the work may be in {_list(rivals)}"
             )
         return exact
-    if len(like) > 1:
-        raise SubmissionRefused(f"{exact} is not there, but {_list(like)}: which one counts?")
-    if like and not ((other or stray) and is_blank(like[0])):
-        return like[0]
-    if like or other or stray:
+    if len(similar) > 1:
         raise SubmissionRefused(
-            f"{exact} is not there, but {_list(other + stray)}: is it that, or in there?"
+            f"{exact} is missing, and several files may be it: {_list(similar)}"
         )
+    if similar and not ((other or stray) and is_blank(similar[0])):
+        return similar[0]
+    if similar or other or stray:
+        raise SubmissionRefused(f"{exact} is missing; the work may be in {_list(other + stray)}")
     return None
 
 
@@ -90,19 +94,19 @@ def _is_notebook(name: str) -> bool:
 
 
 def _may_hold(entry: os.DirEntry, released: list[str]) -> bool:
-    """Whether there may be a notebook in a file, behind a link, or somewhere below a folder."""
+    """Return whether a notebook may be in a file, behind a link, or anywhere below a folder."""
     if entry.is_symlink() or not entry.is_dir():
         return entry.is_symlink() or _is_suspect(entry.name, released)
     try:
         names = list(islice(_names_below(entry.path), MAX_FILES))
-    except OSError:  # it cannot be looked into
+    except OSError:  # it cannot be read
         return True
     suspects = any(_is_suspect(name, released) for name in names)
     return len(names) == MAX_FILES or suspects or _is_like(entry.name, released)
 
 
 def _is_suspect(name: str, released: list[str]) -> bool:
-    """Whether a file is of an unknown kind, or is named like a notebook or a released one."""
+    """Return whether a file is of an unknown kind, or has a name like a notebook's."""
     lower = name.casefold()
     return not lower.endswith(BESIDE) or "ipynb" in lower or _is_like(name, released)
 
@@ -112,7 +116,7 @@ def _is_like(name: str, released: list[str]) -> bool:
 
 
 def _names_below(folder: str) -> Iterator[str]:
-    """Names of files below a folder. Raises OSError where one cannot be read."""
+    """Yield the names of all files below a folder. Raises OSError if a folder cannot be read."""
 
     def fail(error: OSError) -> None:
         raise error
@@ -123,7 +127,7 @@ def _names_below(folder: str) -> Iterator[str]:
 
 
 def _letters(name: str) -> str:
-    """A file's name without case, blanks and signs."""
+    """Return the letters and digits of a name, in lower case."""
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", name).casefold())
 
 
@@ -131,17 +135,20 @@ MAX_BYTES = 20 << 20  # of one notebook
 
 
 def read_regular(folder: Path, name: str) -> bytes:
-    """A file's bytes. Raises Refused for links, devices, folders and what is too large."""
+    """Return a file's bytes.
+
+    Raises SubmissionRefused for a link, a device, a folder, or a file larger than MAX_BYTES.
+    """
     try:
         handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise SubmissionRefused(
-            f"{name} cannot be read: {error.strerror}; a link is not followed"
+            f"{name} cannot be read: {error.strerror} (links are not followed)"
         ) from None
     try:
         about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
-            raise SubmissionRefused(f"{name} is no regular file")
+            raise SubmissionRefused(f"{name} is not a regular file")
         if about.st_nlink > 1 and about.st_uid != os.stat(folder).st_uid:
             raise SubmissionRefused(f"{name} is a link to someone else's file")
         with os.fdopen(handle, "rb", closefd=False) as file:

@@ -1,7 +1,7 @@
-"""What was handed in: regular files only, sized and counted, hashed and copied aside.
+"""Take in submissions: check, hash and copy each submitted notebook, and make the jobs.
 
-Nothing of a submission is opened again after this: the grader works on the copies, so a file that
-changes, or is a link to something else by then, changes nothing.
+The grader works on the copies only. So it does not matter if a submitted file changes later, or
+becomes a link to another file.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
 
 
 def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
-    """The notebooks that students were given, by name."""
+    """Return the notebooks that students were given, by name."""
     folder = course / "release" / assignment
     found = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
     if not found:
         raise AutograderError(
             f"{folder} has no notebooks; `make course` (or nbgrader generate_assignment) "
-            "makes what students are given."
+            "creates the release."
         )
     return found
 
 
 def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterator[Job]:
-    """A job per student and released notebook, in the order of names."""
+    """Yield a job for each student and released notebook, in the order of names."""
     released = released_notebooks(course, assignment)
     given = {name: _read_released(path) for name, path in released.items()}
     versions = {name: _digest(data) for name, data in given.items()}
@@ -51,8 +51,6 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
         stated = None if isinstance(files, SubmissionRefused) else own_time(folder)
         received = receipts.get(student) or stated
         for name, path in released.items():
-            job = {"student": student, "assignment": assignment, "notebook": name}
-            job |= {"received": received, "released": str(path)}
             spooled, digest, reason = "", "", ""
             try:
                 if isinstance(files, SubmissionRefused):
@@ -66,7 +64,17 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
                 reason = replace_controls(str(refused))
             parts = (assignment, student, name, digest or reason, versions[name], grader_version())
             key = _digest("\0".join(parts).encode())[:24]
-            yield Job(key, submission=digest, spooled=spooled, reason=reason, **job)
+            yield Job(
+                key=key,
+                student=student,
+                assignment=assignment,
+                notebook=name,
+                submission=digest,
+                received=received,
+                spooled=spooled,
+                released=str(path),
+                reason=reason,
+            )
 
 
 def _read_released(path: Path) -> bytes:
@@ -75,22 +83,22 @@ def _read_released(path: Path) -> bytes:
         _sources(data)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise AutograderError(
-            f"{path} is no notebook ({type(error).__name__}), and students are graded against it: "
-            "`make course` writes it again."
+            f"{path} is not a notebook ({type(error).__name__}), and students are graded against "
+            "it: `make course` writes it again."
         ) from None
     return data
 
 
 @cache
 def grader_version() -> str:
-    """Changes with every line of the grader and of the library: then all is decided again."""
+    """Return a digest of all code of the grader and the library: if it changes, regrade."""
     root = Path(autograder.__file__).parents[1]
     files = sorted(f for name in ("autograder", "mnistdiff") for f in (root / name).rglob("*.py"))
     return _digest(b"".join(_digest(path.read_bytes()).encode() for path in files))
 
 
 def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
-    """Names (NFC) and folders of all who handed in."""
+    """Return the names (NFC) and folders of all students who handed in."""
     root = course / "submitted"
     if not root.is_dir():
         raise AutograderError(f"{root} does not exist: no one has handed in, or --course is wrong.")
@@ -103,21 +111,21 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
         if not _is_there(folder):
             continue
         name = unicodedata.normalize("NFC", entry.name)
-        shown = drop_controls(name)  # as marks are exported: a blank of no width is not
+        shown = drop_controls(name)  # as in exports, which drop e.g. blanks without width
         if shown in seen:
             raise AutograderError(
-                f"{entry.path!r} and {seen[shown]!r} are the same name to the eye; rename one."
+                f"{entry.path!r} and {seen[shown]!r} look like the same name; rename one."
             )
         seen[shown] = entry.path
         if not STUDENT.fullmatch(name) or replace_controls(name) != name:
-            raise AutograderError(f"{entry.path!r} is no name of a student: rename the folder.")
+            raise AutograderError(f"{entry.path!r} is not a valid student name: rename the folder.")
         found[name] = folder
     return list(found.items())
 
 
 def passed_over(course: Path, assignment: str) -> list[str]:
-    """A line for each thing in submitted/ that may hold work, and is no folder of an assignment."""
-    where = f"passed over: work is looked for in submitted/STUDENT/{assignment}/"
+    """Return a line for each entry of submitted/ that may hold work but is not graded."""
+    where = f"passed over: only submitted/STUDENT/{assignment}/ is graded"
     found = []
     for entry in sorted(os.scandir(course / "submitted"), key=lambda e: e.name):
         is_folder = entry.is_dir(follow_symlinks=False)
@@ -129,7 +137,7 @@ def passed_over(course: Path, assignment: str) -> list[str]:
 
 
 def _holds_files(folder: Path) -> bool:
-    """Whether something lies in it; what cannot be looked at may."""
+    """Return whether a folder holds files; True if it cannot be read."""
     try:
         with os.scandir(folder) as inside:
             return any(entry.is_file() and not entry.name.startswith(".") for entry in inside)
@@ -138,18 +146,18 @@ def _holds_files(folder: Path) -> bool:
 
 
 def _is_there(folder: Path) -> bool:
-    """Whether something was handed in; what cannot be looked at was."""
+    """Return whether something was handed in; True if that cannot be determined."""
     try:
         os.lstat(folder)
     except FileNotFoundError:
         return False
-    except OSError:  # `list_files` says why
+    except OSError:  # `list_files` reports why
         return True
     return True
 
 
 def _is_blank(folder: Path, name: str, released: bytes) -> bool:
-    """Whether a file holds the cells that were given out, and no others."""
+    """Return whether a file holds exactly the released cells."""
     try:
         found, given = (_sources(data) for data in (read_regular(folder, name), released))
     except (SubmissionRefused, ValueError, KeyError, TypeError, RecursionError):
@@ -158,14 +166,14 @@ def _is_blank(folder: Path, name: str, released: bytes) -> bool:
 
 
 def _sources(notebook: bytes) -> list[str]:
-    """The texts of a notebook's cells, without blank ones and blanks at the end."""
+    """Return the texts of a notebook's cells, without blank cells and trailing blanks."""
     cells = json.loads(notebook)["cells"]
     texts = ["".join(cell["source"]).rstrip() for cell in cells]
     return [text for text in texts if text]
 
 
 def _spool(course: Path, digest: str, data: bytes) -> Path:
-    """A copy under the name of its own digest; one that was damaged is written again."""
+    """Write a copy named by its digest, and return its path; a damaged copy is replaced."""
     path = course / ".autograder" / "spool" / f"{digest}.ipynb"
     if not path.exists() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)

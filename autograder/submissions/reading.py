@@ -1,4 +1,4 @@
-"""A submitted file, read as a notebook of today's format, without what grading has no use for."""
+"""Read a submitted file as a notebook of the current format, keeping only what grading reads."""
 
 import json
 import re
@@ -13,42 +13,42 @@ from autograder import fast_imports  # noqa: F401  first
 import nbformat
 
 MAX_CELLS = 5_000
-MAX_NAMED = 100  # pictures pasted into one cell, say
+MAX_NAMED = 100  # entries of one dictionary, e.g. pictures pasted into a cell
 VERSION = ("nbformat", "nbformat_minor")
 TEXT = ("source", "input", "code", "text")  # the last two of format 1
 CELL = ("cell_type", "id", "level", "language", *TEXT)
 
 
 class UnreadableNotebook(Exception):
-    """Why a submitted file is no notebook, in words."""
+    """A submitted file is not a notebook; the message says why."""
 
 
 def read_notebook(path: str) -> nbformat.NotebookNode:
-    """A submitted notebook in today's format. Raises Unreadable."""
+    """Return a submitted notebook in format 4. Raises UnreadableNotebook if it is not one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             raw = json.loads(Path(path).read_bytes())  # UTF-8, -16 or -32
             if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
-                raise UnreadableNotebook("it is JSON, but no notebook")
+                raise UnreadableNotebook("it is JSON, but not a notebook")
             notebook = nbformat.convert(nbformat.from_dict(_pruned(raw)), 4)
             cells = notebook.cells
             whole = isinstance(cells, list) and all(_is_cell(cell) for cell in cells)
     except UnreadableNotebook:
         raise
-    except Exception as error:  # nbformat fails in many ways on what is no notebook
-        said = re.sub(r"[^ -~]+", " ", f"{type(error).__name__}: {error}"[:200])
-        raise UnreadableNotebook(f"it is no notebook ({said})") from None
+    except Exception as error:  # nbformat raises many kinds of errors
+        message = re.sub(r"[^ -~]+", " ", f"{type(error).__name__}: {error}"[:200])
+        raise UnreadableNotebook(f"it is not a notebook ({message})") from None
     if not whole:
-        raise UnreadableNotebook("one of its cells is none")
+        raise UnreadableNotebook("one of its cells is not a valid notebook cell")
     return notebook
 
 
 def _pruned(raw: dict[str, Any]) -> dict[str, Any]:
-    """What grading reads of a notebook: the rest may take two hundred times its size, once read."""
+    """Keep what grading reads; once parsed, the rest may take two hundred times its size."""
     kept = {key: raw[key] for key in VERSION if isinstance(raw.get(key), int | float)}
     kept["metadata"] = {}
-    if isinstance(sheets := raw.get("worksheets"), list):  # of format 3: one notebook in the end
+    if isinstance(sheets := raw.get("worksheets"), list):  # format 3: join its sheets
         cells = [cell for sheet in sheets for cell in sheet["cells"]]
         kept["worksheets"] = [{"cells": _cells(cells), "metadata": {}}]
     return kept | {"cells": _cells(raw["cells"])} if "cells" in raw else kept
@@ -56,7 +56,7 @@ def _pruned(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _cells(cells: Any) -> Any:
     if not isinstance(cells, list):
-        raise UnreadableNotebook("its cells are no list")
+        raise UnreadableNotebook("its cells are not a list")
     if len(cells) > MAX_CELLS:
         raise UnreadableNotebook(f"it has {len(cells)} cells, more than {MAX_CELLS}")
     return [_pruned_cell(cell) if isinstance(cell, dict) else None for cell in cells]
@@ -68,22 +68,22 @@ def _pruned_cell(cell: dict[str, Any]) -> dict[str, Any]:
         if isinstance(cell.get(key), list):
             kept[key] = "".join(map(str, cell[key]))
     about = cell["metadata"] if isinstance(cell.get("metadata"), dict) else {}
-    role = _plain(about.get("nbgrader"))
+    role = _scalars(about.get("nbgrader"))
     kept["metadata"] = {"nbgrader": role} if role else {}
     if isinstance(found := cell.get("attachments"), dict):
         pictures = islice(found.items(), MAX_NAMED)
-        kept["attachments"] = {name: _plain(picture) for name, picture in pictures}
+        kept["attachments"] = {name: _scalars(picture) for name, picture in pictures}
     return kept | {"outputs": []} if cell.get("cell_type") == "code" else kept
 
 
-def _plain(found: Any) -> dict[str, Any]:
-    """What is no collection in a dictionary: nothing in what is none."""
+def _scalars(found: Any) -> dict[str, Any]:
+    """Keep only the scalar values; `{}` if the input is not a dict."""
     entries = islice(found.items(), MAX_NAMED) if isinstance(found, dict) else ()
     return {key: value for key, value in entries if not isinstance(value, dict | list)}
 
 
 def _is_cell(cell: Any) -> bool:
-    """Whether this is a cell; its text is made one that any file can hold."""
+    """Return whether this is a cell, after making its text safe to write to a file."""
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         return False
     if not isinstance(source := cell.get("source"), str):

@@ -1,18 +1,20 @@
-"""The notebook that is graded: the source's own cells, the student's answers put in by name.
+"""Rebuild the notebook that is graded: the source's cells with the student's answers put in.
 
-Nothing of a submission is trusted but the text of its cells. Given cells that carry no grading
-role may be edited by a student, as stock nbgrader allows; locked ones are the source's, always.
-Cells of a student's own stay where they are, between the source's.
+Only the text of a submission's cells is trusted. Students may edit given cells without a grading
+role, as stock nbgrader allows; locked cells always keep the source's text. A student's own cells
+stay between the same neighbours.
 """
 
 import ast
 import re
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nbformat import NotebookNode, v4
 
-from autograder.submissions.cell_matching import Cells, match
+from autograder.submissions.cell_matching import Matching, match
 from autograder.submissions.cells import is_answer, is_parameters, role_of, same
 
 ACCIDENT, TAMPERING = "accident", "tampering"
@@ -20,6 +22,7 @@ ELSEWHERE = "# written in another cell"
 PROFILE = 'profile = "smoke"'
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 PICTURES = ("image/png", "image/jpeg", "image/gif")
+ROLE = ("grade", "solution", "locked", "points", "schema_version")
 
 
 @dataclass
@@ -28,54 +31,67 @@ class Rebuilt:
 
     notebook: NotebookNode
     notes: list[dict[str, str]] = field(default_factory=list)
-    blank: set[str] = field(default_factory=set)  # answers left as they were released
-    own: set[int] = field(default_factory=set)  # places of cells that hold a student's text
+    blank: set[str] = field(default_factory=set)  # names of answers left as they were released
+    own: set[int] = field(default_factory=set)  # indices of code cells that hold a student's text
 
     def note(self, kind: str, text: str) -> None:
+        """Record a difference: an accident, or tampering."""
         self.notes.append({"kind": kind, "text": text[:300]})
 
 
+class PlacedCell(NamedTuple):
+    """A cell of the rebuilt notebook."""
+
+    cell: NotebookNode
+    is_students: bool  # its text is the student's
+
+
 def rebuild(released: NotebookNode, submitted: NotebookNode) -> Rebuilt:
-    """Put the texts of `submitted` into `released`; every difference is noted."""
+    """Put the texts of `submitted` into a copy of `released`, and note every difference."""
     result = Rebuilt(deepcopy(released))
-    matched, extra, elsewhere = match(released, submitted)
-    cells: list[NotebookNode] = [_own(cell, -1, n) for n, cell in enumerate(extra[-1])]
-    flags = [True] * len(cells)
+    found = match(released, submitted)
+    placed = [*_extra_cells(found, -1)]
     for place, cell in enumerate(result.notebook.cells):
-        mine = matched.get(place, [])
-        if is_answer(cell) and place in elsewhere:
-            _elsewhere(cell, result)
-        elif is_answer(cell):
-            _answer(cell, mine, result)
-            _look_around(place, released, matched, extra, result)
-        elif role_of(cell):
-            _locked(cell, mine, result)
-        else:
-            _given(cell, mine, result)
+        _fill_in(place, cell, released, found, result)
         changed = is_answer(cell) or not same(cell, released.cells[place])
         if is_parameters(cell):
             cell.source = f"{cell.source}\n{PROFILE}" if changed else PROFILE
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        own = [_own(other, place, n) for n, other in enumerate(extra[place])]
-        cells += [cell, *own]
-        flags += [changed, *(True for _ in own)]
-    result.notebook.cells = cells
-    texts = zip(cells, flags, strict=True)
-    result.own = {i for i, (cell, own) in enumerate(texts) if own and cell.cell_type == "code"}
+        placed += [PlacedCell(cell, changed), *_extra_cells(found, place)]
+    result.notebook.cells = [each.cell for each in placed]
+    result.own = {i for i, (cell, mine) in enumerate(placed) if mine and cell.cell_type == "code"}
     return result
 
 
-def _own(cell: NotebookNode, place: int, number: int) -> NotebookNode:
-    """A student's own cell, without anything but its text and pictures."""
+def _fill_in(
+    place: int, cell: NotebookNode, released: NotebookNode, found: Matching, result: Rebuilt
+) -> None:
+    """Give the rebuilt cell the student's text where they may write, and note differences."""
+    mine = found.matched.get(place, [])
+    if is_answer(cell) and place in found.elsewhere:
+        _clear_stub(cell, result)
+    elif is_answer(cell):
+        _take_answer(cell, mine, result)
+        _keep_if_text_nearby(place, released, found, result)
+    elif role_of(cell):
+        _note_locked(cell, mine, result)
+    else:
+        _take_edit(cell, mine, result)
+
+
+def _extra_cells(found: Matching, place: int) -> Iterator[PlacedCell]:
+    """Yield the student's extra cells after a place, with their text and pictures only."""
     make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
-    new = make.get(cell.cell_type, v4.new_raw_cell)(cell.source, id=f"own-{place + 1}-{number}")
-    _take_pictures(new, cell)
-    return new
+    for number, cell in enumerate(found.extra[place]):
+        id_ = f"own-{place + 1}-{number}"
+        new = make.get(cell.cell_type, v4.new_raw_cell)(cell.source, id=id_)
+        _take_pictures(new, cell)
+        yield PlacedCell(new, True)
 
 
 def _take_pictures(cell: NotebookNode, other: NotebookNode) -> None:
-    """Pictures that a student has pasted into a text: a person reads it."""
+    """Copy the pictures that a student pasted into a text, because a person reads it."""
     found, kept = other.get("attachments"), {}
     if cell.cell_type == "code" or not isinstance(found, dict):
         return
@@ -88,15 +104,15 @@ def _take_pictures(cell: NotebookNode, other: NotebookNode) -> None:
         cell.attachments = kept
 
 
-def _elsewhere(cell: NotebookNode, result: Rebuilt) -> None:
-    """The answer runs where the student has put it; the released stub must not undo it."""
+def _clear_stub(cell: NotebookNode, result: Rebuilt) -> None:
+    """Empty an answer cell whose answer runs elsewhere, so that the stub does not undo it."""
     cell.source = ELSEWHERE
     name = role_of(cell)["grade_id"]
-    result.note(ACCIDENT, f"the cell `{name}` is missing; what it defines is in another cell")
+    result.note(ACCIDENT, f"the cell `{name}` is missing; another cell defines what it asks for")
 
 
-def _answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
-    """The student's text in the source's cell."""
+def _take_answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
+    """Put the student's answer into the source's cell."""
     name = role_of(cell)["grade_id"]
     if not mine:
         result.note(ACCIDENT, f"the cell `{name}` is missing")
@@ -107,7 +123,7 @@ def _answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> No
     cell.source = mine[0].source
     _take_pictures(cell, mine[0])
     if len(mine) > 1:
-        result.note(ACCIDENT, f"the cell `{name}` is there {len(mine)} times: split or copied")
+        result.note(ACCIDENT, f"the cell `{name}` occurs {len(mine)} times: split or copied")
     if mine[0].cell_type != cell.cell_type:
         result.note(ACCIDENT, f"the cell `{name}` was a {mine[0].cell_type} cell")
     if role_of(mine[0]).get("grade_id") != name:
@@ -115,15 +131,16 @@ def _answer(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> No
     _compare_roles(cell, mine[0], result)
 
 
-def _look_around(
-    place: int, released: NotebookNode, matched: Cells, extra: Cells, result: Rebuilt
+def _keep_if_text_nearby(
+    place: int, released: NotebookNode, found: Matching, result: Rebuilt
 ) -> None:
-    """A written answer left blank is not, where a text may be it: a person reads it.
+    """Don't count a blank written answer as blank if nearby text may be it; a person decides.
 
-    That is one beside it or at the notebook's end; any at all where its cell is gone.
+    Nearby is beside its cell or at the notebook's end; anywhere if its cell is gone.
     """
     if released.cells[place].cell_type != "markdown":
         return
+    matched, extra = found.matched, found.extra
     gone = place not in matched
     before, end = max((p for p in matched if p < place), default=-1), max(matched, default=-1)
     beside = extra if gone else (before, place)  # other cells may be gone, too
@@ -131,20 +148,20 @@ def _look_around(
     if (
         any(_is_text(c) for p in beside for c in extra[p])
         or any(c.cell_type != "code" for c in extra[end])
-        or any(_is_edited(p, released, matched) for p in given)
+        or any(_is_edited_text(p, released, found) for p in given)
     ):
         result.blank.discard(role_of(released.cells[place])["grade_id"])
 
 
-def _is_edited(place: int, released: NotebookNode, matched: Cells) -> bool:
-    """Whether a given text says something else now."""
-    if all(same(c, released.cells[place]) for c in matched.get(place, [])):
+def _is_edited_text(place: int, released: NotebookNode, found: Matching) -> bool:
+    """Return whether the student edited a given text."""
+    if all(same(c, released.cells[place]) for c in found.matched.get(place, [])):
         return False
     return released.cells[place].cell_type == "markdown" and not is_answer(released.cells[place])
 
 
 def _is_text(cell: NotebookNode) -> bool:
-    """Whether a cell is for people to read: prose in a code cell, or in its comments, is, too."""
+    """Return whether a cell is written for people, including prose or comments in a code cell."""
     if cell.cell_type != "code":
         return True
     try:
@@ -154,8 +171,8 @@ def _is_text(cell: NotebookNode) -> bool:
     return all(isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant) for s in body)
 
 
-def _locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
-    """A locked cell stays the source's."""
+def _note_locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
+    """Note how a submission changed a locked cell; the source's text stays."""
     name = role_of(cell)["grade_id"]
     if not mine:
         result.note(ACCIDENT, f"the locked cell `{name}` was deleted; restored")
@@ -163,23 +180,21 @@ def _locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> No
     if not all(same(c, cell) for c in mine):
         result.note(TAMPERING, f"the locked cell `{name}` was changed; restored")
     if len(mine) > 1:
-        result.note(ACCIDENT, f"the locked cell `{name}` is there {len(mine)} times; one kept")
+        result.note(ACCIDENT, f"the locked cell `{name}` occurs {len(mine)} times; one kept")
     _compare_roles(cell, mine[0], result)
 
 
-ROLE = ("grade", "solution", "locked", "points", "schema_version")
-
-
 def _compare_roles(cell: NotebookNode, mine: NotebookNode, result: Rebuilt) -> None:
+    """Note grading metadata that a student changed."""
     ours, theirs = role_of(cell), role_of(mine)
     changed = [key for key in ROLE if theirs and theirs.get(key) != ours.get(key)]
     if changed and theirs.get("grade_id") == ours["grade_id"]:
         named = ", ".join(changed)
-        result.note(TAMPERING, f"the cell `{ours['grade_id']}` says other {named}; ignored")
+        result.note(TAMPERING, f"the cell `{ours['grade_id']}` has changed {named}; ignored")
 
 
-def _given(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
-    """A given cell that students may edit: theirs, if it is there."""
+def _take_edit(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) -> None:
+    """Take the student's version of a given cell that they may edit."""
     if not mine or mine[0].cell_type != cell.cell_type or same(mine[0], cell):
         return
     if cell.cell_type == "code":

@@ -1,4 +1,4 @@
-"""When a submission was received, as the collector says, or the submission itself."""
+"""Read when a submission was received: from the collector's list, or from the submission."""
 
 import csv
 import unicodedata
@@ -10,12 +10,15 @@ from autograder.submissions.files import SubmissionRefused, read_regular
 
 
 def read_receipts(course: Path, assignment: str) -> dict[str, str]:
-    """When the collector received each submission: receipts.csv (student,assignment,received)."""
+    """Return the ISO time of each student's submission from receipts.csv, `{}` without the file.
+
+    Its columns are student, assignment, received. Raises AutograderError if it cannot be read.
+    """
     path = course / "receipts.csv"
     if not path.exists():
         return {}
     found = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet marks it so
+    with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet adds a mark
         rows = csv.DictReader(file)
         try:
             for row in rows:
@@ -33,15 +36,15 @@ def read_receipts(course: Path, assignment: str) -> dict[str, str]:
 
 
 def own_time(folder: Path) -> str | None:
-    """What timestamp.txt says, the submission's own word: nbgrader goes by it, too."""
+    """Return the time in the submission's own timestamp.txt, as nbgrader does; None without one."""
     try:
         return as_utc(read_regular(folder, "timestamp.txt").decode().strip())
-    except (SubmissionRefused, ValueError, OverflowError):  # the year 1, in a zone east of ours
+    except (SubmissionRefused, ValueError, OverflowError):  # e.g. the year 1 in a zone east of UTC
         return None
 
 
 def as_utc(text: str) -> str:
-    """A time as ISO text in UTC; one without a zone is taken as UTC."""
+    """Return a time as ISO text in UTC; a time without a zone is in UTC."""
     text = text.removesuffix(" UTC")
     time = datetime.fromisoformat(text)
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat()

@@ -514,7 +514,7 @@ AGAINST_US += [
         f"60-wrong-for-no-reason-{kind}",
         answer="import sys\n" + body(f"raise sys.modules['inside.student'].{kind}('')"),
     )
-    for kind in ("Wrong", "Interrupted")
+    for kind in ("WrongAnswer", "Interrupted")
 ]
 AGAINST_US += [
     Attack(
@@ -526,13 +526,13 @@ AGAINST_US += [
     Attack(
         "61-wrong-without-a-word",
         between(
-            f"{AGENT}def bad(*a, **k): raise carriers.Wrong('')\n"
+            f"{AGENT}def bad(*a, **k): raise carriers.WrongAnswer('')\n"
             "agent.do_call = agent.do_call_and_look = agent.do_grad = bad"
         ),
     ),
     Attack(
         "62-spoilt-leave",
-        between(f"{AGENT}def bad(*a, **k): raise carriers.Wrong('x')\nagent.do_leave = bad"),
+        between(f"{AGENT}def bad(*a, **k): raise carriers.WrongAnswer('x')\nagent.do_leave = bad"),
     ),
     Attack(
         "62-spoilt-enter",
@@ -554,7 +554,7 @@ AGAINST_US += [
         "64-library",
         first("""
         import mnistdiff.course.expect, mnistdiff.samplers
-        mnistdiff.expect.expect = expect = lambda *a, **k: None
+        mnistdiff.course.expect.expect = expect = lambda *a, **k: None
         mnistdiff.samplers.ddim_step = mnistdiff.samplers.ddim_sigma = lambda *a, **k: a[0]
         """),
     ),

@@ -9,7 +9,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from submissions import ROOT, cell_of, filled, insert, released, solutions
 
 from autograder.grading.cell_selection import needed
-from autograder.submissions.rebuild import is_answer, rebuild, role_of
+from autograder.submissions.cells import is_answer, role_of
+from autograder.submissions.rebuild import rebuild
 from mnistdiff.course import dependencies as names
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -124,15 +124,49 @@ def run(sandbox: Sandbox, source: str, limit: float = 10) -> dict:
     return sandbox.ask(limit + 3, op="cell", source=source, limit=limit)["value"]
 
 
+def test_paths_start_from_the_grader_and_the_repository():
+    assert bubblewrap.PACKAGE == ROOT / "autograder"
+    assert (bubblewrap.PACKAGE / "inside" / "fork_server.py").is_file()
+    assert f"{ROOT / 'autograder'}:{ROOT}" == bubblewrap.UNSAFE_PATH
+    assert doctor.ROOT == ROOT
+
+
 def test_an_installed_grader_is_out_of_sight(monkeypatch):
-    folders = [*bubblewrap.python_folders(), str(bubblewrap.PACKAGE.parent)]
+    folders = [*bubblewrap.python_folders(), str(ROOT)]
     monkeypatch.setattr(bubblewrap, "python_folders", lambda: folders)
-    hidden = str(bubblewrap.PACKAGE)
+    hidden = str(ROOT / "autograder")
     script = f"import os; print(os.listdir({hidden!r}), sorted(os.listdir('/opt/course')))"
     done = subprocess.run(
         bubblewrap.command([sys.executable, "-c", script]), capture_output=True, text=True
     )
     assert done.stdout == "[] ['inside', 'mnistdiff']\n", done.stderr
+
+
+IMPORTS = """
+import importlib, pkgutil, sys
+before = set(sys.modules)
+import matplotlib.pyplot as plt, mnistdiff, numpy as np, torch
+for module in pkgutil.walk_packages(mnistdiff.__path__, "mnistdiff."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        assert error.name == "comfy", error
+figure, (left, right) = plt.subplots(1, 2, layout="constrained")
+figure.colorbar(left.imshow(torch.rand(4, 4)))
+right.plot(np.arange(3), label="$x_t$")
+right.legend()
+plt.show()
+packages = ("mnistdiff", "torch", "matplotlib", "numpy")
+print(sorted(name for name in {*sys.modules} - before if name.split(".")[0] in packages))
+"""
+
+
+def test_a_fork_has_everything_imported_that_a_notebook_uses(fork_server):
+    with fork_server.spawn() as sandbox:
+        answer = run(sandbox, IMPORTS, limit=60)
+    assert not answer["error"], answer
+    assert answer["outputs"][0]["text"] == "[]\n"
+    assert any("image/png" in output.get("data", {}) for output in answer["outputs"])
 
 
 def test_two_sandboxes_at_once_do_not_meet(fork_server):

@@ -6,7 +6,7 @@ import torch
 import mnistdiff.metrics
 import mnistdiff.vae
 from autograder import check
-from autograder.checks import registry
+from autograder.checks import find, registry, require_library_functions
 from autograder.inside.guards import locate, seal
 
 MU = torch.zeros(2, 3)
@@ -19,6 +19,33 @@ def test_every_check_seals_something_that_exists(grade_id: str) -> None:
     assert registry()[grade_id].seals or grade_id in UNSEALED
     for path in (*registry()[grade_id].seals, *registry()[grade_id].stand_ins.values()):
         assert callable(locate(path))
+    require_library_functions()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "mnistdiff.measures:active_units",  # as after a module was moved
+        "mnistdiff.metrics:active_unit",
+        "mnistdiff.vae:VAEs.reparameterize",
+        "mnistdiff.vae:VAE",  # `seal` can only close functions
+    ],
+)
+@pytest.mark.parametrize("kind", ["seals", "stand_ins"])
+def test_a_stale_path_is_an_error_and_leaves_no_seal_open(monkeypatch, kind: str, path: str):
+    stale = {"seals": (path,), "stand_ins": {"active_units": path}}[kind]
+    monkeypatch.setattr(find("active_units"), kind, stale)
+    with pytest.raises(RuntimeError, match=f"active_units.*{path}.*correct the path"):
+        require_library_functions()
+
+
+def test_a_worker_does_not_start_with_a_stale_path(monkeypatch) -> None:
+    from autograder.grading import worker
+
+    monkeypatch.setattr(worker, "Worker", lambda: None)
+    monkeypatch.setattr(find("active_units"), "seals", ("mnistdiff.measures:active_units",))
+    with pytest.raises(RuntimeError, match="correct the path"):
+        worker.main()
 
 
 @pytest.mark.parametrize("path", PATHS)
