@@ -132,7 +132,7 @@ def floor(school: School, students: list[Student]) -> float:
     import torch
 
     from autograder.checks import find
-    from autograder.grading.cell_selection import needed
+    from autograder.grading.cell_selection import cells_to_run
     from autograder.inside.agent import prepare
     from autograder.inside.student import InKernel
 
@@ -144,7 +144,7 @@ def floor(school: School, students: list[Student]) -> float:
         for name, notebook in student.notebooks.items():
             rebuilt = rebuild(school.released[name], notebook)
             cells = rebuilt.notebook.cells
-            places = sorted(needed(cells, rebuilt.own))
+            places = sorted(cells_to_run(cells, rebuilt.own))
             sources = [c.source.replace("%matplotlib inline", "") for c in cells]
             started = time.perf_counter()
             pid = os.fork()
