@@ -124,6 +124,11 @@ def seconds_of(record: Record) -> dict[str, float]:
     return record["verdict"].get("seconds", {}) if record["state"] == "graded" else {}
 
 
+def total_seconds(record: Record) -> float:
+    """Return how long a notebook took, from the start of its sandbox to its last check."""
+    return seconds_of(record).get("total", 0.0)
+
+
 def restarts_of(record: Record) -> int:
-    """Return how often the sandbox was started again."""
+    """Return how often the notebook was started again in a fresh sandbox."""
     return record["verdict"].get("restarts", 0) if record["state"] == "graded" else 0
