@@ -1,4 +1,4 @@
-"""Does the judge stay on its feet whatever the student's process answers?"""
+"""Do the checks give a verdict whatever the student's process answers?"""
 
 import random
 
@@ -66,7 +66,7 @@ def test_no_answer_of_a_notebook_makes_a_check_fail(name: str) -> None:
         try:
             verdicts = find(name)().run(RemoteStudent(Liar(seed)), seed)
         except WrongAnswer:
-            continue  # the agent spoilt on entry: `judge` knows
+            continue  # raised outside any behaviour: `Run._judge` handles it
         assert sum(v.points for v in verdicts if v.passed) < find(name).points
         for verdict in verdicts:
             assert verdict.hint.encode("utf-8") is not None
