@@ -1,4 +1,4 @@
-"""The `autograder` command: grade a class, and tell what came out."""
+"""The `autograder` command: grade a class of notebooks in a sandbox, and report the results."""
 
 import argparse
 import json
@@ -6,16 +6,19 @@ import os
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from autograder.errors import STOPPED, AutograderError
+from autograder.gradebook.records import Record, with_receipt
+from autograder.submissions.job import Job
 
 ASSIGNMENT = "project3"
+Options = argparse.Namespace
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit status."""
+    """Run the command line and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         _check_course(options)
@@ -25,72 +28,92 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 1
-    except OSError as error:  # a full disk, say
+    except OSError as error:  # a full disk, for example
         named = f"{error.filename}: " if error.filename else ""
-        print(f"autograder: {named}{error.strerror or error}. Mend that, then run the same "
-              "command again: nothing graded is lost.", file=sys.stderr)  # fmt: skip
+        print(f"autograder: {named}{error.strerror or error}. Fix that, then run the same "
+              "command again: all results so far are kept.", file=sys.stderr)  # fmt: skip
         return 2
     except KeyboardInterrupt:
         return STOPPED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="autograder", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="autograder",
+        description="Grade a class of notebooks in a sandbox, and report the results.",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text)
+    def command(
+        name: str, run: Callable[[Options], int], text: str, *, course: bool = True
+    ) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         made.set_defaults(run=run)
-        if name != "doctor":
-            made.add_argument("--course", type=Path, default=Path("course"), help="its folder")
-            made.add_argument("--assignment", default=ASSIGNMENT)
+        if course:
+            where = "the course's folder (default: %(default)s)"
+            made.add_argument("--course", type=Path, default=Path("course"), help=where)
+            which = "the assignment's name (default: %(default)s)"
+            made.add_argument("--assignment", default=ASSIGNMENT, help=which)
         return made
 
-    doctor = command("doctor", run_doctor, "attack the sandbox on this machine: does it hold?")
-    doctor.add_argument("--json", action="store_true")
-    for name, text in (
-        ("grade", "grade what is not graded yet, and enter the marks into the gradebook"),
-        ("regrade", "grade again, whether graded before or not"),
-    ):
-        grade = command(name, run_grade, text)
-        grade.set_defaults(again=name == "regrade")
-        grade.add_argument("students", nargs="*", help="only these (default: all)")
-        grade.add_argument("--workers", type=_positive, default=os.cpu_count())
-        grade.add_argument("--shard", metavar="I/N", help="a part of the class; enters no marks")
-        grade.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster")
-        grade.add_argument(
-            "--unsafe", action="store_true", help="without a sandbox: all your rights"
-        )
-    command("status", run_status, "what is graded, and what is not")
-    report = command("report", run_report, "a page about the class")
-    report.add_argument("-o", "--output", type=Path, default=Path("report.html"))
-    export = command("export", run_export, "marks for other systems")
-    export.add_argument("kind", choices=("csv", "canvas", "moodle", "gradescope"))
-    export.add_argument("-o", "--output", type=Path)
-    export.add_argument("--roster", type=Path, help="the other system's own list of students")
-    export.add_argument("--column", help="the roster's column that names students")
-    explain = command("explain", run_explain, "why a student has these marks")
-    explain.add_argument("student")
+    text = "attack the sandbox on this machine, to test that each of its limits holds"
+    doctor = command("doctor", run_doctor, text, course=False)
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    text = "grade new and changed submissions, and enter the marks in the gradebook"
+    _add_grading(command("grade", run_grade, text), again=False)
+    text = "grade submissions again, whether or not they have changed, and enter the marks"
+    _add_grading(command("regrade", run_grade, text), again=True)
+    command("status", run_status, "count the notebooks in each state, and list what needs you")
+    report = command("report", run_report, "write a web page about the class")
+    report.add_argument("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE",
+                        help="the page to write (default: %(default)s)")  # fmt: skip
+    _add_export(command("export", run_export, "write the marks in the format of another system"))
+    explain = command("explain", run_explain, "show the points and hints of one student")
+    explain.add_argument("student", metavar="STUDENT", help="the student's folder in submitted/")
     return parser
 
 
-def _check_course(options: argparse.Namespace) -> None:
-    """A course that is not there is a slip of the pen, not one to begin."""
+def _add_grading(parser: argparse.ArgumentParser, again: bool) -> None:
+    parser.set_defaults(again=again)
+    add = parser.add_argument
+    add("students", nargs="*", metavar="STUDENT", help="grade only these (default: all)")
+    text = "number of worker processes (default: one per core, %(default)s)"
+    add("--workers", type=_positive, default=os.cpu_count(), metavar="N", help=text)
+    text = "grade only part I of N of the class, and enter no marks: run `autograder grade` later"
+    add("--shard", metavar="I/N", help=text)
+    add("--scheduler", metavar="ADDRESS", help="grade on the Dask cluster with this scheduler")
+    text = "run student code without a sandbox: it can do anything that you can do"
+    add("--unsafe", action="store_true", help=text)
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("kind", choices=("csv", "canvas", "moodle", "gradescope"), help="the format")
+    text = "the file to write; the folder for gradescope (default: marks.csv, or the format's name)"
+    add("-o", "--output", type=Path, metavar="FILE", help=text)
+    text = "the list of students that the other system exported; its rows and ids are kept"
+    add("--roster", type=Path, metavar="FILE", help=text)
+    text = "the roster's column that holds the names in submitted/ (default: the best match)"
+    add("--column", metavar="NAME", help=text)
+
+
+def _check_course(options: Options) -> None:
+    """Raise AutograderError if the course's folder does not exist: a typo must not create one."""
     if not (course := getattr(options, "course", Path())).is_dir():
         raise AutograderError(
-            f"{course} is no folder: name the course's own with --course, or stand beside "
-            "`course` (`make course` writes it)."
+            f"{course} is not a folder. Name the course's folder with --course, or run this in the "
+            "folder that holds `course` (`make course` creates it)."
         )
 
 
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number >= 1")
     return int(text)
 
 
-def run_doctor(options: argparse.Namespace) -> int:
-    """Every limit, attacked."""
+def run_doctor(options: Options) -> int:
+    """Test every limit of the sandbox; 1 if one does not hold."""
     from autograder.sandbox import doctor
     from autograder.sandbox.process import ForkServer
 
@@ -103,20 +126,19 @@ def run_doctor(options: argparse.Namespace) -> int:
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-def run_grade(options: argparse.Namespace) -> int:
+def run_grade(options: Options) -> int:
     """Grade, then enter the marks."""
     from autograder.grading.class_run import grade
 
     return grade(options)
 
 
-def run_status(options: argparse.Namespace) -> int:
-    """Counts of states, and whatever needs a person."""
-    from autograder.gradebook import ledger
+def run_status(options: Options) -> int:
+    """Print the number of notebooks in each state, and what needs a person."""
     from autograder.grading.class_run import line_of
     from autograder.submissions.intake import passed_over
 
-    current = ledger.current(options.course, options.assignment)
+    current = _current(options)
     counts = Counter("waiting" if record is None else record["state"] for _, record in current)
     students = len({job.student for job, _ in current})
     print(f"{students} students, {len(current)} notebooks")
@@ -134,95 +156,80 @@ def run_status(options: argparse.Namespace) -> int:
     return 0
 
 
-def run_report(options: argparse.Namespace) -> int:
-    """The page of the class."""
-    from autograder.reports.class_page import render
+def run_report(options: Options) -> int:
+    """Write the page about the class."""
+    from autograder.reports import answers, class_page
 
-    records = _records(options)
-    gradebook = _gradebook(options)
-    answers, released = _answers(options)
-    _write(options.output, render(records, options.assignment, answers, released, *gradebook))
+    current = _current(options)
+    records = _graded(current)
+    marks = _gradebook(options)
+    written = answers.collect(current)
+    page = class_page.render(records, options.assignment, *written, *marks)
+    _write(options.output, page)
     print(f"wrote {options.output}")
     return 0
 
 
-def run_export(options: argparse.Namespace) -> int:
-    """Marks in another system's format."""
+def run_export(options: Options) -> int:
+    """Write the marks in another system's format."""
     from autograder.reports.export import export
     from mnistdiff.errors import MnistdiffError
 
     records = _records(options)
     by_hand, penalties = _gradebook(options)
-    folder = options.kind == "gradescope"
     name = "marks" if options.kind == "csv" else options.kind
-    path = options.output or Path(name if folder else f"{name}.csv")
+    path = options.output or Path(name if options.kind == "gradescope" else f"{name}.csv")
     about = (options.assignment, path, options.roster, penalties, options.column)
     try:
-        said = export(options.kind, records, by_hand, *about)
+        messages = export(options.kind, records, by_hand, *about)
     except MnistdiffError as error:
         raise AutograderError(str(error)) from None
-    for sentence in said:
+    for sentence in messages:
         print(sentence, file=sys.stderr)
     print(f"wrote {path}")
     return 0
 
 
-def _gradebook(options: argparse.Namespace) -> tuple[dict, dict[str, float]]:
-    """What people gave by hand, and what lateness costs each student."""
+def run_explain(options: Options) -> int:
+    """Print one student's marks, and the reason for each."""
+    from autograder.reports.explain import explain
+    from autograder.reports.marks import tabulate
+
+    student = unicodedata.normalize("NFC", options.student)
+    records = [record for record in _records(options) if record["student"] == student]
+    if not records:
+        raise AutograderError(
+            f"{student}: no graded notebook. Check the name, or run `autograder grade` first."
+        )
+    (row,) = tabulate(records, *_gradebook(options)).rows
+    print(explain(student, records, row.points, row.penalty))
+    return 0
+
+
+def _gradebook(options: Options) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
+    """Return the points that people gave, and each student's late penalty."""
     from autograder.gradebook.commit import Gradebook
 
     with Gradebook(options.course, options.assignment) as book:
         return book.by_hand(), book.penalties()
 
 
-def run_explain(options: argparse.Namespace) -> int:
-    """One student's marks."""
-    from autograder.reports.explain import explain
-    from autograder.reports.marks import tabulate
-
-    student = unicodedata.normalize("NFC", options.student)
-    records = [r for r in _records(options) if r["student"] == student]
-    if not records:
-        raise AutograderError(f"nothing of {student} is graded yet.")
-    (row,) = tabulate(records, *_gradebook(options)).rows
-    print(explain(student, records, row.points, row.penalty))
-    return 0
+def _records(options: Options) -> list[Record]:
+    return _graded(_current(options))
 
 
-def _records(options: argparse.Namespace) -> list[dict[str, Any]]:
+def _current(options: Options) -> list[tuple[Job, Record | None]]:
     from autograder.gradebook import ledger
 
-    current = ledger.current(options.course, options.assignment)
-    records = [record | {"received": job.received} for job, record in current if record]
+    return ledger.current(options.course, options.assignment)
+
+
+def _graded(current: list[tuple[Job, Record | None]]) -> list[Record]:
+    """Return the records that there are. Raises AutograderError if there are none."""
+    records = [with_receipt(record, job) for job, record in current if record]
     if not records:
         raise AutograderError("nothing is graded yet: run `autograder grade` first.")
     return records
-
-
-def _answers(options: argparse.Namespace) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-    """What each student wrote, by the name of the cell; and what they were given."""
-    import nbformat
-
-    from autograder.gradebook import ledger
-    from autograder.submissions.cells import is_answer, role_of
-    from autograder.submissions.reading import UnreadableNotebook, read_notebook
-    from autograder.submissions.rebuild import rebuild
-
-    found: dict[str, dict[str, str]] = {}
-    given: dict[str, str] = {}
-    for job, record in ledger.current(options.course, options.assignment):
-        if record is None or record["state"] != "graded":
-            continue
-        try:
-            released = nbformat.read(job.released, as_version=4)
-            given |= {role_of(c)["grade_id"]: c.source for c in filter(is_answer, released.cells)}
-            cells = rebuild(released, read_notebook(job.spooled)).notebook.cells
-        except UnreadableNotebook:
-            continue
-        for cell in filter(is_answer, cells):
-            if role_of(cell)["grade_id"] not in record["verdict"]["blank"]:
-                found.setdefault(job.student, {})[role_of(cell)["grade_id"]] = cell.source
-    return found, given
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,7 +1,7 @@
-"""What a user can do something about, in words."""
+"""Errors that the user of the command line can do something about."""
 
-STOPPED = 130  # the exit status of what Ctrl-C has ended
+STOPPED = 130  # the exit status after Ctrl-C
 
 
 class AutograderError(Exception):
-    """A sentence for the person at the command line: value, expectation, remedy."""
+    """A message for the user: the value, what was expected, and the remedy."""

@@ -1,18 +1,23 @@
-"""Text of strangers, made safe to print: in a terminal, a file, a mail."""
+"""Text written by students, made safe for a terminal, a file or a mail."""
 
 import unicodedata
 
 
 def drop_controls(text: str) -> str:
-    """Text without what would command a terminal, or turn the writing direction around."""
-    kept = (c for c in text if c in "\n\t" or (c.isprintable() and not _turns(c)))
+    """Return the text without characters that control a terminal or the writing direction."""
+    kept = (c for c in text if c in "\n\t" or (c.isprintable() and not _sets_direction(c)))
     return "".join(kept)
 
 
-def _turns(character: str) -> bool:
+def _sets_direction(character: str) -> bool:
     return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
 
 
 def replace_controls(text: str) -> str:
-    """A text without what commands a terminal, or cannot be written to a file."""
+    """Return the text with "?" for control characters and for those no file can hold."""
     return "".join("?" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
+def encodable(value: object, limit: int) -> str:
+    """Return at most `limit` characters of a value's text, with "?" for what UTF-8 cannot hold."""
+    return str(value)[:limit].encode("utf-8", "replace").decode()

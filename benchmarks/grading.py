@@ -32,8 +32,8 @@ import psutil
 
 from autograder.cli import ASSIGNMENT
 from autograder.rehearsal.made_up_class import School, Student
-from autograder.submissions.cells import is_test
-from autograder.submissions.rebuild import rebuild, role_of
+from autograder.submissions.cells import is_test, role_of
+from autograder.submissions.rebuild import rebuild
 
 ROOT = Path(__file__).parents[1]
 MARKS = """
@@ -133,7 +133,7 @@ def floor(school: School, students: list[Student]) -> float:
     import torch
 
     from autograder.checks import find
-    from autograder.grading.cell_selection import needed
+    from autograder.grading.cell_selection import cells_to_run
     from autograder.inside.agent import prepare
     from autograder.inside.student import InKernel
 
@@ -145,7 +145,7 @@ def floor(school: School, students: list[Student]) -> float:
         for name, notebook in student.notebooks.items():
             rebuilt = rebuild(school.released[name], notebook)
             cells = rebuilt.notebook.cells
-            places = sorted(needed(cells, rebuilt.own))
+            places = sorted(cells_to_run(cells, rebuilt.own))
             sources = [c.source.replace("%matplotlib inline", "") for c in cells]
             started = time.perf_counter()
             pid = os.fork()

@@ -1,1 +1,1 @@
-"""What has been graded: the ledger, and the gradebook of nbgrader."""
+"""The results: the ledger, and nbgrader's gradebook."""

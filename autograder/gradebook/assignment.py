@@ -1,4 +1,4 @@
-"""The assignment itself in nbgrader's gradebook: its notebooks and cells, as students got them."""
+"""The assignment in nbgrader's gradebook: its notebooks and cells, as students were given them."""
 
 import contextlib
 import json
@@ -14,7 +14,10 @@ from autograder.submissions.intake import released_notebooks
 
 
 def enter_cells(course: Path, assignment: str, config: Any, url: str) -> None:
-    """Let nbgrader itself put the assignment's cells into its database, where they differ."""
+    """Let nbgrader enter the assignment's cells into its database, if they differ from the release.
+
+    Raises AutograderError if nbgrader fails.
+    """
     if _in_database(url, assignment) == _released(course, assignment):
         return
     from nbgrader.converters import GenerateAssignment
@@ -25,14 +28,15 @@ def enter_cells(course: Path, assignment: str, config: Any, url: str) -> None:
     config.CourseDirectory.root = str(course.resolve())
     config.CourseDirectory.db_url = url
     config.CourseDirectory.assignment_id = assignment
-    # What it releases is thrown away: the course's release stays as students have it.
+    # What it releases is thrown away: the course's release must stay as students have it.
     with tempfile.TemporaryDirectory() as folder:
         config.CourseDirectory.release_directory = folder
         try:
             GenerateAssignment(CourseDirectory(config=config), config=config).start()
         except NbGraderException:
             raise AutograderError(
-                f"nbgrader cannot enter the cells of {assignment} into {url}; why, stands above."
+                f"nbgrader cannot enter the cells of {assignment} into {url}. It has printed the "
+                "reason above; fix that, then run the same command again."
             ) from None
 
 
@@ -44,10 +48,12 @@ def _in_database(url: str, assignment: str) -> dict[str, Any]:
             notebooks = book.find_assignment(assignment).notebooks
         except MissingEntry:
             return {}
-        return {n.name: _named(n.grade_cells, n.solution_cells, n.source_cells) for n in notebooks}
+        return {
+            n.name: _cell_names(n.grade_cells, n.solution_cells, n.source_cells) for n in notebooks
+        }
 
 
-def _named(graded: list, answers: list, sources: list) -> tuple[dict[str, float], set, set]:
+def _cell_names(graded: list, answers: list, sources: list) -> tuple[dict[str, float], set, set]:
     points = {cell.name: cell.max_score for cell in graded}
     return points, {cell.name for cell in answers}, {cell.name for cell in sources}
 
@@ -66,8 +72,8 @@ def _released(course: Path, assignment: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def in_words(url: str) -> Iterator[None]:
-    """What the database says when it cannot be written, as a sentence."""
+def readable_errors(url: str) -> Iterator[None]:
+    """Raise AutograderError with a readable message if the database cannot be written."""
     from nbgrader.api import InvalidEntry
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -75,9 +81,9 @@ def in_words(url: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, InvalidEntry) as error:
-        said = getattr(error, "orig", None) or error
+        message = getattr(error, "orig", None) or error
         raise AutograderError(
-            f"the gradebook {url} cannot be written: {said}. Close what else uses it. If it is "
-            "broken, put a copy in its place, or move it away: `autograder grade` enters all marks "
-            "again, but for those that people gave."
+            f"the gradebook {url} cannot be written: {message}. Close other programs that use it. "
+            "If it is damaged, restore a copy or move it away: `autograder grade` then enters all "
+            "marks again, except those that people gave."
         ) from None

@@ -1,8 +1,8 @@
-"""The ledger's marks into nbgrader's own gradebook: one writer, one transaction per submission.
+"""Enter the ledger's marks in nbgrader's gradebook: one writer, one transaction per submission.
 
-Marks that a person gave are never touched. What cannot be graded (no notebook at all, say) is left
-without a mark and in need of a person, never a silent zero; a notebook that was not handed in is a
-zero, as in stock nbgrader.
+Marks that a person gave are never changed. A file that could not be graded gets no mark, and a
+person is asked to look at it; it is never a silent zero. A notebook that was not handed in gets
+zero points, as in stock nbgrader.
 """
 
 import contextlib
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from autograder import fast_imports  # noqa: F401  before nbgrader
-from autograder.gradebook.assignment import enter_cells, in_words
-from autograder.gradebook.sync import Entered, Records, database, settings
+from autograder.gradebook.assignment import enter_cells, readable_errors
+from autograder.gradebook.records import Record, Records, cells_of, with_receipt
+from autograder.gradebook.sync import Entered, database, settings
+from autograder.submissions.job import Job
 
 Mark = tuple[float | None, bool]  # automatic score, whether a person must look
 
@@ -32,8 +34,8 @@ class Gradebook:
         self.url = database(course, self.config)
         (course / ".autograder").mkdir(exist_ok=True)
         self._lock = os.open(course / ".autograder" / "commit.lock", os.O_RDWR | os.O_CREAT)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)  # one writer; the next one waits
-        with in_words(self.url):
+        fcntl.flock(self._lock, fcntl.LOCK_EX)  # one writer at a time; the others wait
+        with readable_errors(self.url):
             enter_cells(course, assignment, self.config, self.url)
             name = self.config.CourseDirectory.get("course_id", "default_course")
             self.stock = Stock(self.url, name)
@@ -51,11 +53,11 @@ class Gradebook:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Any]:
-        """nbgrader's API commits after every step; here these become part of one commit."""
+        """Make one commit of a block, although nbgrader's API commits after every step."""
         session = self.stock.db()
         commit, session.commit = session.commit, session.flush
         try:
-            with in_words(self.url), session.no_autoflush:
+            with readable_errors(self.url), session.no_autoflush:
                 yield self.stock
                 commit()
         except BaseException:
@@ -65,7 +67,7 @@ class Gradebook:
             del session.commit
 
     def by_hand(self) -> dict[tuple[str, str], float]:
-        """The marks that people gave, by student and cell."""
+        """Return the marks that people gave, by student and cell."""
         from nbgrader.api import MissingEntry
 
         try:
@@ -81,7 +83,7 @@ class Gradebook:
         }
 
     def penalties(self) -> dict[str, float]:
-        """What lateness costs each student, all notebooks together."""
+        """Return each student's late penalty, summed over the notebooks."""
         from nbgrader.api import MissingEntry
 
         try:
@@ -94,9 +96,9 @@ class Gradebook:
         }
 
     def commit(self, student: str, records: Records, keys: dict[str, str]) -> None:
-        """Enter one submission's marks, its time, its penalties, and its executed notebooks.
+        """Enter a submission's marks, receipt time and penalties, and copy its executed notebooks.
 
-        `keys` are the jobs whose notebooks stand beside the marks now; see `entered`.
+        `keys` names the jobs whose notebooks were copied last; see `Entered.keys`.
         """
         from nbgrader.utils import parse_utc
 
@@ -107,18 +109,22 @@ class Gradebook:
             submission.timestamp = parse_utc(received) if received else None
             for notebook in submission.notebooks:
                 record = records[notebook.name]
-                again = keys.get(notebook.name, record["key"]) == record["key"]
-                self._enter(notebook, record, self._rewritten(student, notebook, record, again))
+                same_job = keys.get(notebook.name, record["key"]) == record["key"]
+                rewritten = self._rewritten(student, notebook, record, same_job)
+                self._enter(notebook, record, rewritten)
                 self._penalise(submission, notebook)
         self._copy_notebooks(student, records, keys)
         path = self._folder(student) / "timestamp.txt"
-        if received:  # by this, nbgrader knows feedback that is out of date
+        if received:  # nbgrader compares it with the feedback, to find outdated feedback
             path.write_text(f"{received}\n", encoding="utf-8")
         else:
             path.unlink(missing_ok=True)
 
-    def _enter(self, notebook: Any, record: dict[str, Any], rewritten: set[str]) -> None:
-        """The marks of a notebook; a person's mark stays, to be looked at where things changed."""
+    def _enter(self, notebook: Any, record: Record, rewritten: set[str]) -> None:
+        """Enter the marks of a notebook.
+
+        A person's mark stays; the person is asked to look again if the answer or its score changed.
+        """
         for grade in notebook.grades:
             score, look = mark(record, grade.name)
             changed = grade.auto_score != score or grade.name in rewritten
@@ -127,32 +133,30 @@ class Gradebook:
                 grade.needs_manual_grade = look
             elif changed:
                 grade.needs_manual_grade = True
-        blank = set(record.get("verdict", {}).get("blank", []))
+        blank = record["verdict"]["blank"] if record["state"] == "graded" else []
         for comment in notebook.comments:
             comment.auto_comment = "No response." if comment.name in blank else None
 
-    def _rewritten(
-        self, student: str, notebook: Any, record: dict[str, Any], again: bool
-    ) -> set[str]:
-        """Cells whose text is, or may be, another than the one that a person has marked.
+    def _rewritten(self, student: str, notebook: Any, record: Record, same_job: bool) -> set[str]:
+        """Return the cells whose text differs, or may differ, from the text that a person marked.
 
-        `again`: the submission is the one that was entered before.
+        `same_job` says that this submission is the one that was entered last.
         """
         if all(grade.manual_score is None for grade in notebook.grades):
             return set()
         before = _sources(self._folder(student) / f"{notebook.name}.ipynb")
-        if not before and not again:  # what was marked is gone, or damaged
+        if not before and not same_job:  # the marked text is lost or damaged
             return {grade.name for grade in notebook.grades}
         after = _sources(self._executed(record))
         return {name for name, text in before.items() if after.get(name) != text}
 
     def _penalise(self, submission: Any, notebook: Any) -> None:
-        """What the course's late-submission plugin of nbgrader says."""
+        """Enter the penalty that the course's late-submission plugin sets."""
         late, plugin = submission.total_seconds_late, self._penalties.plugin_inst
         notebook.late_submission_penalty = None
         if late > 0:
             self.stock.db.flush()
-            self.stock.db.refresh(notebook, ["score"])  # the database sums it up
+            self.stock.db.refresh(notebook, ["score"])  # the database computes the sum
             penalty = plugin.late_submission_penalty(submission.student_id, notebook.score, late)
             if penalty is not None:
                 penalty = self._penalties._check_late_penalty(notebook, penalty)
@@ -161,7 +165,7 @@ class Gradebook:
     def _folder(self, student: str) -> Path:
         return self.course / "autograded" / student / self.assignment
 
-    def _executed(self, record: dict[str, Any]) -> Path:
+    def _executed(self, record: Record) -> Path:
         return self.course / ".autograder" / "notebooks" / f"{record['key']}.ipynb"
 
     def _copy_notebooks(self, student: str, records: Records, keys: dict[str, str]) -> None:
@@ -179,7 +183,7 @@ class Gradebook:
 
 
 def _sources(path: Path) -> dict[str, str]:
-    """The text of every cell of a notebook of ours that has a name; {}: it is gone, or damaged."""
+    """Return the text of every named cell of an executed notebook; {} if it is lost or damaged."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         named = [(c["metadata"].get("nbgrader", {}).get("grade_id"), c["source"]) for c in cells]
@@ -188,31 +192,31 @@ def _sources(path: Path) -> dict[str, str]:
         return {}
 
 
-def mark(record: dict[str, Any], cell: str) -> Mark:
-    """A cell's automatic score, and whether a person must look."""
+def mark(record: Record, cell: str) -> Mark:
+    """Return a cell's automatic score, and whether a person must look."""
     if record["state"] == "missing":
         return 0.0, False
-    if record["state"] != "graded":
-        return None, True
-    found = {c["grade_id"]: c["points"] for c in record["verdict"]["cells"]}
-    return found.get(cell), found.get(cell) is None
+    points = {result["grade_id"]: result["points"] for result in cells_of(record)}.get(cell)
+    return points, points is None
 
 
-def submissions(current: Iterable[tuple[Any, dict[str, Any] | None]]) -> dict[str, Records]:
-    """Records of the submissions of which every notebook is decided, by student and notebook."""
+def submissions(current: Iterable[tuple[Job, Record | None]]) -> dict[str, Records]:
+    """Return the records of all complete submissions, by student and notebook.
+
+    A submission is complete if each of its notebooks has a result other than a failure.
+    """
     found: dict[str, Records] = {}
-    open_: set[str] = set()
+    incomplete: set[str] = set()
     for job, record in current:
         if record is None or record["state"] == "failed":
-            open_.add(job.student)
+            incomplete.add(job.student)
         else:
-            # The receipt time may have been learnt after the grading.
-            found.setdefault(job.student, {})[job.notebook] = record | {"received": job.received}
-    return {student: records for student, records in found.items() if student not in open_}
+            found.setdefault(job.student, {})[job.notebook] = with_receipt(record, job)
+    return {student: records for student, records in found.items() if student not in incomplete}
 
 
 def enter(course: Path, assignment: str, ready: dict[str, Records]) -> list[str]:
-    """Bring the gradebook to what the ledger says; the students for whom it said something else."""
+    """Enter the submissions that differ from the gradebook; return their students."""
     entered = Entered(course, assignment)
     students = entered.missing(ready)
     if not students:

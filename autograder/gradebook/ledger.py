@@ -1,18 +1,19 @@
-"""What has been graded: lines that are only ever added, each on the disk before it counts.
+"""The ledger: one line per result, only ever appended, and on the disk before it counts.
 
-A course's ledger is every file in its folder: one per run, or per shard, so that results from
-several machines are merged by copying files. A line that a crash cut short is not read.
+A course's ledger is all files in its folder: `main.jsonl`, and one for each shard. To merge the
+results of several machines, copy their files there. A line that a crash cut short is ignored.
 """
 
 import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
+from autograder.gradebook.records import Record
 from autograder.submissions.intake import jobs
 from autograder.submissions.job import Job
 
@@ -20,7 +21,10 @@ STATES = ("graded", "rejected", "missing", "failed")
 
 
 class Ledger:
-    """One file of the ledger, open for one writer."""
+    """One file of the ledger, open for one writer.
+
+    Raises AutograderError if another process has it open.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,10 +44,10 @@ class Ledger:
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Add a record; it is on the disk when this returns. Raises AutograderError on a full one.
+    def append(self, record: Record) -> None:
+        """Add a record; it is on the disk when this returns.
 
-        What a failed write has left is cut off again, so that nothing half stands.
+        Raises AutograderError if the disk is full. No part of a failed line stays in the file.
         """
         line = json.dumps(record, sort_keys=True, allow_nan=False).encode() + b"\n"
         size = os.fstat(self._file).st_size
@@ -58,7 +62,9 @@ class Ledger:
             raise AutograderError(self._full("the disk is full"))
 
     def _full(self, why: str | None) -> str:
-        return f"{self.path} cannot be written ({why}). Make room, then run the same command again."
+        return (
+            f"{self.path} cannot be written ({why}). Free space, then run the same command again."
+        )
 
     def _cut(self, size: int) -> None:
         with contextlib.suppress(OSError):
@@ -75,11 +81,11 @@ class Ledger:
 
 
 def folder(course: Path) -> Path:
-    """Where a course's ledger lies."""
+    """Return the folder of a course's ledger."""
     return course / ".autograder" / "ledger"
 
 
-def _lines(course: Path) -> Iterator[dict[str, Any]]:
+def _lines(course: Path) -> Iterator[Record]:
     for path in sorted(folder(course).glob("*.jsonl")):
         with path.open("rb") as file:
             for line in file:
@@ -96,9 +102,9 @@ def _is_record(found: Any) -> bool:
     return isinstance(found.get("key"), str) and isinstance(found.get("time"), int | float)
 
 
-def read(course: Path) -> dict[str, dict[str, Any]]:
-    """The newest record of every job, by its key; one that failed never hides one that did not."""
-    found: dict[str, dict[str, Any]] = {}
+def read(course: Path) -> dict[str, Record]:
+    """Return the newest record of every job by its key; a failure never hides another result."""
+    found: dict[str, Record] = {}
     for record in sorted(_lines(course), key=lambda r: (r["state"] != "failed", r["time"])):
         found[record["key"]] = record
     return found
@@ -106,7 +112,12 @@ def read(course: Path) -> dict[str, dict[str, Any]]:
 
 def current(
     course: Path, assignment: str, only: set[str] | None = None
-) -> list[tuple[Job, dict[str, Any] | None]]:
-    """Every job of what is handed in now, with its record; None: not graded yet."""
+) -> list[tuple[Job, Record | None]]:
+    """Read what is handed in now: every job with its record; None means not graded yet."""
+    return records_of(course, jobs(course, assignment, only))
+
+
+def records_of(course: Path, jobs: Iterable[Job]) -> list[tuple[Job, Record | None]]:
+    """Return each job with its record; None means not graded yet."""
     records = read(course)
-    return [(job, records.get(job.key)) for job in jobs(course, assignment, only)]
+    return [(job, records.get(job.key)) for job in jobs]

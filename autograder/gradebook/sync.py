@@ -1,7 +1,8 @@
-"""Whether the gradebook already holds what the ledger says, asked of the database itself.
+"""Find the submissions whose marks in the gradebook differ from the ledger.
 
-nbgrader takes seconds to import; where nothing is to be entered, it is not needed. What a
-submission was entered from is remembered only after it was: a crash enters it again.
+The database is read without nbgrader, which takes seconds to import and is not needed if nothing
+is to be entered. A submission counts as entered only after its marks are in the gradebook, so
+that it is entered again after a crash.
 """
 
 import contextlib
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
+from autograder.gradebook.records import Records
 
-Records = dict[str, dict[str, Any]]  # of one submission, by notebook
 Row = tuple[Any, ...]
 SETTINGS = ("nbgrader_config.py", "nbgrader_local.py")
 SQL = """
@@ -32,28 +33,28 @@ ORDER BY sa.student_id, n.name, c.name
 
 
 def settings(course: Path) -> Any:
-    """The course's settings of nbgrader."""
-    from traitlets.config import Config, PyFileConfigLoader
+    """Return the course's nbgrader settings. Raises AutograderError if they cannot be read."""
+    from traitlets.config.loader import Config, PyFileConfigLoader
 
     path = course / SETTINGS[0]
     if not path.exists():
         return Config()
     try:
         return PyFileConfigLoader(path.name, path=str(course)).load_config()
-    except Exception as error:  # it is Python, and with nbgrader_local.py a person's own
+    except Exception as error:  # the files are Python code, and may raise anything
         raise AutograderError(
-            f"{path}, or nbgrader_local.py beside it, cannot be read as nbgrader's settings "
-            f"({type(error).__name__}: {error}). Mend it, then run the same command again."
+            f"{path}, or nbgrader_local.py beside it, cannot be read as nbgrader settings "
+            f"({type(error).__name__}: {error}). Fix it, then run the same command again."
         ) from None
 
 
 def database(course: Path, config: Any) -> str:
-    """Where nbgrader keeps the course's gradebook."""
+    """Return the URL of the course's gradebook."""
     return config.CourseDirectory.get("db_url", f"sqlite:///{course.resolve() / 'gradebook.db'}")
 
 
 def rows(url: str, assignment: str) -> dict[str, list[Row]]:
-    """What the gradebook holds of each student; nothing where there is none yet."""
+    """Return the gradebook's rows by student; {} if there is no gradebook yet."""
     found: dict[str, list[Row]] = {}
     for student, *rest in _select(url, {"assignment": assignment}):
         found.setdefault(student, []).append(tuple(rest))
@@ -72,13 +73,13 @@ def _select(url: str, values: dict[str, str]) -> Iterable[Row]:
         try:
             with contextlib.closing(sqlite3.connect(path, timeout=20)) as connection:
                 return connection.execute(SQL, values).fetchall()
-        except sqlite3.DatabaseError:  # no tables yet, or nbgrader will say what is wrong
+        except sqlite3.DatabaseError:  # no tables yet; any other fault is reported by nbgrader
             return []
     return []
 
 
 class Entered:
-    """What the submissions of an assignment were entered from."""
+    """A memory of the records from which each submission of an assignment was entered."""
 
     def __init__(self, course: Path, assignment: str) -> None:
         self.course, self.assignment = course, assignment
@@ -91,7 +92,7 @@ class Entered:
         return self.course / ".autograder" / "entered" / self.assignment / f"{name}.json"
 
     def missing(self, ready: dict[str, Records]) -> list[str]:
-        """The students whose marks are not, or not any more, what the ledger says."""
+        """Return the students whose marks in the gradebook differ from the ledger."""
         held = rows(self.url, self.assignment)
         return [s for s, r in ready.items() if not self._is_in(s, r, held.get(s, []))]
 
@@ -103,7 +104,7 @@ class Entered:
         return all((folder / f"{name}.ipynb").exists() for name in graded)
 
     def keys(self, student: str) -> dict[str, str]:
-        """The jobs whose executed notebooks were last put beside the marks, by notebook."""
+        """Return the keys of the jobs whose executed notebooks were last copied, by notebook."""
         return self._read(student).get("keys", {})
 
     def _read(self, student: str) -> dict[str, Any]:
@@ -114,7 +115,7 @@ class Entered:
         return {}
 
     def remember(self, entered: dict[str, Records]) -> None:
-        """These submissions are in the gradebook now."""
+        """Note that these submissions are in the gradebook now."""
         held = rows(self.url, self.assignment)
         for student, records in entered.items():
             keys = {name: record["key"] for name, record in records.items()}
@@ -126,7 +127,7 @@ class Entered:
             new.replace(path)
 
     def _token(self, records: Records, held: list[Row]) -> str:
-        """Changes with every mark, time, due date and setting that the penalties depend on."""
-        said = [(n, r["key"], r["time"], r["received"]) for n, r in sorted(records.items())]
-        text = json.dumps([said, held, self._settings], default=str)
+        """Return a hash of all that the marks and penalties of a submission depend on."""
+        jobs = [(n, r["key"], r["time"], r["received"]) for n, r in sorted(records.items())]
+        text = json.dumps([jobs, held, self._settings], default=str)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""Grading: one notebook, the workers that do it, and a run over the class."""
+"""Grading: one notebook, the worker processes, and a run over the class."""

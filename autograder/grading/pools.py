@@ -1,7 +1,7 @@
-"""Where jobs are graded: on this machine's worker processes, or on a Dask cluster.
+"""Where jobs are graded: in worker processes on this machine, or on a Dask cluster.
 
-Both take jobs and yield records as they come, in any order. A worker that is lost costs nothing:
-its job goes to another, a few times; only then it is recorded as failed, never as a zero.
+Both pools take jobs and yield records as they arrive, in any order. If a worker is lost, another
+one gets its job. After a few tries the job is recorded as failed, never as a zero.
 """
 
 import contextlib
@@ -11,13 +11,13 @@ import queue
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from autograder.errors import AutograderError
+from autograder.gradebook.records import Record, ungraded
 from autograder.submissions.intake import grader_version
 from autograder.submissions.job import Job
 
@@ -27,12 +27,20 @@ JOB_SECONDS = 600  # a notebook's own limits are far below
 UNSAFE = "MNISTDIFF_UNSAFE"  # set by `autograder grade --unsafe` for its workers
 
 
+class Pool(Protocol):
+    """A place where jobs are graded."""
+
+    def run(self, jobs: Iterable[Job], keep: Path, stop: threading.Event) -> Iterator[Record]:
+        """Yield records as they arrive, and start no new job once `stop` is set."""
+        ...
+
+
 class WorkerLost(Exception):
-    """A worker ended, or said nothing that can be read."""
+    """A worker process ended before it answered."""
 
 
 class WorkerProcess:
-    """A worker in a process of its own, asked over pipes."""
+    """A worker in its own process, reached through pipes."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -41,11 +49,13 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             text=True,
-            start_new_session=True,  # Ctrl-C is the runner's to handle
+            start_new_session=True,  # Ctrl-C is for the grader only
         )
         self._read(START_SECONDS)
 
-    def _read(self, seconds: float) -> dict[str, Any]:
+    def _read(self, seconds: float) -> Any:
+        """Return the next answer; end the worker if it takes longer than `seconds`."""
+        assert self.process.stdout
         watch = threading.Timer(seconds, self.process.kill)
         watch.daemon = True
         watch.start()
@@ -56,35 +66,37 @@ class WorkerProcess:
             raise WorkerLost(f"a worker ended ({self.process.returncode})")
         return json.loads(line)
 
-    def grade(self, job: Job, keep: Path) -> dict[str, Any]:
-        """The record of a job. Raises Lost."""
+    def grade(self, job: Job, keep: Path) -> Record:
+        """Return the record of a job. Raises WorkerLost if the worker ends before it answers."""
+        assert self.process.stdin
         try:
             print(json.dumps({"job": asdict(job), "keep": str(keep)}), file=self.process.stdin)
             self.process.stdin.flush()
         except OSError:
             self.close()
-            raise WorkerLost("a worker is gone") from None
+            raise WorkerLost("a worker has ended") from None
         return self._read(JOB_SECONDS)
 
     def close(self) -> None:
-        """End the worker, and with it its sandboxes."""
+        """End the worker and its sandboxes."""
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
             with contextlib.suppress(OSError):
                 pipe.close()
 
 
 class LocalPool:
-    """Worker processes on this machine, each fed by a thread."""
+    """Worker processes on this machine; a thread feeds each of them."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, jobs: Iterable[Job], keep: Path, stop: threading.Event) -> Iterator[dict]:
-        """Records as they come; once `stop` is set, only what is in work is finished."""
-        todo: queue.SimpleQueue = queue.SimpleQueue()
-        done: queue.SimpleQueue = queue.SimpleQueue()
+    def run(self, jobs: Iterable[Job], keep: Path, stop: threading.Event) -> Iterator[Record]:
+        """Yield records as they arrive; once `stop` is set, finish the running jobs only."""
+        todo: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        done: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
         for job in jobs:
             todo.put(job)
         count = min(self.workers, todo.qsize())
@@ -104,9 +116,12 @@ class LocalPool:
 
 
 def _feed(
-    todo: queue.SimpleQueue, done: queue.SimpleQueue, keep: Path, stop: threading.Event
+    todo: queue.SimpleQueue[Job],
+    done: queue.SimpleQueue[Record | None],
+    keep: Path,
+    stop: threading.Event,
 ) -> None:
-    """One thread: a worker, and jobs for it until there is none."""
+    """Give jobs to one worker until none is left; None in `done` marks the end."""
     worker = None
     try:
         while not stop.is_set():
@@ -120,7 +135,7 @@ def _feed(
                     record = worker.grade(job, keep)
                 except (WorkerLost, OSError) as lost:
                     worker = None
-                    record = job.record("failed", reason=str(lost), time=time.time())
+                    record = ungraded(job, "failed", str(lost))
                 if record["state"] != "failed" or stop.is_set():
                     break
                 record["tries"] = attempt
@@ -132,22 +147,22 @@ def _feed(
 
 
 class DaskPool:
-    """A Dask cluster: its workers start sandboxes; what is graded twice counts once."""
+    """A Dask cluster, whose workers start sandboxes; a job that is graded twice counts once."""
 
     def __init__(self, address: str) -> None:
         try:
             from distributed import Client
         except ImportError:
             raise AutograderError(
-                "--scheduler needs Dask: pip install 'mnistdiff[dask]' here and on the workers."
+                "--scheduler needs Dask: run pip install 'mnistdiff[dask]' here and on the workers."
             ) from None
         try:
             self.client = Client(address, timeout=20)
         except (OSError, ValueError) as error:
             raise AutograderError(f"no Dask scheduler answers at {address} ({error}).") from None
 
-    def run(self, jobs: Iterable[Job], keep: Path, stop: threading.Event) -> Iterator[dict]:
-        """Records as they come."""
+    def run(self, jobs: Iterable[Job], keep: Path, stop: threading.Event) -> Iterator[Record]:
+        """Yield records as they arrive; once `stop` is set, cancel the other jobs."""
         from distributed import as_completed
 
         version = grader_version()
@@ -164,8 +179,8 @@ class DaskPool:
             if future.status == "finished":
                 yield future.result()
             else:
-                reason = f"the cluster lost it: {future.exception()}"[:500]
-                yield job.record("failed", reason=reason, time=time.time())
+                reason = f"the cluster lost the job: {future.exception()}"[:500]
+                yield ungraded(job, "failed", reason)
         for future in futures:
             future.cancel()
 
@@ -173,27 +188,29 @@ class DaskPool:
 _pool = threading.local()
 
 
-def grade_on_dask(job: dict[str, Any], keep: str, version: str) -> dict[str, Any]:
-    """Grade a job in a Dask worker, by a worker process that each of its threads keeps."""
+def grade_on_dask(fields: dict[str, Any], keep: str, version: str) -> Record:
+    """Grade a job in a thread of a Dask worker; each thread keeps a worker process."""
+    job, reason = Job(**fields), ""
     if version != grader_version():
-        reason = "the Dask worker has another version of the grader"
-        return Job(**job).record("failed", reason=reason, time=time.time())
+        return ungraded(job, "failed", "the Dask worker has another version of the grader")
     for _ in range(TRIES):
         try:
-            if not getattr(_pool, "worker", None):
-                _pool.worker = WorkerProcess()
-            return _pool.worker.grade(Job(**job), Path(keep))
+            worker = _pool.worker = getattr(_pool, "worker", None) or WorkerProcess()
+            return worker.grade(job, Path(keep))
         except WorkerLost as lost:
             _pool.worker, reason = None, str(lost)
-    return Job(**job).record("failed", reason=reason, time=time.time())
+    return ungraded(job, "failed", reason)
 
 
 def shard(jobs: Iterable[Job], part: str) -> list[Job]:
-    """The jobs of shard "i/n", i from 1 to n: by their key, so that all shards agree."""
+    """Return the jobs of shard "i/n", i from 1 to n; the key decides, so that all shards agree.
+
+    Raises AutograderError if `part` is malformed.
+    """
     try:
-        index, of = (int(number) for number in part.split("/"))
-        if not 1 <= index <= of:
+        index, count = (int(number) for number in part.split("/"))
+        if not 1 <= index <= count:
             raise ValueError
     except ValueError:
         raise AutograderError(f"--shard is {part!r}; expected i/n with 1 <= i <= n.") from None
-    return [job for job in jobs if int(job.key[:8], 16) % of == index - 1]
+    return [job for job in jobs if int(job.key[:8], 16) % count == index - 1]

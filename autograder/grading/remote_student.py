@@ -18,20 +18,22 @@ from autograder.inside.student import (
     WrongAnswer,
 )
 from autograder.sandbox.process import Sandbox
+from autograder.text import encodable
 
-GRACE = 3.0  # seconds beyond the student side's own deadline: then the sandbox is killed
+GRACE = 3.0  # seconds after the student side's own deadline; then the sandbox is killed
 CHECK_SECONDS = 30.0  # of all calls of one check together
-LARGEST = 1 << 63  # of a whole number: a longer one is no float
-KINDS = (  # of real numbers that torch can compare; it has others that it can only store
+LARGEST = 1 << 63  # whole number that is accepted; far larger ones do not fit a float
+KINDS = (  # real types that torch can compare; it can only store some others
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
     *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
 )
 
 
-class Remote:
-    """Asks the agent in a sandbox; what comes back is plain values, or words about the fault.
+class RemoteStudent:
+    """A student's work in a sandbox, reached through the agent there.
 
-    Raises Died when the sandbox ends before it answers.
+    Every method returns plain values. It raises WrongAnswer with a sentence for the student, and
+    SandboxDied if the sandbox ends before it answers.
     """
 
     def __init__(self, sandbox: Sandbox, seconds: float = CHECK_SECONDS) -> None:
@@ -39,17 +41,17 @@ class Remote:
         self.until = time.monotonic() + seconds
 
     def call(self, target: str | Handle, *args: object) -> object:
-        """The plain result of the function or object `target` on copies of `args`."""
+        """Return the plain result of the function or object `target` on copies of `args`."""
         return plain_values(self._ask(op="call", target=target, args=list(args)))
 
     def call_and_look(self, target: str | Handle, *args: object) -> tuple[object, list]:
-        """The plain result, and the copies of `args` as the call has left them."""
+        """Return the plain result, and the copies of `args` as the call left them."""
         answer = self._ask(op="call_and_look", target=target, args=list(args))
         if not isinstance(answer, tuple) or len(answer) != 2 or not isinstance(answer[1], list):
             raise WrongAnswer(TAMPERED)
         if len(answer[1]) != len(args):
             raise WrongAnswer(TAMPERED)
-        return plain_values(answer[0]), plain_values(answer[1])
+        return plain_values(answer[0]), [plain_values(argument, 1) for argument in answer[1]]
 
     def new(
         self,
@@ -68,64 +70,63 @@ class Remote:
     def grad(
         self, target: str | Handle | tuple[str, int], args: Sequence, wrt: Sequence
     ) -> list[Tensor | None]:
-        """Gradients of the summed result, as `InKernel.grad` gives them."""
+        """Return the gradients of the summed result, as `InKernel.grad` does."""
         answer = self._ask(op="grad", target=target, args=list(args), wrt=list(wrt))
-        whole = isinstance(answer, list) and len(answer) == len(wrt)
-        if not whole or not all(g is None or isinstance(g, Tensor) for g in answer):
+        if not isinstance(answer, list) or len(answer) != len(wrt):
+            raise WrongAnswer(TAMPERED)
+        if not all(gradient is None or isinstance(gradient, Tensor) for gradient in answer):
             raise WrongAnswer(TAMPERED)
         return answer
 
     @contextlib.contextmanager
     def guard(self, seals: Sequence[str]) -> Iterator[None]:
-        """A block with these library functions sealed, output swallowed and state restored."""
+        """Run a block with these library functions sealed, output dropped and state restored."""
         with self._block("guard", list(seals)):
             yield
 
     @contextlib.contextmanager
     def standing_in(self, names: dict[str, str]) -> Iterator[None]:
-        """A block in which each name of the notebook is the library function at the path."""
+        """Run a block in which the library function at each path replaces the notebook's name."""
         with self._block("standing_in", names):
             yield
 
     @contextlib.contextmanager
     def _block(self, block: str, given: Any) -> Iterator[None]:
         self._ask(op="enter", block=block, given=given)
-        yield  # where the sandbox died there is nothing to leave
-        with contextlib.suppress(WrongAnswer):  # what was judged stands
+        yield  # if the sandbox dies here, there is nothing to leave
+        with contextlib.suppress(WrongAnswer):  # the verdicts reached so far stay
             self._ask(op="leave")
 
     def _ask(self, **request: Any) -> object:
         if request["op"] != "leave" and time.monotonic() > self.until:
-            raise Interrupted("it takes too long: right answers take milliseconds")
+            raise Interrupted("it takes too long: a right answer takes milliseconds")
         answer = self.sandbox.ask(MAX_SECONDS + GRACE, **request)
         for name, kind in (("interrupted", Interrupted), ("wrong", WrongAnswer)):
             if name in answer:
-                raise kind(text(answer[name], 500))
+                raise kind(encodable(answer[name], 500))
         if "value" not in answer:
             raise WrongAnswer(TAMPERED)
         return answer["value"]
 
 
-TAMPERED = "the notebook's process answered something else than was asked"
-
-
-def text(value: object, most: int) -> str:
-    """Text that any file can hold: half of a surrogate pair cannot be written anywhere."""
-    return str(value)[:most].encode("utf-8", "replace").decode()
+TAMPERED = "the notebook's process sent something other than the answer to the question"
 
 
 def plain_values(value: object, depth: int = 0) -> object:
-    """What `plain` can give on the student's side, and nothing else: they may have replaced it."""
+    """Return only values that `plain` on the student's side can send.
+
+    The student may have replaced `plain`, so whatever else arrives becomes a `Foreign`.
+    """
     if value is None or type(value) in (bool, float):
         return value
     if type(value) is int and abs(value) < LARGEST:
         return value
     if type(value) is str:
-        return text(value, len(value))
+        return encodable(value, len(value))
     if isinstance(value, Tensor) and value.dtype in KINDS:
         return value
     if type(value) is list and depth <= MAX_DEPTH:
         return [plain_values(item, depth + 1) for item in value]
     if type(value) is dict and depth <= MAX_DEPTH:
-        return {text(key, 1000): plain_values(item, depth + 1) for key, item in value.items()}
-    return Foreign(text(getattr(value, "type_name", type(value).__name__), 100))
+        return {encodable(key, 1000): plain_values(item, depth + 1) for key, item in value.items()}
+    return Foreign(encodable(getattr(value, "type_name", type(value).__name__), 100))

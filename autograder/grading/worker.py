@@ -1,21 +1,20 @@
-"""One process that grades: holds the checks and a warm sandbox parent, takes jobs one by one.
+"""A worker process: it holds the checks and a fork server, and grades one job at a time.
 
-Jobs come in as lines of JSON, and verdicts go out as such; see `runner`.
+Jobs arrive as lines of JSON, and records leave as lines of JSON; see `pools`.
 """
 
 import contextlib
 import json
 import os
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 from autograder import fast_imports  # noqa: F401  first
 
 # isort: split
 import nbformat
 
+from autograder.gradebook.records import Record, graded, ungraded
 from autograder.grading.pools import UNSAFE
 from autograder.sandbox.process import ForkServer, SandboxDied
 from autograder.submissions.job import Job
@@ -23,40 +22,38 @@ from autograder.submissions.reading import UnreadableNotebook, read_notebook
 
 
 class Worker:
-    """Grades jobs with one warm parent; a new one is started when it is lost."""
+    """Grades jobs with one fork server."""
 
     def __init__(self) -> None:
         self.fork_server = ForkServer(unsafe=bool(os.environ.get(UNSAFE)))
 
-    def grade(self, job: Job, keep: Path) -> dict[str, Any]:
-        """The ledger's record of a job; the executed notebook is kept in the folder."""
+    def grade(self, job: Job, keep: Path) -> Record:
+        """Return the ledger's record of a job, and put the executed notebook into `keep`."""
         if job.reason:
-            return job.record("rejected", reason=job.reason)
+            return ungraded(job, "rejected", job.reason)
         if not job.spooled:
-            return job.record("missing", reason="it was not handed in")
+            return ungraded(job, "missing", "it was not handed in")
         from autograder.grading.notebook_run import grade_notebook
 
         try:
             submitted = read_notebook(job.spooled)
         except UnreadableNotebook as unreadable:
-            return job.record("rejected", reason=str(unreadable))
+            return ungraded(job, "rejected", str(unreadable))
         released = nbformat.read(job.released, as_version=4)
-        graded = grade_notebook(
-            released, submitted, (job.assignment, job.student), self.fork_server
-        )
+        found = grade_notebook(released, submitted, (job.assignment, job.student), self.fork_server)
         keep.mkdir(parents=True, exist_ok=True)
         path = keep / f"{job.key}.ipynb"
         new = path.with_suffix(f".{os.getpid()}")
-        new.write_text(nbformat.writes(graded.notebook), encoding="utf-8")
+        new.write_text(nbformat.writes(found.notebook), encoding="utf-8")
         new.replace(path)
-        return job.record("graded", verdict=graded.verdict)
+        return graded(job, found.verdict)
 
     def close(self) -> None:
         self.fork_server.close()
 
 
 def main() -> None:
-    """Serve until the runner hangs up."""
+    """Grade jobs until the grader closes the pipe."""
     worker = Worker()
     import torch
 
@@ -67,22 +64,22 @@ def main() -> None:
 
     torch.set_num_threads(1)
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # nothing else writes where the answers go
+    os.dup2(2, 1)  # nothing else may write to the pipe of the answers
     print(json.dumps({"ready": True}), file=answers)
     for line in sys.stdin:
         order = json.loads(line)
         job = Job(**order["job"])
         try:
             record = worker.grade(job, Path(order["keep"]))
-        except SandboxDied as died:  # not the student's doing: another sandbox may do
-            record = job.record("failed", reason=str(died))
+        except SandboxDied as died:  # not the student's fault: a new fork server may work
+            record = ungraded(job, "failed", str(died))
             worker.close()
             worker = Worker()
         except Exception as error:
-            record = job.record("failed", reason=f"{type(error).__name__}: {error}"[:500])
-        print(json.dumps(record | {"time": time.time()}), file=answers)
+            record = ungraded(job, "failed", f"{type(error).__name__}: {error}"[:500])
+        print(json.dumps(record), file=answers)
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # the grader is gone
+    with contextlib.suppress(BrokenPipeError):  # the grader has ended
         main()

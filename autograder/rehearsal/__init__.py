@@ -1,1 +1,1 @@
-"""A made-up class, graded to see that every mark is right."""
+"""A rehearsal: a made-up class with known marks is graded, and every mark is compared."""

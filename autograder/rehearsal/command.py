@@ -1,6 +1,6 @@
-"""A made-up class of thirty, graded by the real command: is every mark the one that is known?
+"""Grade a made-up class of thirty with the real command, and compare every mark with the known one.
 
-`make grade-demo` runs it. The class is the same every time; it is in _build/rehearsal.
+`make grade-demo` runs this. The class is the same every time; it is written to _build/rehearsal.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from autograder.submissions.cells import role_of
 
 FOLDER = Path("_build/rehearsal")
 DUE, RECEIVED = "2026-05-01 12:00:00 UTC", "2026-05-01T15:00:00+00:00"
-LATE = '''"""A tenth of the marks for each day begun: written by `make grade-demo`."""
+LATE = '''"""Take off a tenth of the marks for each day begun: written by `make grade-demo`."""
 
 from nbgrader.plugins import BasePlugin
 
@@ -35,7 +35,7 @@ c.AssignLatePenalties.plugin_class = Tenth
 
 
 def hand_in(students: list[Student], course: Path) -> None:
-    """Write the submissions, and when they were received."""
+    """Write the submissions and their receipt times."""
     rows = ["student,assignment,received"]
     for student in students:
         folder = course / "submitted" / student.name / ASSIGNMENT
@@ -51,16 +51,16 @@ def hand_in(students: list[Student], course: Path) -> None:
 
 
 def gradebook() -> Any:
-    """The rehearsal's own, in nbgrader's format."""
+    """Open the rehearsal's own nbgrader gradebook."""
     from nbgrader.api import Gradebook
 
-    beside = Path(sys.executable).parent  # nbgrader calls its helper `alembic` by name
-    os.environ["PATH"] = f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"
+    programs = Path(sys.executable).parent  # nbgrader calls its helper `alembic` by name
+    os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ.get('PATH', '')}"
     return Gradebook(f"sqlite:///{FOLDER.resolve() / 'gradebook.db'}", "mnistdiff")
 
 
 def prepare(course: Path) -> None:
-    """A course of its own beside the real one, with a due date."""
+    """Make a copy of the course for the rehearsal, with a due date."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     for name in ("source", "release"):
@@ -72,7 +72,7 @@ def prepare(course: Path) -> None:
 
 
 def compare(school: School, students: list[Student]) -> list[tuple[str, str, str]]:
-    """Name, what was expected and what was found of each student, from nbgrader's gradebook."""
+    """Return name, expected and found result of each student, read from nbgrader's gradebook."""
     from autograder.gradebook import ledger
 
     found = {(r["student"], r["notebook"]): r for r in ledger.read(FOLDER).values()}
@@ -86,17 +86,17 @@ def compare(school: School, students: list[Student]) -> list[tuple[str, str, str
             penalty = sum(n.late_submission_penalty or 0.0 for n in submission.notebooks)
             expected = _expected(school, student)
             tenth = 0.1 * sum(filter(None, expected[0].values())) if student.late else 0.0
-            wanted = _told(*expected, tenth)
-            rows.append((student.name, wanted, _told(marks, states, penalty)))
-            if expected[0] != marks and wanted == rows[-1][2]:
-                rows[-1] = (student.name, wanted, f"other cells: {marks}")
+            wanted, result = _described(*expected, tenth), _described(marks, states, penalty)
+            if expected[0] != marks and wanted == result:
+                result = f"other cells: {marks}"
+            rows.append((student.name, wanted, result))
     return rows
 
 
-def _expected(school: School, student: Student) -> tuple[dict, dict]:
-    """Marks by cell and states by notebook."""
-    most = {n: None if n in school.by_hand else points for n, points in school.most.items()}
-    marks = most | student.points
+def _expected(school: School, student: Student) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return the expected marks by cell, and states by notebook."""
+    marks: dict[str, float | None] = {**school.most, **dict.fromkeys(school.by_hand)}
+    marks |= student.points
     for notebook, state in student.states.items():
         roles = [role_of(c) for c in school.released[notebook].cells]
         nothing = 0.0 if state == "missing" else None
@@ -104,20 +104,23 @@ def _expected(school: School, student: Student) -> tuple[dict, dict]:
     return marks, {name: student.states.get(name, "graded") for name in school.released}
 
 
-def _told(marks: dict[str, float | None], states: dict[str, str], penalty: float) -> str:
-    told = f"{sum(filter(None, marks.values())):g}"
-    told += f" - {penalty:g} late" if penalty else ""
-    told += "".join(f", {name[:2]} {state}" for name, state in states.items() if state != "graded")
+def _described(marks: dict[str, float | None], states: dict[str, str], penalty: float) -> str:
+    """Return a result in one line: the points, the penalty, and what has no plain mark."""
+    text = f"{sum(filter(None, marks.values())):g}"
+    text += f" - {penalty:g} late" if penalty else ""
+    text += "".join(f", {name[:2]} {state}" for name, state in states.items() if state != "graded")
     unknown = sum(mark is None for mark in marks.values())
-    return told + (f", {unknown} for a person" if unknown else "")
+    return text + (f", {unknown} to mark by hand" if unknown else "")
 
 
 def main() -> int:
-    """Make the class, grade it, compare; 1 where anything differs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--course", type=Path, default=Path("course"))
-    parser.add_argument("--answers", type=Path, default=Path("tests/answers"))
-    parser.add_argument("--workers", default=str(os.cpu_count()))
+    """Make the class, grade it and compare; return 1 if anything differs."""
+    text = "Grade a made-up class of thirty, and compare every mark with the known one."
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--course", type=Path, default=Path("course"), help="the course's folder")
+    text = "the folder of known right and wrong answers"
+    parser.add_argument("--answers", type=Path, default=Path("tests/answers"), help=text)
+    parser.add_argument("--workers", default=str(os.cpu_count()), help="number of processes")
     options = parser.parse_args()
     school = School(options.course, options.answers)
     students = list(school.students())

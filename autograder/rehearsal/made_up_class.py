@@ -1,4 +1,4 @@
-"""The students of the rehearsal: what they hand in, and the marks that are known for it."""
+"""The students of the rehearsal: what they hand in, and the marks that they must get."""
 
 import random
 import re
@@ -15,33 +15,33 @@ from autograder.cli import ASSIGNMENT
 from autograder.submissions.cells import is_answer, role_of
 
 WRITTEN = "I would say that it depends, and I have three reasons."
-SLOW = re.compile("infinite|exits|overflow")  # known answers that only cost time here
+SLOW = re.compile("infinite|exits|overflow")  # known answers that take long
 Notebooks = dict[str, NotebookNode]
 
 
 @dataclass
 class Student:
-    """Somebody's notebooks, and what must come of them."""
+    """A student's notebooks, and the marks that they must get."""
 
     name: str
     notebooks: Notebooks
-    points: dict[str, float | None] = field(default_factory=dict)  # other than all of them
-    states: dict[str, str] = field(default_factory=dict)  # of notebooks, other than graded
+    points: dict[str, float | None] = field(default_factory=dict)  # of cells without full marks
+    states: dict[str, str] = field(default_factory=dict)  # of notebooks that cannot be graded
     late: bool = False
 
     def cell(self, name: str) -> NotebookNode:
-        """An answer cell, wherever it is."""
+        """Return the cell of that id, from whichever notebook holds it."""
         return next(c for nb in self.notebooks.values() for c in nb.cells if c.id == name)
 
     def with_cell(self, name: str) -> tuple[NotebookNode, int]:
-        """The notebook that an answer cell is in, and its place there."""
+        """Return the notebook that holds the cell of that id, and the cell's index."""
         cell = self.cell(name)
         notebook = next(nb for nb in self.notebooks.values() if cell in nb.cells)
         return notebook, notebook.cells.index(cell)
 
 
 class School:
-    """Released notebooks, right answers, and the known wrong ones."""
+    """The released notebooks, the right answers, and known wrong ones."""
 
     def __init__(self, course: Path, answers: Path) -> None:
         self.released = _read(course / "release" / ASSIGNMENT)
@@ -59,20 +59,20 @@ class School:
                 self.wrong.setdefault(path.parent.name, []).append((text, points))
 
     def solved(self, name: str) -> Student:
-        """Everything right."""
+        """Return a student whose answers are all right."""
         student = Student(name, deepcopy(self.released))
         for cell in (c for nb in student.notebooks.values() for c in nb.cells):
             cell.source = self.right.get(cell.id, cell.source)
         return student
 
     def students(self) -> Iterator[Student]:
-        """The class of thirty, in order."""
+        """Yield the class of thirty, in order."""
         for number in range(8):
             yield self.solved(f"perfect-{number}")
         for number in range(8):
             yield self.partial(f"partial-{number}", random.Random(number))
         for number in range(2):
-            points = {name: 0.0 for name in self.most}
+            points: dict[str, float | None] = dict.fromkeys(self.most, 0.0)
             yield Student(f"blank-{number}", deepcopy(self.released), points)
         yield from map(self.broken, range(3))
         yield from (self.hostile(*attack) for attack in enumerate(ATTACKS))
@@ -87,7 +87,7 @@ class School:
         yield late
 
     def partial(self, name: str, dice: random.Random) -> Student:
-        """A known mistake in every notebook."""
+        """Return a student with a known mistake in every notebook."""
         student = self.solved(name)
         for notebook in student.notebooks.values():
             cell = dice.choice([c for c in notebook.cells if c.id in self.wrong])
@@ -95,14 +95,14 @@ class School:
         return student
 
     def broken(self, number: int) -> Student:
-        """A notebook that is none; the last of them is not handed in at all."""
+        """Return a student with an unreadable notebook; the last one did not hand it in at all."""
         student = self.solved(f"broken-{number}")
         name = list(student.notebooks)[number]
         student.states[name] = "missing" if number == 2 else "rejected"
         return student
 
     def hostile(self, number: int, attack: Callable[[Student], None]) -> Student:
-        """Cheats to get a wrong answer through."""
+        """Return a student who tries to get points for a wrong answer by an attack."""
         student = self.solved(f"hostile-{number}")
         student.cell("ddim_step").source = WRONG
         student.points = {"test_ddim_step": 0.0}
@@ -110,7 +110,7 @@ class School:
         return student
 
     def split(self, number: int) -> Student:
-        """An answer in two cells, by name or without one."""
+        """Return a student who split an answer into two cells; the second may be unnamed."""
         student = self.solved(f"split-{number}")
         notebook, place = student.with_cell("ddim_step")
         whole = notebook.cells[place]
@@ -126,7 +126,7 @@ def _read(folder: Path) -> Notebooks:
 
 
 def _unmarked(cell: NotebookNode) -> str:
-    """A right answer without the marks around it."""
+    """Return a right answer without the marker lines around it."""
     if cell.cell_type != "code":
         return WRITTEN
     lines = cell.source.split("\n")
@@ -147,7 +147,7 @@ def _own(student: Student, source: str) -> None:
 
 
 def _more_points(student: Student) -> None:
-    """Points and tests changed."""
+    """Change a test and its points, and delete the visible test."""
     notebook, place = student.with_cell("ddim_step")
     test = notebook.cells[place + 2]
     test.metadata.nbgrader["points"], test.source = 1000, "1000.0"

@@ -1,1 +1,1 @@
-"""What comes out: marks, explanations, exports, and the page of the class."""
+"""Reports on the results: marks, explanations, exports, and a page about the class."""

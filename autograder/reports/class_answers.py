@@ -1,9 +1,9 @@
-"""Parts of the class page about what students wrote: exercises, checks, mistakes, answers alike."""
+"""Parts of the class page about the answers: exercises, checks, mistakes, similar answers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
+from autograder.gradebook.records import CellResult, CheckResult, Record, cells_of
 from autograder.reports.html_page import (
     Html,
     bar,
@@ -22,11 +22,10 @@ KINDS = {"full": "all points", "part": "some", "none": "none", "blank": "left bl
 PAIRS = 20  # shown at most
 
 
-def _cells(record: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
-    """The judged cells of a record, and whether the answer was left as it was released."""
-    verdict = record.get("verdict", {})
-    blank = set(verdict.get("blank", []))
-    for cell in verdict.get("cells", []):
+def _cells(record: Record) -> Iterator[tuple[CellResult, bool]]:
+    """Yield the judged cells of a record, and whether the answer was left blank."""
+    blank = record["verdict"]["blank"] if record["state"] == "graded" else []
+    for cell in cells_of(record):
         if cell["state"] != "by hand":
             yield cell, cell["grade_id"].removeprefix("test_") in blank or cell["state"] == "blank"
 
@@ -35,8 +34,8 @@ def _name(grade_id: str) -> Html:
     return tag("code", grade_id.removeprefix("test_"))
 
 
-def exercises(marks: Marks, records: Iterable[dict[str, Any]]) -> Html:
-    """For each exercise how many got all points, some, none, or left it blank."""
+def exercises(marks: Marks, records: Iterable[Record]) -> Html:
+    """Return how many students got all points, some or none for each exercise, or left it blank."""
     blank = {
         (r["student"], r["notebook"], cell["grade_id"])
         for r in records
@@ -49,8 +48,8 @@ def exercises(marks: Marks, records: Iterable[dict[str, Any]]) -> Html:
         for key, most in marks.most.items()
         if key not in unmarked and (row := _exercise(marks, key, most, blank))
     ]
-    head = ["Exercise", "How it went", *(f"#{text}" for text in KINDS.values()), "#Mean"]
-    text = "Of those who handed the notebook in. Written answers come in once all are marked."
+    head = ["Exercise", "Results", *(f"#{text}" for text in KINDS.values()), "#Mean"]
+    text = "Of the students who handed it in. A written answer is listed once all are marked."
     drawn = table("In the order of the course", head, rows)
     return section("The exercises", text, _legend(), drawn)
 
@@ -58,7 +57,7 @@ def exercises(marks: Marks, records: Iterable[dict[str, Any]]) -> Html:
 def _exercise(
     marks: Marks, key: Column, most: float, blank: set[tuple[str, str, str]]
 ) -> list[object] | None:
-    """A row of one exercise, None where no one handed it in."""
+    """Return the row of one exercise; None if no one handed it in."""
     counts: Counter[str] = Counter()
     known = []
     for row in marks.rows:
@@ -91,9 +90,9 @@ def _legend() -> Html:
     return tag("ul", items, class_="key")
 
 
-def checks(records: Iterable[dict[str, Any]]) -> Html:
-    """How many passed each check, the hardest first; blank answers are not counted."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+def checks(records: Iterable[Record]) -> Html:
+    """Return how many passed each check, the hardest first; blank answers are not counted."""
+    found: dict[tuple[str, str], list[CheckResult]] = defaultdict(list)
     for record in records:
         for cell, blank in _cells(record):
             for check in [] if blank else cell["checks"]:
@@ -108,13 +107,13 @@ def checks(records: Iterable[dict[str, Any]]) -> Html:
         rows.append((share, -len(tried), name, [*row, f"{tried[0]['points']:g}"]))
     rows.sort(key=lambda row: row[:3])
     head = ["Check", "Passed", "#Share", "#Students", "#Points"]
-    text = "What share of the answers passed each check; answers left blank are not counted."
+    text = "The share of the answers that passed each check. Blank answers are not counted."
     ordered = [row for *_, row in rows]
-    return section("The checks, the hardest first", text, long_table("Checks", head, ordered))
+    return section("The checks, hardest first", text, long_table("Checks", head, ordered))
 
 
-def mistakes(records: Iterable[dict[str, Any]]) -> Html:
-    """The hints that most students got, each counted once per student."""
+def mistakes(records: Iterable[Record]) -> Html:
+    """Return the hints that students got, the most common first; each counts once per student."""
     who: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in records:
         for cell, blank in _cells(record):
@@ -131,16 +130,16 @@ def mistakes(records: Iterable[dict[str, Any]]) -> Html:
         ]
         for (name, hint), students in ordered
     ]
-    text = "What the checks told students, and how many of them: worth a word in the next lecture."
+    text = "The hints that the checks gave, and how many students got each of them."
     if not rows:
-        return section("The commonest mistakes", "No check failed on an answer.")
-    head = ["What they were told", "How often", "#Students"]
-    return section("The commonest mistakes", text, long_table("Hints", head, rows))
+        return section("The most common mistakes", "No answer failed a check.")
+    head = ["Hint", "How often", "#Students"]
+    return section("The most common mistakes", text, long_table("Hints", head, rows))
 
 
-def alike(answers: Mapping[str, Mapping[str, str]], released: Mapping[str, str]) -> Html:
-    """Pairs of students who share what hardly anyone else wrote."""
-    title = "Answers unusually alike"
+def similar_answers(answers: Mapping[str, Mapping[str, str]], released: Mapping[str, str]) -> Html:
+    """Return the pairs of students who share code that hardly anyone else wrote."""
+    title = "Unusually similar answers"
     found = pairs(answers, released)[:PAIRS]
     if not found:
         return section(title, f"No pair stands out among {count_of(len(answers), 'student')}.")
@@ -153,7 +152,7 @@ def alike(answers: Mapping[str, Mapping[str, str]], released: Mapping[str, str])
         ]
         for pair in found
     ]
-    text = "Pairs that share code which hardly anyone else wrote, names and layout aside. "
-    text += "A reason to read both, not a verdict: a common source looks the same."
-    head = ["Students", "#Bits of surprise", "#Answers", "Most of all"]
-    return section(title, text, table("The strangest first", head, rows))
+    text = "Pairs who share code that hardly anyone else wrote; names and layout are ignored. "
+    text += "Read both answers before you judge: a source that both used looks the same."
+    head = ["Students", "#Bits of surprise", "#Answers", "Most similar"]
+    return section(title, text, table("The most unusual first", head, rows))

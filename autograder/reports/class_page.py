@@ -1,14 +1,13 @@
-"""The page about a class: how it went, what was hard, what needs a person, and how long it took."""
+"""The page about a class: the marks, what was hard, what needs a person, and how long it took."""
 
 import statistics
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
-from autograder.reports.class_answers import alike, checks, exercises, mistakes
+from autograder.gradebook.records import Record, total_seconds
+from autograder.reports.class_answers import checks, exercises, mistakes, similar_answers
 from autograder.reports.class_runs import notes, times
-from autograder.reports.explain import seconds_of
 from autograder.reports.html_page import (
     Html,
     count_of,
@@ -21,23 +20,31 @@ from autograder.reports.html_page import (
     table,
     tag,
 )
-from autograder.reports.marks import ByHand, Column, Marks, Row, newest, tabulate
+from autograder.reports.marks import (
+    ByHand,
+    Column,
+    Marks,
+    Row,
+    newest,
+    sum_if_known,
+    tabulate,
+)
 
 BINS = 10
 
 
 def render(
-    records: Iterable[dict[str, Any]],
+    records: Iterable[Record],
     assignment: str,
     answers: Mapping[str, Mapping[str, str]] | None = None,
     released: Mapping[str, str] | None = None,
     by_hand: ByHand | None = None,
     penalties: Mapping[str, float] | None = None,
 ) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
-    `answers` holds each student's sources by cell, for the pairs alike; `penalties` the points
-    that lateness costs.
+    `answers` holds each student's answers by cell, and `released` the text that all were given;
+    both are used to find similar answers. `penalties` holds the late penalties by student.
     """
     records = newest(records)
     marks = tabulate(records, by_hand, penalties)
@@ -48,45 +55,45 @@ def render(
         exercises(marks, records),
         checks(records),
         mistakes(records),
-        alike(answers or {}, released or {}),
+        similar_answers(answers or {}, released or {}),
         notes(records),
         times(records),
         _students(marks),
-        tag("footer", "Made by autograder report. This page loads nothing and runs nothing."),
+        tag("footer", "Made by autograder report. This page loads nothing and runs no scripts."),
     ]
     return page(f"{assignment}: the class", body)
 
 
 def _to_mark(marks: Marks) -> list[Column]:
-    """The cells that a person has still to decide on, once for each student."""
+    """Return the cells that a person still has to mark, once for each student."""
     return [key for row in marks.rows for key in row.to_mark]
 
 
 def _decided(marks: Marks) -> tuple[list[tuple[Row, float]], float]:
-    """Rows with all that no person has to decide, and the most of it."""
+    """Return the rows and totals of all columns that no person has to mark, and their maximum."""
     columns = set(marks.most) - set(_to_mark(marks))
     found = []
     for row in marks.rows:
-        values = [row.points[key] for key in columns]
-        if values and None not in values and row.points.keys() <= marks.most.keys():
-            found.append((row, max(0.0, sum(values) - row.penalty)))
+        points = sum_if_known([row.points[key] for key in columns])
+        if points is not None and row.points.keys() <= marks.most.keys():
+            found.append((row, max(0.0, points - row.penalty)))
     return found, sum(marks.most[key] for key in columns)
 
 
-def _head(marks: Marks, records: list[dict[str, Any]], assignment: str) -> Html:
+def _head(marks: Marks, records: list[Record], assignment: str) -> Html:
     totals, most = _decided(marks)
     graded = sum(record["state"] == "graded" for record in records)
     unsolved, by_hand = len(_unsolved(marks, records)), len(_to_mark(marks))
-    spent = [seconds_of(record) for record in records if record["state"] == "graded"]
+    spent = [total_seconds(record) for record in records if record["state"] == "graded"]
     middle = f"{statistics.median(t for _, t in totals):g}" if totals else "-"
     tiles = [
         _tile("Students", len(marks.rows), f"{len(marks.notebooks)} notebooks each"),
         _tile("Notebooks graded", graded, f"of {len(records)}"),
         _tile("Median total", middle, f"of {most:g} points"),
         _tile("Without a mark", unsolved, f"and {by_hand} to mark by hand", unsolved),
-        _tile("Per notebook", f"{statistics.median(spent or [0]):.2f} s", "in the middle"),
+        _tile("Per notebook", f"{statistics.median(spent or [0]):.2f} s", "median"),
     ]
-    times = [record["time"] for record in records if "time" in record]
+    times = [record["time"] for record in records]
     when = f"{datetime.fromtimestamp(max(times), UTC):%d %B %Y, %H:%M} UTC" if times else ""
     line = f"Last graded {when}" if when else ""
     title = tag("h1", f"{assignment}: the class")
@@ -98,8 +105,8 @@ def _tile(name: str, value: object, more: str, warn: object = False) -> Html:
     return tag("div", *inner, class_="warn" if warn else None)
 
 
-def _unsolved(marks: Marks, records: list[dict[str, Any]]) -> list[list[object]]:
-    """What is no mark yet: rejected, failed, not graded."""
+def _unsolved(marks: Marks, records: list[Record]) -> list[list[object]]:
+    """Return a row for each notebook without a mark: rejected, failed or not graded."""
     rows: list[list[object]] = [
         [person(r["student"]), r["notebook"], _flag(r["state"]), _text(r.get("reason", ""))]
         for r in records
@@ -119,7 +126,7 @@ def _text(text: str) -> Html:
     return tag("span", text, class_="text")
 
 
-def _needs_a_person(marks: Marks, records: list[dict[str, Any]]) -> Html:
+def _needs_a_person(marks: Marks, records: list[Record]) -> Html:
     rows = _unsolved(marks, records)
     missing: dict[str, list[object]] = {}
     for record in records:
@@ -128,7 +135,7 @@ def _needs_a_person(marks: Marks, records: list[dict[str, Any]]) -> Html:
     parts: list[object] = []
     if rows:
         head = ["Student", "Notebook", "State", "Reason"]
-        parts.append(long_table("Without a mark; never counted as zero", head, rows))
+        parts.append(long_table("Without a mark (not counted as zero)", head, rows))
     if missing:
         lines = [
             [name, len(who), join([[person(str(s)), " "] for s in who])]
@@ -138,7 +145,7 @@ def _needs_a_person(marks: Marks, records: list[dict[str, Any]]) -> Html:
     hand = len(_to_mark(marks))
     text = f"{count_of(hand, 'written answer')} to mark in formgrader. " if hand else ""
     text += "" if rows else "Every notebook that was handed in has been graded."
-    return section("What needs you", text, parts)
+    return section("What needs your attention", text, parts)
 
 
 def _totals(marks: Marks) -> Html:
@@ -157,35 +164,37 @@ def _totals(marks: Marks) -> Html:
         f"{count_of(len(values), 'student')}, of {most:g} points. The dashed line is the median, "
     )
     text += f"{middle:g}; the mean is {statistics.fmean(values):.1f}."
-    text += f" {open_:g} more points are for a person to decide." if open_ else ""
+    text += f" {open_:g} more points are still to be marked by a person." if open_ else ""
     spans = [
         f"{low:g} to {'' if high == most else 'below '}{high:g}" for low, high in pairwise(edges)
     ]
     rows = list(zip(spans, counts, strict=True))
-    beside = table("The same in numbers", ["Points", "#Students"], reversed(rows))
+    beside = table("The histogram in numbers", ["Points", "#Students"], reversed(rows))
     chart = histogram(label, [f"{edge:.0f}" for edge in edges], counts, middle / most)
     return section("Totals", text, tag("div", tag("div", chart), beside, class_="beside"))
 
 
 def _students(marks: Marks) -> Html:
-    """Everybody's marks, the highest first; those without a total come last."""
+    """Return everybody's marks, the highest known sum first."""
     late = any(row.penalty for row in marks.rows)
     head = [f"#{name}" for name in marks.notebooks] + ["#Late"] * late
     head = ["Student", *head, "#Sum", "State"]
     most = [marks.most_of(name) for name in marks.notebooks]
     top = [f"{m:g}" for m in most] + [""] * late
-    rows: list[list[object]] = [[tag("span", "most", class_="of"), *top, f"{sum(most):g}", ""]]
+    rows: list[list[object]] = [[tag("span", "maximum", class_="of"), *top, f"{sum(most):g}", ""]]
     for row in sorted(marks.rows, key=lambda row: (-_known(row), row.student)):
         books = [_points(row, name) for name in marks.notebooks]
         books += [f"{-row.penalty:g}" if row.penalty else ""] * late
         state = _flag(row.state) if row.state in ("failed", "rejected", "waiting") else row.state
         rows.append([person(row.student), *books, _sum(row), state])
-    text = "The highest sum first. What a person has still to decide is not in a sum: 12+ may grow."
+    text = (
+        "Highest sum first. 12+ means that a person still has to mark something; ? means unknown."
+    )
     return section("Every student", text, table("Points by notebook", head, rows))
 
 
 def _points(row: Row, notebook: str) -> object:
-    """Known points of a notebook; `+` where more may come, `?` where nothing is known."""
+    """Return the known points of a notebook, with "+" if more may come; "?" if none are known."""
     values = [value for (name, _), value in row.points.items() if name == notebook]
     known = [value for value in values if value is not None]
     if not known:

@@ -1,91 +1,92 @@
-"""Why a student has these marks, in plain text: for the student, and for a mail to them."""
+"""Explain a student's marks in plain text, for the student and for a mail to them."""
 
 import textwrap
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from autograder.gradebook.records import (
+    CellResult,
+    CheckResult,
+    GradedRecord,
+    Record,
+    cells_of,
+    notes_of,
+    restarts_of,
+    seconds_of,
+    total_seconds,
+)
 from autograder.reports.marks import Column, newest
 from autograder.text import drop_controls
 
 WIDTH = 96
-WAITING = {
-    "by hand": "a person decides",
+STATES = {
+    "by hand": "to be marked by a person",
     "blank": "left blank",
     "ended": "its code ended the notebook's process",
     "not reached": "not reached",
 }
-
-
-def seconds_of(record: dict[str, Any]) -> float:
-    """How long a notebook took, start of its sandbox and checks included."""
-    return float(record.get("verdict", {}).get("seconds", {}).get("total", 0.0))
+Points = Mapping[Column, float | None]
 
 
 def explain(
-    student: str,
-    records: Iterable[dict[str, Any]],
-    points: Mapping[Column, float | None] | None = None,
-    penalty: float = 0.0,
+    student: str, records: Iterable[Record], points: Points | None = None, penalty: float = 0.0
 ) -> str:
-    """Every notebook of one student, cell by cell; `points` stand before the program's.
+    """Return an explanation of one student's marks: every notebook, cell by cell.
 
-    `penalty` is what lateness costs.
+    `points` replace the automatic ones; `penalty` is the late penalty.
     """
     records = [record for record in newest(records) if record["student"] == student]
     parts = [_notebook(record, points or {}) for record in records]
-    head = f"{drop_controls(student)}: {_sum(records, points or {})}"
-    head += f"; less {penalty:g} for lateness" if penalty else ""
+    head = f"{drop_controls(student)}: {_total(records, points or {})}"
+    head += f"; minus {penalty:g} for lateness" if penalty else ""
     return "\n\n".join([head, *parts])
 
 
-def _sum(records: list[dict[str, Any]], points: Mapping[Column, float | None]) -> str:
-    """The total in words."""
+def _total(records: list[Record], points: Points) -> str:
     if not records:
         return "nothing was graded"
-    pairs = [(_given(r, cell, points), float(cell["max"])) for r in records for cell in _cells(r)]
+    pairs = [
+        (_points(r, cell, points), float(cell["max"])) for r in records for cell in cells_of(r)
+    ]
     known = [(mine, most) for mine, most in pairs if mine is not None]
-    said = f"{sum(p for p, _ in known):g} of {sum(m for _, m in known):g} points"
+    total = f"{sum(p for p, _ in known):g} of {sum(m for _, m in known):g} points"
     if rest := sum(most for mine, most in pairs if mine is None):
-        said += f", {rest:g} more for a person to decide"
+        total += f", {rest:g} more to be marked by a person"
     other = [f"{r['notebook']} is {r['state']}" for r in records if r["state"] != "graded"]
-    return "; ".join([said, *other])
+    return "; ".join([total, *other])
 
 
-def _cells(record: dict[str, Any]) -> list[dict[str, Any]]:
-    return record.get("verdict", {}).get("cells", [])
+def _points(record: Record, cell: CellResult, points: Points) -> float | None:
+    given = points.get((record["notebook"], cell["grade_id"]))
+    return cell["points"] if given is None else given
 
 
-def _given(
-    record: dict[str, Any], cell: dict[str, Any], points: Mapping[Column, float | None]
-) -> float | None:
-    key = record["notebook"], cell["grade_id"]
-    return points[key] if points.get(key) is not None else cell["points"]
-
-
-def _notebook(record: dict[str, Any], points: Mapping[Column, float | None]) -> str:
+def _notebook(record: Record, points: Points) -> str:
     name = drop_controls(record["notebook"])
     received = f", received {record['received']}" if record.get("received") else ""
     if record["state"] != "graded":
-        return _wrap(f"{name}: {record['state']}{received}. {record.get('reason', '')}", "")
+        return _wrap(f"{name}: {record['state']}{received}: {record.get('reason', '')}", "")
     lines = [f"{name}{received}"]
-    for cell in _cells(record):
-        mine = _given(record, cell, points)
-        score = "-" if mine is None else f"{mine:g}"
-        lines.append(f"  {cell['grade_id'].removeprefix('test_')}: {score} of {cell['max']:g}")
-        override = mine is not None and mine != cell["points"]
-        text = "marked by a person\n" if override and cell["state"] != "by hand" else ""
-        if not (override and cell["state"] == "by hand"):
-            text += cell_text(cell)
-        lines += [_wrap(line, "    ") for line in text.split("\n") if line]
-    notes = record["verdict"].get("notes", [])
-    lines += [_wrap(f"{note['kind']}: {note['text']}", "  ! ") for note in notes]
+    for cell in cells_of(record):
+        lines += _cell(cell, _points(record, cell, points))
+    lines += [_wrap(f"{note['kind']}: {note['text']}", "  ! ") for note in notes_of(record)]
     return "\n".join([*lines, f"  {_timing(record)}"])
 
 
-def cell_text(cell: dict[str, Any]) -> str:
-    """What is said about one cell: a line per check that passed, and each hint once."""
-    lines = [] if cell["state"] == "judged" else [WAITING.get(cell["state"], cell["state"])]
-    hints: dict[str, list[dict[str, Any]]] = {}
+def _cell(cell: CellResult, points: float | None) -> list[str]:
+    """Return the lines about one cell; a person's mark replaces "to be marked by a person"."""
+    score = "-" if points is None else f"{points:g}"
+    head = f"  {cell['grade_id'].removeprefix('test_')}: {score} of {cell['max']:g}"
+    by_person = points is not None and points != cell["points"]
+    text = "" if by_person and cell["state"] == "by hand" else cell_text(cell)
+    if by_person and cell["state"] != "by hand":
+        text = f"marked by a person\n{text}"
+    return [head, *(_wrap(line, "    ") for line in text.split("\n") if line)]
+
+
+def cell_text(cell: CellResult) -> str:
+    """Return the feedback on one cell: a line for each passed check, and each hint once."""
+    lines = [] if cell["state"] == "judged" else [STATES.get(cell["state"], cell["state"])]
+    hints: dict[str, list[CheckResult]] = {}
     for check in cell.get("checks", []):
         if check["passed"]:
             lines.append(f"+ {check['property']} ({check['points']:g})")
@@ -101,16 +102,15 @@ def cell_text(cell: dict[str, Any]) -> str:
     return drop_controls("\n".join(lines))
 
 
-def _timing(record: dict[str, Any]) -> str:
-    seconds = record["verdict"].get("seconds", {})
-    parts = ", ".join(f"{k} {v:.2f}" for k, v in seconds.items() if k != "total")
-    restarts = record["verdict"].get("restarts", 0)
+def _timing(record: GradedRecord) -> str:
+    parts = ", ".join(f"{k} {v:.2f}" for k, v in seconds_of(record).items() if k != "total")
+    restarts = restarts_of(record)
     again = f", started again {restarts} times" if restarts else ""
-    return f"took {seconds_of(record):.2f} s ({parts}){again}"
+    return f"took {total_seconds(record):.2f} s ({parts}){again}"
 
 
 def _wrap(text: str, indent: str) -> str:
-    """Text in lines of WIDTH, the first with the indent, the others below it."""
+    """Return the text wrapped to WIDTH, with the other lines indented below the first."""
     return textwrap.fill(
         drop_controls(text),
         WIDTH,

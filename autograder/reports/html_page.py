@@ -1,7 +1,7 @@
-"""A self-contained HTML page without scripts: text is escaped unless it was made here.
+"""A self-contained HTML page without scripts; all text is escaped except markup made here.
 
-The page may load nothing and run nothing (a Content-Security-Policy says so to the browser), for
-students have written some of its text.
+Students wrote parts of its text, so a Content-Security-Policy forbids the page to load or run
+anything.
 """
 
 import base64
@@ -11,17 +11,17 @@ from collections.abc import Iterable, Sequence
 
 from autograder.text import drop_controls
 
-SHOWN = 15  # rows of a long table that stand open
+SHOWN = 15  # rows of a long table that are visible at first
 
 
 class Html(str):
-    """Markup that was made here; every other string is text."""
+    """Markup that was made here; every other string is plain text."""
 
     __slots__ = ()
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:
-    """An element; a trailing `_` of an attribute's name is dropped, other ones become `-`."""
+    """Return an element. In attribute names a final `_` is dropped, and other ones become `-`."""
     named = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(drop_controls(str(value)))}"'
         for key, value in attributes.items()
@@ -31,7 +31,7 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
 
 
 def join(children: Iterable[object]) -> Html:
-    """Children one after another: markup as it is, text escaped, lists flattened."""
+    """Return the children in order: markup unchanged, text escaped, lists flattened."""
     parts = []
     for child in children:
         if isinstance(child, Html):
@@ -44,14 +44,14 @@ def join(children: Iterable[object]) -> Html:
 
 
 def person(name: str) -> Html:
-    """A student's name: its writing direction stays its own."""
+    """Return a student's name, isolated so that its writing direction affects nothing else."""
     return tag("bdi", name)
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """A table that scrolls by itself where it is too wide; heads beginning with `#` hold numbers.
+    """Return a table that scrolls if it is too wide. The first column names the row.
 
-    The first column names its row.
+    A head that begins with `#` marks a column of numbers.
     """
     numbers = [name.startswith("#") for name in head]
     heads = [
@@ -80,7 +80,7 @@ def section(title: str, text: object, *content: object) -> Html:
 
 
 def long_table(caption: str, head: list[str], rows: list[list[object]]) -> Html:
-    """A table of which the first rows stand open, the others behind a line to click."""
+    """Return a table whose first rows are visible; a click shows the others."""
     first = table(caption, head, rows[:SHOWN])
     if len(rows) <= SHOWN:
         return first
@@ -93,7 +93,7 @@ def count_of(number: int, noun: str) -> str:
 
 
 def bar(label: str, parts: Iterable[tuple[str, float]]) -> Html:
-    """A bar of shares, (class, share of 1) from the left, as wide as there is room."""
+    """Return a bar of shares, each a (class, share of 1), from left to right."""
     drawn, at = [tag("title", label)], 0.0
     for kind, share in parts:
         size = {"x": f"{100 * at:.2f}", "width": f"{100 * share:.2f}", "height": "10"}
@@ -104,7 +104,7 @@ def bar(label: str, parts: Iterable[tuple[str, float]]) -> Html:
 
 
 def histogram(label: str, edges: Sequence[str], counts: Sequence[int], mark: float) -> Html:
-    """Columns between edges, counts above; `mark`, from 0 to 1, is where the median's line is."""
+    """Return a histogram; `mark`, from 0 to 1, is the position of the median's line."""
     wide, high, top, most = 360, 150, 24, max([1, *counts])
     step = wide / len(counts)
     drawn = [tag("title", label)]
@@ -123,7 +123,7 @@ def histogram(label: str, edges: Sequence[str], counts: Sequence[int], mark: flo
 
 
 def page(title: str, body: Iterable[object]) -> str:
-    """The whole document."""
+    """Return the whole document."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     head = [
@@ -139,7 +139,7 @@ def page(title: str, body: Iterable[object]) -> str:
     return f"<!doctype html>\n{inner}\n"
 
 
-# Okabe and Ito's blue, orange and green: apart for every kind of colour vision, and in grey.
+# Okabe and Ito's colours: distinct for every kind of colour vision, and in grey.
 STYLE = """
 :root { --page: #fff; --ink: #1b1f24; --soft: #59626c; --rule: #d5dae0; --tint: #f4f6f8;
   --full: #0072b2; --part: #7fc4ea; --none: #d55e00; --blank: #c9ced4; --most: #0072b2;

@@ -1,9 +1,9 @@
-"""Pairs of answers that share what hardly anyone else wrote: a reason to look, never a verdict.
+"""Find pairs of answers that share rare code: a reason to read them, never a verdict.
 
-An answer becomes the tokens of its syntax tree, names replaced, and these a set of fingerprints
-(winnowed hashes of runs of tokens). A fingerprint counts by how rare it is in the class: the right
-two-line formula is everybody's and says nothing, the same odd detour in two answers says a lot.
-In a class of a dozen nothing is rare, and nothing is listed.
+An answer becomes the tokens of its syntax tree without names, and the tokens become a set of
+fingerprints (winnowed hashes of runs of tokens). The rarer a fingerprint is in the class, the more
+it counts: everybody writes the right two-line formula, but few take the same odd detour. In a
+class of a dozen students nothing is rare, so nothing is listed.
 """
 
 import ast
@@ -17,16 +17,19 @@ from itertools import combinations
 from typing import NamedTuple
 
 RUN = 6  # tokens that a fingerprint covers
-WINDOW = 4  # of each so many fingerprints in a row, one is kept
-COMMON = 0.2  # what more than this share of the class wrote is nobody's own
+WINDOW = 4  # one fingerprint is kept of each window
+COMMON = 0.2  # share of the class above which a fingerprint counts as common
 MOST = 20_000  # characters of an answer that are compared
-LEAST_ALIKE = 0.5  # of a cell's rare fingerprints, to be named
-LONGEST = 10_000  # bits of a whole number that Python writes out
-SHORT, LONG = 8, 2.0  # fingerprints of an answer that counts in full; the most that length adds
+LEAST_ALIKE = 0.5  # share of a cell's rare fingerprints from which a pair counts
+LONGEST = 10_000  # bits of a whole number that Python prints
+SHORT, LONG = (
+    8,
+    2.0,
+)  # fingerprints of an answer that counts fully; the limit of the factor for length
 
 
 class Pair(NamedTuple):
-    """Two students, the bits of surprise in what they share, and where: (grade_id, share)."""
+    """Two students, the bits of surprise in what they share, and each (grade_id, share)."""
 
     first: str
     second: str
@@ -37,10 +40,10 @@ class Pair(NamedTuple):
 def pairs(
     answers: Mapping[str, Mapping[str, str]], released: Mapping[str, str] | None = None
 ) -> list[Pair]:
-    """Pairs that share unusual code, the strangest first.
+    """Return the pairs that share unusual code, the most unusual first.
 
-    `answers` holds each student's sources by the name of the cell, `released` the text that all
-    were given, which counts for nothing.
+    `answers` holds each student's answers by grade_id. `released` holds the text that all students
+    were given, which is ignored.
     """
     by_cell: dict[str, dict[str, frozenset[int]]] = defaultdict(dict)
     for student, cells in answers.items():
@@ -51,7 +54,7 @@ def pairs(
         given = fingerprints((released or {}).get(name, ""))
         for pair, share, bits in _in_cell(prints, given):
             found[pair].append((name, share, bits))
-    # Of all pairs in the class, chance makes about one that reaches this.
+    # By chance, about one of all pairs in the class reaches this.
     least = math.log2(max(2, math.comb(len(answers), 2)))
     listed = []
     for (first, second), cells in found.items():
@@ -65,7 +68,7 @@ def pairs(
 def _in_cell(
     prints: Mapping[str, frozenset[int]], given: frozenset[int]
 ) -> Iterator[tuple[tuple[str, str], float, float]]:
-    """Pairs whose rare fingerprints in one cell are mostly the same: share, bits of surprise."""
+    """Yield pairs that share most of their rare fingerprints in a cell: pair, share, bits."""
     owners: dict[int, list[str]] = defaultdict(list)
     for student in sorted(prints):
         for mark in prints[student] - given:
@@ -80,19 +83,19 @@ def _in_cell(
     for (first, second), both in shared.items():
         share = sum(both) / (own[first] + own[second] - sum(both))
         if share >= LEAST_ALIKE:
-            # Its parts come together: a whole function is found, or thought of, only once.
+            # Fingerprints of one function are not independent: they are copied together.
             length = min(LONG, len(both) / SHORT)
             yield (first, second), share, share * length * sum(both) / len(both)
 
 
 def _bits(owners: int, students: int) -> float:
-    """How surprising it is to meet a fingerprint, beyond one that COMMON of the class have."""
+    """Return the surprise of a fingerprint, in bits above one that a share COMMON has."""
     return max(0.0, math.log2(COMMON * students / owners))
 
 
 @lru_cache(maxsize=20_000)
 def fingerprints(source: str) -> frozenset[int]:
-    """The winnowed hashes of an answer: the same for another layout, other names or comments."""
+    """Return the winnowed hashes of an answer; layout, names and comments don't change them."""
     marks = [zlib.crc32(token.encode()) for token in tokens(source)]
     hashes = [hash(tuple(marks[i : i + RUN])) for i in range(len(marks) - RUN + 1)]
     last = max(1, len(hashes) - WINDOW + 1)
@@ -100,9 +103,9 @@ def fingerprints(source: str) -> frozenset[int]:
 
 
 def tokens(source: str) -> list[str]:
-    """The syntax tree in reading order; of code that does not parse, its words and signs.
+    """Return the syntax tree's tokens in reading order; words and signs if it does not parse.
 
-    Of a text longer than `MOST`, its beginning.
+    Only the first `MOST` characters are used.
     """
     source = source[:MOST]
     try:
@@ -112,7 +115,7 @@ def tokens(source: str) -> list[str]:
         return [t if not t.isidentifier() else "name" for t in re.findall(r"\w+|[^\w\s]", text)]
     found: list[str] = []
     waiting: list[ast.AST] = [tree]
-    while waiting:  # no recursion: students nest as deep as they like
+    while waiting:  # no recursion: a student's code may be nested deeply
         node = waiting.pop()
         if _is_text(node):
             continue
@@ -122,13 +125,13 @@ def tokens(source: str) -> list[str]:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """A docstring, or another string that stands for itself."""
+    """Return whether this is a docstring, or another string on its own."""
     value = node.value if isinstance(node, ast.Expr) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _token(node: ast.AST) -> str:
-    """Kinds of nodes; attributes and numbers by what they are: `.sqrt` cannot be renamed."""
+    """Return the kind of a node; attributes and numbers keep their value, as in `.sqrt`."""
     if isinstance(node, ast.Attribute):
         return f".{node.attr}"
     if isinstance(node, ast.Constant):
@@ -138,7 +141,7 @@ def _token(node: ast.AST) -> str:
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """Parts of a node, without a function's signature: that was given."""
+    """Yield the parts of a node, without a function's signature, which was given."""
     for name, value in ast.iter_fields(node):
         if name in ("ctx", "args", "returns", "annotation") and not isinstance(node, ast.Call):
             continue

@@ -113,7 +113,7 @@ def test_everything_that_needs_a_person_is_named(records, answers):
         "notebooks a minute",
     ):
         assert words in page, words
-    assert "student-20" in page[page.index("Answers unusually alike") :][:3000]
+    assert "student-20" in page[page.index("Unusually similar answers") :][:3000]
     assert re.search(r"Not handed in.*?student-05", page, re.DOTALL)
 
 

@@ -130,7 +130,7 @@ def test_canvas_without_a_roster_finds_people_by_login(records, tmp_path):
     assert lines[2] == "'=cmd|' calc'!A0,,,'=cmd|' calc'!A0,,8"
     assert lines[3] == "ada,,,ada,,12.5"
     assert len(lines) == 4  # an empty cell would delete the mark that Canvas has
-    assert said == ["2 left out, for their total is not known yet: bob, dan"]
+    assert said == ["2 left out because their total is not known yet: bob, dan"]
 
 
 def test_canvas_with_its_own_export_keeps_ids_and_the_assignments_column(records, tmp_path):
@@ -209,7 +209,7 @@ def test_a_roster_that_names_someone_twice_is_refused(records, tmp_path):
 
 def test_gradescope_has_a_results_file_for_whoever_is_graded(records, tmp_path):
     said = export("gradescope", records, {}, "project3", tmp_path)
-    assert said == ["2 left out, for they are not graded: bob, dan"]
+    assert said == ["2 left out because they are not graded: bob, dan"]
     assert not (tmp_path / "bob").exists()
     result = json.loads((tmp_path / "ada" / "results.json").read_text())
     assert result["score"] == 8.5
@@ -231,7 +231,7 @@ def test_an_unknown_kind_is_a_sentence(records, tmp_path):
 def test_explain_tells_a_student_everything_in_plain_text(records):
     text = explain("ada", records)
     for words in (
-        "ada: 8.5 of 11 points, 4 more for a person to decide",
+        "ada: 8.5 of 11 points, 4 more to be marked by a person",
         "ddim_step: 5.5 of 8",
         "+ given numbers (5.5)",
         "- the last step (0 of 2.5): the noise is not scaled",
@@ -250,7 +250,7 @@ def test_explain_never_sends_commands_to_a_terminal():
 
 
 def test_explain_says_why_there_is_no_mark(records):
-    assert "03: rejected. it is no notebook" in explain("bob", records)
+    assert "03: rejected: it is no notebook" in explain("bob", records)
 
 
 def a_class(students: int, copies: int, seed: int) -> dict[str, dict[str, str]]:
@@ -319,7 +319,7 @@ def test_two_columns_that_name_people_differently_are_for_a_person(tmp_path):
 
 
 def test_a_column_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(AutograderError, match="Login, say"):
+    with pytest.raises(AutograderError, match="such as 'Login'"):
         exported(tmp_path, "Student,ID\nada,1\n", {"ada": 8}, column="Login")
 
 

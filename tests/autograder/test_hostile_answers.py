@@ -13,7 +13,7 @@ from small import filled, notebooks
 
 from autograder.checks import find, registry
 from autograder.grading.notebook_run import grade_notebook
-from autograder.grading.remote_student import Remote
+from autograder.grading.remote_student import RemoteStudent
 from autograder.inside import agent, wire
 from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
@@ -181,7 +181,7 @@ def crossed(message: dict) -> dict:
 def test_no_value_stops_a_check_or_earns_its_points(name):
     for value in VALUES:
         for formed in (False, True):
-            verdicts = find(name)().run(Remote(Same(value, formed)), 0)
+            verdicts = find(name)().run(RemoteStudent(Same(value, formed)), 0)
             earned = sum(verdict.points for verdict in verdicts if verdict.passed)
             assert earned < find(name).points / 2, value
 

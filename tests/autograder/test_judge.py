@@ -1,4 +1,4 @@
-"""Does the judge stay on its feet whatever the student's process answers?"""
+"""Do the checks give a verdict whatever the student's process answers?"""
 
 import random
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from autograder.checks import find, registry
-from autograder.grading import notebook_run, remote_student
-from autograder.grading.remote_student import Remote, plain_values
+from autograder.grading import notebook_run
+from autograder.grading.outputs import rebuilt_output
+from autograder.grading.remote_student import RemoteStudent, plain_values
 from autograder.inside import wire
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.inside.student import Foreign, Handle, Interrupted, WrongAnswer
+from autograder.text import encodable
 
 FLOATS = [0.0, -1.0, 1e30, float("nan"), float("inf"), -float("inf"), 0.5]
 OTHERS = [None, True, False, 0, 7, -1, 10**400, -(2**63), "", "x", "\ud800", Handle(3)]
@@ -62,9 +64,9 @@ class Liar:
 def test_no_answer_of_a_notebook_makes_a_check_fail(name: str) -> None:
     for seed in range(60):
         try:
-            verdicts = find(name)().run(Remote(Liar(seed)), seed)
+            verdicts = find(name)().run(RemoteStudent(Liar(seed)), seed)
         except WrongAnswer:
-            continue  # the agent spoilt on entry: `judge` knows
+            continue  # raised outside any behaviour: `Run._judge` handles it
         assert sum(v.points for v in verdicts if v.passed) < find(name).points
         for verdict in verdicts:
             assert verdict.hint.encode("utf-8") is not None
@@ -87,11 +89,11 @@ def _is_plain(value: object) -> None:
 
 def test_a_check_has_a_limit_in_all() -> None:
     with pytest.raises(Interrupted, match="too long"):
-        Remote(Liar(0), seconds=-1.0).call("f")
+        RemoteStudent(Liar(0), seconds=-1.0).call("f")
 
 
 def test_half_a_surrogate_pair_is_replaced() -> None:
-    assert remote_student.text("a\ud800", 10) == "a?"
+    assert encodable("a\ud800", 10) == "a?"
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,12 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 )
 def test_an_output_that_is_none_is_not_kept(raw: object) -> None:
     with pytest.raises((KeyError, TypeError, ValueError, AttributeError)):
-        notebook_run._output(raw)
+        rebuilt_output(raw)
 
 
 def test_outputs_hold_no_html() -> None:
     raw = {"text/html": "<b>", "text/markdown": "a <script>b", "application/javascript": "x"}
-    kept = notebook_run._output({"output_type": "display_data", "data": raw})
+    kept = rebuilt_output({"output_type": "display_data", "data": raw})
     assert kept.data == {"text/markdown": "a &lt;script>b"}
 
 

@@ -101,7 +101,7 @@ def test_an_answer_below_more_slow_cells_than_there_is_time_for_is_for_a_person(
     school.hand_in("ann", notebook)
     school.grade(fork_server)
     assert school.points("ann") == FULL | {"ddim_step": None}
-    assert "more time than there was" in school.printed("ann")
+    assert "more time than was left" in school.printed("ann")
 
 
 def test_only_what_needs_a_slow_cell_is_for_a_person(fork_server, school, monkeypatch):

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from submissions import ROOT, cell_of, filled, insert, released, solutions
 
-from autograder.grading.cell_selection import needed
+from autograder.grading.cell_selection import cells_to_run
 from autograder.submissions.cells import is_answer, role_of
 from autograder.submissions.rebuild import rebuild
 from mnistdiff.course import dependencies as names
@@ -114,7 +114,7 @@ def test_many_copies_of_a_cell_take_no_time():
 
 def test_given_cells_that_no_answer_needs_are_left_out():
     cells = rebuild(released(), filled()).notebook.cells
-    kept = {cells[i].id for i in needed(cells, set())}
+    kept = {cells[i].id for i in cells_to_run(cells, set())}
     assert "cell-031" not in kept
     assert {"cell-002", "cell-004", "ddim_step", "test_ddim_step"} <= kept
 
@@ -142,7 +142,7 @@ def test_given_cells_that_no_answer_needs_are_left_out():
 def test_a_given_cell_that_an_answer_reads_is_run(source):
     notebook = filled(ddim_step=source)
     built = rebuild(released(), notebook)
-    kept = {built.notebook.cells[i].id for i in needed(built.notebook.cells, built.own)}
+    kept = {built.notebook.cells[i].id for i in cells_to_run(built.notebook.cells, built.own)}
     assert "cell-031" in kept
 
 
@@ -177,4 +177,4 @@ def test_every_solution_runs_without_the_figures():
     for name in NAMES:
         built = rebuild(released(name), filled(name, **solutions()))
         code = [c for c in built.notebook.cells if c.cell_type == "code"]
-        assert len(needed(built.notebook.cells, built.own)) < len(code)
+        assert len(cells_to_run(built.notebook.cells, built.own)) < len(code)

@@ -1,10 +1,12 @@
 """Are the marks the same whoever grades: workers, shards, a Dask cluster, stock nbgrader?"""
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from small_course import ASSIGNMENT, copies, fixture, gradebook, marks
 from autograder import cli
 from autograder.errors import AutograderError
 from autograder.gradebook import ledger
+from autograder.gradebook.records import Record, graded, ungraded
 from autograder.grading import pools
 from autograder.grading.pools import LocalPool, WorkerLost, shard
 from autograder.submissions.job import Job
@@ -138,6 +141,39 @@ def test_a_second_run(one, tmp_path):
     same(course, one)
 
 
+def test_each_submitted_file_is_read_once(course, one, monkeypatch):
+    reads: Counter[Path] = Counter()
+    opened = os.open
+
+    def counting(path: Any, *arguments: Any, **more: Any) -> int:
+        reads[Path(os.fsdecode(path))] += 1
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", counting)
+    assert grade(course, "--workers", "1") == 0
+    files = list((course / "submitted").rglob("*.ipynb"))
+    assert {path: reads[path] for path in files} == dict.fromkeys(files, 1)
+    same(course, one)
+
+
+def test_a_file_that_is_replaced_during_the_run_is_graded_in_the_next_one(course, one, monkeypatch):
+    submitted, run = course / "submitted", LocalPool.run
+
+    def replacing(self: LocalPool, *arguments: Any) -> Iterator[Record]:
+        shutil.copytree(submitted / "variant", submitted / "wrong", dirs_exist_ok=True)
+        yield from run(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalPool, "run", replacing)
+        assert grade(course, "--workers", "1") == 0
+    same(course, one)  # the marks belong to the files that were graded
+    assert grade(course, "--workers", "1") == 0
+    found = marks(course)
+    assert {cell: found["wrong", cell] for who, cell in found if who == "variant"} == {
+        cell: mark for (who, cell), mark in found.items() if who == "variant"
+    }
+
+
 def test_a_dask_cluster(course, one):
     distributed = pytest.importorskip("distributed", reason="pip install 'mnistdiff[dask]'")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
@@ -196,13 +232,15 @@ class FakeWorker:
         self.started += 1
         return self
 
-    def grade(self, job: Job, keep: Path) -> dict[str, Any]:
+    def grade(self, job: Job, keep: Path) -> Record:
         with self.lock:
             todo = self.script.get(job.student, [])
             what = todo.pop(0) if todo else "graded"
         if what == "lost":
             raise WorkerLost("a worker ended (-9)")
-        return job.record(what, reason=what, time=0.0)
+        if what == "failed":
+            return ungraded(job, "failed", what)
+        return graded(job, {"cells": [], "blank": [], "notes": [], "seconds": {}, "restarts": 0})
 
     def close(self) -> None:
         self.closed += 1
