@@ -13,7 +13,7 @@ Target = str | Handle  # a name of the notebook, or a model that `new` has built
 
 
 class Student(Protocol):
-    """A student's work, in this process (`InKernel`) or in a sandbox (`Remote`).
+    """A student's work, in this process (`InKernel`) or in a sandbox (`RemoteStudent`).
 
     Plain values go in and come out. Every method raises WrongAnswer if the student's code fails.
     """
