@@ -4,17 +4,17 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-import autograder
 from autograder.errors import AutograderError
 from autograder.inside.namespaces import HELD
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
 SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/fonts", "/etc/localtime")
 OPT = "/opt/course"
-PACKAGE = Path(autograder.__file__).parent  # the whole grader, including its checks
+PACKAGE = Path(str(files("autograder")))  # the whole grader, including its checks
 UNSAFE_PATH = f"{PACKAGE}:{PACKAGE.parent}"  # to import `inside` and `mnistdiff` without a sandbox
 RIGHTS = ("CAP_SETUID", "CAP_SETGID", "CAP_KILL")  # of the fork server, if the grader is root
 

@@ -11,9 +11,9 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache, partial
+from importlib import resources
 from pathlib import Path
 
-import autograder
 from autograder.errors import AutograderError
 from autograder.submissions.files import Listing, SubmissionRefused, find, list_files, read_regular
 from autograder.submissions.job import Job
@@ -21,6 +21,7 @@ from autograder.submissions.receipts import own_time, read_receipts
 from autograder.text import drop_controls, replace_controls
 
 STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
+PACKAGES = Path(str(resources.files("autograder"))).parent  # the grader beside the library
 
 
 def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
@@ -92,8 +93,8 @@ def _read_released(path: Path) -> bytes:
 @cache
 def grader_version() -> str:
     """Return a digest of all code of the grader and the library: if it changes, regrade."""
-    root = Path(autograder.__file__).parents[1]
-    files = sorted(f for name in ("autograder", "mnistdiff") for f in (root / name).rglob("*.py"))
+    names = ("autograder", "mnistdiff")
+    files = sorted(file for name in names for file in (PACKAGES / name).rglob("*.py"))
     return _digest(b"".join(_digest(path.read_bytes()).encode() for path in files))
 
 
