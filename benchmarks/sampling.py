@@ -23,7 +23,7 @@ from torch import Tensor
 from mnistdiff.data import to_unit
 from mnistdiff.diffusion import LatentModel, PixelModel, load_latent_model, load_pixel_model
 from mnistdiff.evaluation import measure
-from mnistdiff.evaluation.text import prompts_and_labels
+from mnistdiff.evaluation.text_to_image import prompts_and_labels
 from mnistdiff.pipeline import CHUNK, TextToImagePipeline
 from mnistdiff.runtime import autocast
 from mnistdiff.samplers import inference_timesteps, sample_ddim

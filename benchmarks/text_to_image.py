@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from mnistdiff.data import batches, load_mnist
-from mnistdiff.evaluation.text import prompts_and_labels
+from mnistdiff.evaluation.text_to_image import prompts_and_labels
 from mnistdiff.experiments import fit_tiny_sd, get_profile
 from mnistdiff.metrics import label_accuracy, read_digits, wilson_interval
 from mnistdiff.pipeline import TextToImagePipeline

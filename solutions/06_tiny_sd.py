@@ -589,7 +589,7 @@ def settings_table() -> str:
 Markdown(settings_table())
 
 # %%
-from mnistdiff.evaluation.text import GUIDANCE_SCALES, draw, prompts_and_labels
+from mnistdiff.evaluation.text_to_image import GUIDANCE_SCALES, draw, prompts_and_labels
 
 prompts, labels = prompts_and_labels(settings.samples // 10 * 10)
 options = {"sampler": "ddim", "num_inference_steps": steps}

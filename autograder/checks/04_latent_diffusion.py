@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autograder.checks import steps
+from autograder.checks import step_mistakes
 from autograder.checks.base import (
     Check,
     Draw,
@@ -198,7 +198,7 @@ class LatentLoss(Check):
 
     def _inputs(self, draw: Draw, shape: tuple[int, int]) -> tuple[Tensor, ...]:
         """Return z0 (B, D), t (B,) above 1, noise (B, D) and abar (T,)."""
-        abar = steps.draw_schedule(draw, 12)[1]
+        abar = step_mistakes.draw_schedule(draw, 12)[1]
         return draw.signed(*shape), 2 + draw.order(10)[: shape[0]], draw.signed(*shape), abar
 
     def _model(self, **weights: Tensor) -> Stub:

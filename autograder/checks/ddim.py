@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from autograder.checks import steps
+from autograder.checks import step_mistakes
 from autograder.checks.base import (
     Check,
     Draw,
@@ -31,17 +31,17 @@ class DDIMSigma(Check):
     @behaviour("at eta 1, the standard deviation of the DDPM step", 2)
     def full(self, student: Student, draw: Draw) -> None:
         """Test neighbouring timesteps and wide gaps."""
-        for pair in steps.draw_pairs(draw):
+        for pair in step_mistakes.draw_pairs(draw):
             got = self._sigma(student, *pair, 1.0)
-            if not close(got, steps.ddim_sigma(*pair, 1.0)):
+            if not close(got, step_mistakes.ddim_sigma(*pair, 1.0)):
                 otherwise = "at eta 1, sigma^2 = (1 - abar_prev) / (1 - abar_t) beta_t"
-                raise WrongAnswer(diagnose(got, steps.sigma_mistakes(*pair), otherwise))
+                raise WrongAnswer(diagnose(got, step_mistakes.sigma_mistakes(*pair), otherwise))
 
     @behaviour("proportional to eta", 1)
     def eta(self, student: Student, draw: Draw) -> None:
         """Compare with the student's own value at eta 1."""
         full = []
-        for pair in steps.draw_pairs(draw):
+        for pair in step_mistakes.draw_pairs(draw):
             full.append(self._sigma(student, *pair, 1.0))
             for eta in (0.0, *draw.uniform(2, low=0.2, high=0.8).tolist()):
                 got = self._sigma(student, *pair, eta)
@@ -62,7 +62,7 @@ class DDIMSigma(Check):
     @behaviour("0 on the last step, where abar_prev = 1", 1)
     def last(self, student: Student, draw: Draw) -> None:
         """Test that sigma is 0 there at any eta, and not 0 on earlier steps."""
-        for abar_t, abar_prev in steps.draw_pairs(draw):
+        for abar_t, abar_prev in step_mistakes.draw_pairs(draw):
             for eta in (1.0, float(draw.uniform(1, low=0.2, high=0.8))):
                 if self._sigma(student, abar_t, abar_prev, eta) == 0:
                     raise WrongAnswer("sigma is 0 before the last step, although eta is above 0")
@@ -100,9 +100,9 @@ class DDIMStep(Check):
         """Use eta 0, where the last step returns x0_hat alone."""
         for x_t, eps, (a, _), noise in self._cases(draw):
             got = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
-            if not close(got, steps.predict_x0(x_t, eps, a)):
+            if not close(got, step_mistakes.predict_x0(x_t, eps, a)):
                 otherwise = "x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)"
-                raise WrongAnswer(diagnose(got, steps.x0_mistakes(x_t, eps, a), otherwise))
+                raise WrongAnswer(diagnose(got, step_mistakes.x0_mistakes(x_t, eps, a), otherwise))
 
     @behaviour("eta 0: moves along eps to abar_prev, independent of the noise", 2)
     def deterministic(self, student: Student, draw: Draw) -> None:
@@ -113,12 +113,12 @@ class DDIMStep(Check):
                 raise WrongAnswer(
                     "at eta 0 the result still changes with the noise: sigma is 0 there"
                 )
-            if not close(got, steps.ddim_step(x_t, eps, pair, 0.0, noise)):
+            if not close(got, step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)):
                 between = pair[0], (pair[0] + pair[1]) / 2
                 other = self._step(student, x_t, eps, between, 0.0, noise)
                 mistakes = [
                     (other, "the result does not depend on abar_prev"),
-                    *steps.eta_zero_mistakes(x_t, eps, pair),
+                    *step_mistakes.eta_zero_mistakes(x_t, eps, pair),
                 ]
                 otherwise = "at eta 0, x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
@@ -130,9 +130,9 @@ class DDIMStep(Check):
             for eta in (float(draw.uniform(1, low=0.3, high=0.8)), 1.0):
                 moved = self._step(student, x_t, eps, pair, eta, noise)
                 moved = moved - self._step(student, x_t, eps, pair, eta, 0 * noise)
-                if not close(moved, steps.ddim_sigma(*pair, eta) * noise):
+                if not close(moved, step_mistakes.ddim_sigma(*pair, eta) * noise):
                     require_repeatable(student, self.name, x_t, eps, *pair, eta, noise)
-                    mistakes = [(s * noise, h) for s, h in steps.scale_mistakes(pair, eta)]
+                    mistakes = [(s * noise, h) for s, h in step_mistakes.scale_mistakes(pair, eta)]
                     otherwise = "the noise must enter as sigma * noise, with the sigma of this eta"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
@@ -143,9 +143,11 @@ class DDIMStep(Check):
             for eta in (float(draw.uniform(1, low=0.5, high=0.8)), 1.0):
                 got = self._step(student, x_t, eps, pair, eta, 0 * noise)
                 moved = got - self._step(student, x_t, eps, pair, 0.0, 0 * noise)
-                right = steps.ddim_step(x_t, eps, pair, eta, 0 * noise)
-                if not close(moved, right - steps.ddim_step(x_t, eps, pair, 0.0, noise)):
-                    mistakes = [(s * eps, h) for s, h in steps.direction_mistakes(pair, eta)]
+                right = step_mistakes.ddim_step(x_t, eps, pair, eta, 0 * noise)
+                if not close(moved, right - step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)):
+                    mistakes = [
+                        (s * eps, h) for s, h in step_mistakes.direction_mistakes(pair, eta)
+                    ]
                     otherwise = "the coefficient of eps is sqrt(1 - abar_prev - sigma^2)"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
@@ -182,15 +184,15 @@ class DDIMStep(Check):
         betas, abar = draw_long_schedule(draw)
         for t in range(1, len(abar), 6):
             x_t, eps, noise = (draw.signed(3, 4) for _ in range(3))
-            right = steps.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
+            right = step_mistakes.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
             got = self._step(student, x_t, eps, (abar[t], abar[t - 1]), 1.0, noise)
             if not close(got, right):
                 raise WrongAnswer("at eta 1 a step between neighbours must equal the DDPM step")
 
-    def _cases(self, draw: Draw) -> list[tuple[Tensor, Tensor, steps.Pair, Tensor]]:
+    def _cases(self, draw: Draw) -> list[tuple[Tensor, Tensor, step_mistakes.Pair, Tensor]]:
         """Return (x_t, eps, abar of both timesteps, noise), with another gap for each shape."""
         cases = []
-        for shape, pair in zip(steps.SHAPES, steps.draw_pairs(draw), strict=True):
+        for shape, pair in zip(step_mistakes.SHAPES, step_mistakes.draw_pairs(draw), strict=True):
             # Some entries of x0_hat are outside [-1, 1], so that clipping shows.
             cases.append((2 * draw.signed(*shape), draw.signed(*shape), pair, draw.signed(*shape)))
         return cases
@@ -200,7 +202,7 @@ class DDIMStep(Check):
         student: Student,
         x_t: Tensor,
         eps: Tensor,
-        pair: steps.Pair,
+        pair: step_mistakes.Pair,
         eta: float,
         noise: Tensor,
     ) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from autograder.checks import steps
+from autograder.checks import step_mistakes
 from autograder.checks.base import (
     Check,
     Draw,
@@ -83,7 +83,7 @@ class AddNoise(Check):
 
     def _single(self, draw: Draw) -> list[tuple[Tensor, int, Tensor]]:
         """Return (image, t, abar) for t in the middle and at both ends of a schedule."""
-        abar = steps.draw_schedule(draw)[1]
+        abar = step_mistakes.draw_schedule(draw)[1]
         times = 3 + int(draw.order(4)[0]), 0, len(abar) - 1
         shapes = (1, 1, 3, 4), (1, 2, 3, 4), (1, 3, 2, 4)
         return [(draw.signed(*s), t, abar) for s, t in zip(shapes, times, strict=True)]
@@ -116,7 +116,7 @@ class AddNoise(Check):
     def _rows(self, student: Student, draw: Draw, shape: tuple[int, ...]) -> None:
         """Compare with the student's own values for each row alone."""
         x0, noise = draw.signed(*shape), draw.signed(*shape)
-        abar = steps.draw_schedule(draw)[1]
+        abar = step_mistakes.draw_schedule(draw)[1]
         t = draw.order(len(abar) - 1)[: len(x0)]
         t[0] = t[-1] = len(abar) - 1  # the last timestep; one timestep may occur twice
         parts = (value.split(1) for value in (x0, t, noise))
@@ -147,9 +147,9 @@ class DDPMStep(Check):
         for x_t, eps, t, betas, abar in self._cases(draw):
             pair, beta = (abar[t], abar[t - 1]), betas[t]
             got = self._step(student, x_t, eps, t, betas, abar, 0 * x_t)
-            x0_hat = steps.predict_x0(x_t, eps, abar[t])
-            if not close(got, steps.posterior_mean(x0_hat, x_t, beta, pair)):
-                mistakes = steps.ddpm_mean_mistakes(x_t, eps, beta, pair)
+            x0_hat = step_mistakes.predict_x0(x_t, eps, abar[t])
+            if not close(got, step_mistakes.posterior_mean(x0_hat, x_t, beta, pair)):
+                mistakes = step_mistakes.ddpm_mean_mistakes(x_t, eps, beta, pair)
                 otherwise = "with noise = 0 the step must give the posterior mean of x_{t-1}"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
@@ -160,9 +160,11 @@ class DDPMStep(Check):
             pair, beta, noise = (abar[t], abar[t - 1]), betas[t], draw.signed(*x_t.shape)
             moved = self._step(student, x_t, eps, t, betas, abar, noise)
             moved = moved - self._step(student, x_t, eps, t, betas, abar, 0 * x_t)
-            if not close(moved, steps.posterior_variance(beta, pair).sqrt() * noise):
+            if not close(moved, step_mistakes.posterior_variance(beta, pair).sqrt() * noise):
                 require_repeatable(student, self.name, x_t, eps, t, betas, abar, noise)
-                wrong = [(s * noise, hint) for s, hint in steps.ddpm_scale_mistakes(beta, pair)]
+                wrong = [
+                    (s * noise, hint) for s, hint in step_mistakes.ddpm_scale_mistakes(beta, pair)
+                ]
                 otherwise = "scale the noise by sigma_t: "
                 otherwise += "sigma_t^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t)"
                 raise WrongAnswer(diagnose(moved, wrong, otherwise))
@@ -179,8 +181,8 @@ class DDPMStep(Check):
                 raise WrongAnswer(
                     "at t = 0 the result still changes with the noise: return only the mean"
                 )
-            x0_hat = steps.predict_x0(x_t, eps, abar[0])
-            wrapped = steps.posterior_mean(x0_hat, x_t, betas[0], (abar[0], abar[-1]))
+            x0_hat = step_mistakes.predict_x0(x_t, eps, abar[0])
+            wrapped = step_mistakes.posterior_mean(x0_hat, x_t, betas[0], (abar[0], abar[-1]))
             mistakes = [(wrapped, "at t = 0, abar[t - 1] is abar[-1], the last entry: use 1")]
             if not close(results[0], x0_hat):
                 otherwise = "at t = 0 the mean is x0_hat, because abar_{t-1} = 1"
@@ -189,8 +191,8 @@ class DDPMStep(Check):
     def _cases(self, draw: Draw) -> list[tuple]:
         """Return (x_t, eps, t, betas, abar) for each shape, including t = 1."""
         cases = []
-        for shape, t in zip(steps.SHAPES, (4 + int(draw.order(4)[0]), 1, 9), strict=True):
-            betas, abar = steps.draw_schedule(draw)
+        for shape, t in zip(step_mistakes.SHAPES, (4 + int(draw.order(4)[0]), 1, 9), strict=True):
+            betas, abar = step_mistakes.draw_schedule(draw)
             # Some entries of x0_hat are outside [-1, 1], so that clipping shows.
             cases.append((2 * draw.signed(*shape), draw.signed(*shape), t, betas, abar))
         return cases

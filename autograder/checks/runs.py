@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from autograder.checks import steps
+from autograder.checks import step_mistakes
 from autograder.checks.base import Draw
 from autograder.inside.stubs import Stub
 
@@ -32,7 +32,7 @@ class GaussianRun:
         between = [t for t in range(last - 1, 0, -1) if float(draw.uniform(1)) < 0.5]
         self.kept = [last, *between, 0]
 
-    def pairs(self) -> Iterator[tuple[steps.Pair, int]]:
+    def pairs(self) -> Iterator[tuple[step_mistakes.Pair, int]]:
         """Yield (abar_t, abar_prev) and t for each kept timestep; abar_prev is 1 on the last."""
         for t, previous in pairwise(self.kept):
             yield (self.abar[t], self.abar[previous]), t
@@ -48,5 +48,5 @@ class GaussianRun:
         """Return the end of our own run, in float64; it nears `exact` as the steps get shorter."""
         x = self.start.double()
         for pair, t in self.pairs():
-            x = steps.ddim_step(x, self.eps(x, t), pair, 0.0, 0 * x)
+            x = step_mistakes.ddim_step(x, self.eps(x, t), pair, 0.0, 0 * x)
         return x

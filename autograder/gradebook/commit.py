@@ -16,8 +16,8 @@ from typing import Any
 
 from autograder import fast_imports  # noqa: F401  before nbgrader
 from autograder.gradebook.assignment import enter_cells, readable_errors
+from autograder.gradebook.differences import Entered, database, settings
 from autograder.gradebook.records import Record, Records, cells_of, with_receipt
-from autograder.gradebook.sync import Entered, database, settings
 from autograder.submissions.job import Job
 
 Mark = tuple[float | None, bool]  # automatic score, whether a person must look

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from autograder.gradebook.records import Record, total_seconds
 from autograder.reports.class_answers import checks, exercises, mistakes, similar_answers
-from autograder.reports.class_runs import notes, times
+from autograder.reports.class_times import notes, times
 from autograder.reports.html_page import (
     Html,
     count_of,

@@ -164,7 +164,7 @@ def train_clip(options: argparse.Namespace) -> dict[str, Any]:
 
 def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Train the text-to-image model (CLIP, VAE, noise predictor) and measure its digits."""
-    from mnistdiff.evaluation.text import evaluate_tiny_sd
+    from mnistdiff.evaluation.text_to_image import evaluate_tiny_sd
     from mnistdiff.experiments import fit_tiny_sd, get_profile, model_card
     from mnistdiff.pipeline import NAME
     from mnistdiff.storage import check_writable
@@ -189,7 +189,7 @@ def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Measure accuracy, quality and diversity of the text-to-image model."""
-    from mnistdiff.evaluation.text import evaluate_tiny_sd
+    from mnistdiff.evaluation.text_to_image import evaluate_tiny_sd
     from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 
     return evaluate_tiny_sd(
@@ -206,7 +206,7 @@ def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_lora(options: argparse.Namespace) -> dict[str, Any]:
     """Measure the effect of each shipped LoRA at several strengths."""
-    from mnistdiff.evaluation.text import evaluate_loras
+    from mnistdiff.evaluation.text_to_image import evaluate_loras
 
     return evaluate_loras(n=options.n)
 
@@ -222,7 +222,7 @@ def eval_ladder(options: argparse.Namespace) -> dict[str, Any]:
 
 def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     """Measure the zero-shot accuracy of CLIP on test digits."""
-    from mnistdiff.evaluation.text import evaluate_clip
+    from mnistdiff.evaluation.text_to_image import evaluate_clip
     from mnistdiff.pipeline import TextToImagePipeline
 
     pipeline = TextToImagePipeline.from_pretrained(options.model)

@@ -11,7 +11,7 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.pipeline import LORAS, NAME
 
 Graph = dict[str, dict[str, Any]]
-SAMPLERS = ("ddim", "euler", "ddpm", "dpmpp_2m")
+COMFYUI_SAMPLERS = ("ddim", "euler", "ddpm", "dpmpp_2m")
 SCHEDULERS = ("simple", "ddim_uniform")  # those whose steps are timesteps of our schedule
 MAX_SIDE = 16_384  # pixels
 SEED_COUNT = 2**64
@@ -50,7 +50,7 @@ def nodes() -> dict[str, Node]:
         "seed": Input("INT", 0, SEED_COUNT - 1),
         "steps": Input("INT", 1, 10_000),
         "cfg": Input("FLOAT", 0, 100),
-        "sampler_name": Input("CHOICE", choices=SAMPLERS),
+        "sampler_name": Input("CHOICE", choices=COMFYUI_SAMPLERS),
         "scheduler": Input("CHOICE", choices=SCHEDULERS),
         "positive": link("CONDITIONING"),
         "negative": link("CONDITIONING"),

@@ -15,8 +15,7 @@ from mnistdiff.metrics.classifier import (
     read_digits,
     to_8_bits,
 )
-from mnistdiff.metrics.intervals import student_interval, student_t, wilson_interval
-from mnistdiff.metrics.measures import (
+from mnistdiff.metrics.distances import (
     distance_floor,
     distance_to_train,
     frechet_distance,
@@ -25,6 +24,7 @@ from mnistdiff.metrics.measures import (
     prdc,
     shuffled_test_features,
 )
+from mnistdiff.metrics.intervals import student_interval, student_t, wilson_interval
 from mnistdiff.vae import active_units, kl_per_dimension
 
 __all__ = [

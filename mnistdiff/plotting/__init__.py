@@ -21,7 +21,7 @@ from mnistdiff.plotting.diffusion import (
     plot_schedules,
     plot_timesteps,
 )
-from mnistdiff.plotting.text import plot_frontier, plot_ladder, plot_per_digit, plot_styles
+from mnistdiff.plotting.text_to_image import plot_frontier, plot_ladder, plot_per_digit, plot_styles
 from mnistdiff.plotting.vae import (
     plot_history,
     plot_kl_per_dimension,

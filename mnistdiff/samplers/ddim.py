@@ -20,7 +20,7 @@ from mnistdiff.samplers.loop import (
     noise_observer,
     run_loop,
 )
-from mnistdiff.samplers.steps import check_eta, ddim_sigma, inference_timesteps
+from mnistdiff.samplers.steps import check_eta, ddim_coefficients, inference_timesteps
 from mnistdiff.schedules import NoiseSchedule
 
 
@@ -49,7 +49,7 @@ def sample_ddim(
     check_eta(eta)
     timesteps = kept_timesteps(schedule, timesteps, num_inference_steps, spacing)
     abar = kept_abar(schedule, timesteps)
-    plan = [_ddim_coefficients(*pair, eta) for pair in pairwise(abar)]
+    plan = [ddim_coefficients(*pair, eta) for pair in pairwise(abar)]
 
     def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
         keep, direction, sigma = plan[i]
@@ -89,7 +89,7 @@ def invert_ddim(
     """
     timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)[::-1]
     abar = [1.0, *kept_abar(schedule, timesteps[::-1])[-2::-1]]
-    plan = [_ddim_coefficients(*pair, eta=0.0) for pair in pairwise(abar)]
+    plan = [ddim_coefficients(*pair, eta=0.0) for pair in pairwise(abar)]
 
     def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
         keep, direction, _ = plan[i]
@@ -114,11 +114,3 @@ def interpolate_noise(
     return ((1 - weights) * angle).sin() / angle.sin() * start + (
         weights * angle
     ).sin() / angle.sin() * end
-
-
-def _ddim_coefficients(abar_t: float, abar_prev: float, eta: float) -> tuple[float, float, float]:
-    """Return (keep, direction, sigma) of x_prev = keep x_t + direction eps + sigma noise."""
-    sigma = float(ddim_sigma(abar_t, abar_prev, eta)) if eta else 0.0
-    keep = (abar_prev / abar_t) ** 0.5
-    direction = max(1 - abar_prev - sigma**2, 0.0) ** 0.5 - keep * (1 - abar_t) ** 0.5
-    return keep, direction, sigma

@@ -116,6 +116,14 @@ def ddim_step(
     return x_prev + sigma * noise
 
 
+def ddim_coefficients(abar_t: float, abar_prev: float, eta: float) -> tuple[float, float, float]:
+    """Return (keep, direction, sigma) of x_prev = keep x_t + direction eps + sigma noise."""
+    sigma = float(ddim_sigma(abar_t, abar_prev, eta)) if eta else 0.0
+    keep = (abar_prev / abar_t) ** 0.5
+    direction = max(1 - abar_prev - sigma**2, 0.0) ** 0.5 - keep * (1 - abar_t) ** 0.5
+    return keep, direction, sigma
+
+
 def eps_from_v(
     x_t: Float[Tensor, "b ..."], v: Float[Tensor, "b ..."], abar_t: Float[Tensor, "..."] | float
 ) -> Float[Tensor, "b ..."]:

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from autograder.reports.class_page import render
-from autograder.reports.class_runs import throughput
+from autograder.reports.class_times import throughput
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&\x1b[2J\u202egnp'

@@ -384,7 +384,7 @@ def test_formgrader_runs_nothing(course):
     from nbconvert.exporters import HTMLExporter
     from nbgrader.server_extensions.formgrader import handlers
 
-    from autograder.gradebook.sync import settings
+    from autograder.gradebook.differences import settings
 
     config = settings(course)
     config.HTMLExporter.template_name = "formgrade"

@@ -38,7 +38,7 @@ def fresh(tmp_path_factory) -> Path:
     """A course with a good student, and a late one with a mistake."""
     from nbgrader.api import Gradebook
 
-    from autograder.gradebook.sync import settings
+    from autograder.gradebook.differences import settings
 
     course = small_course.make(tmp_path_factory.mktemp("crash") / "fresh")
     small_course.hand_in(course, "ada")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from autograder import check
-from autograder.checks import registry, steps
+from autograder.checks import registry, step_mistakes
 from autograder.checks.base import Draw, close
 from autograder.checks.runs import GaussianRun, draw_long_schedule
 from autograder.inside import student
@@ -23,27 +23,27 @@ SEEDS = range(50)
 def test_the_formulas_of_the_checks_match_the_library() -> None:
     for seed in SEEDS:
         draw = Draw(seed)
-        betas, abar = steps.draw_schedule(draw)
+        betas, abar = step_mistakes.draw_schedule(draw)
         x_t, eps, noise = (draw.signed(3, 4) for _ in range(3))
-        for pair in steps.draw_pairs(draw):
+        for pair in step_mistakes.draw_pairs(draw):
             for eta in (0.0, 0.3, 1.0):
-                ours = steps.ddim_step(x_t, eps, pair, eta, noise)
+                ours = step_mistakes.ddim_step(x_t, eps, pair, eta, noise)
                 assert close(samplers.ddim_step(x_t, eps, *pair, eta, noise), ours)
-                sigma = steps.ddim_sigma(*pair, eta)
+                sigma = step_mistakes.ddim_sigma(*pair, eta)
                 assert close(samplers.ddim_sigma(*pair, eta), sigma)
         for t in range(1, len(abar)):
-            ours = steps.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
+            ours = step_mistakes.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
             assert close(samplers.ddpm_step(x_t, eps, t, betas, abar, noise), ours)
 
 
 def test_the_drawn_schedules_are_benign_for_float32() -> None:
     for seed in SEEDS:
-        for draw_one in (steps.draw_schedule, draw_long_schedule):
+        for draw_one in (step_mistakes.draw_schedule, draw_long_schedule):
             betas, abar = draw_one(Draw(seed))
             assert len(betas) == len(abar)
             assert 0.0005 < betas.min() <= betas.max() < 0.31
             assert abar.min() > 0.002
-        for abar_t, abar_prev in steps.draw_pairs(Draw(seed)):
+        for abar_t, abar_prev in step_mistakes.draw_pairs(Draw(seed)):
             assert abar_t < 0.96 * abar_prev
 
 

@@ -14,7 +14,7 @@ from submissions import NAME, ROOT, Class, filled, released
 
 from autograder import cli
 from autograder.errors import AutograderError
-from autograder.gradebook import ledger, sync
+from autograder.gradebook import differences, ledger
 from autograder.submissions import intake
 from autograder.submissions.files import SubmissionRefused, find, list_files
 from autograder.submissions.reading import UnreadableNotebook, read_notebook
@@ -292,7 +292,7 @@ def test_a_release_that_is_no_notebook_is_an_error_in_words(school):
 def test_settings_that_cannot_be_read_are_an_error_in_words(tmp_path, text):
     (tmp_path / "nbgrader_config.py").write_bytes(text.encode("latin-1"))
     with pytest.raises(AutograderError, match="Mend it"):
-        sync.settings(tmp_path)
+        differences.settings(tmp_path)
 
 
 def test_receipts_come_before_a_time_of_their_own(school):
