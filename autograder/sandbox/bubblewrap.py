@@ -140,9 +140,14 @@ def _python() -> list[str]:
     return line
 
 
+def is_in_sight() -> bool:
+    """Return whether the grader is installed in a folder that the sandbox shows, with Python."""
+    return any(PACKAGE.is_relative_to(folder) for folder in (*SYSTEM, *python_folders()))
+
+
 def _hidden_checks() -> list[str]:
     """Cover the grader with an empty folder if it is installed in a folder that is visible."""
-    if not any(PACKAGE.is_relative_to(folder) for folder in (*SYSTEM, *python_folders())):
+    if not is_in_sight():
         return []
     return ["--tmpfs", str(PACKAGE), "--remount-ro", str(PACKAGE)]
 

@@ -18,7 +18,13 @@ from typing import Any, NamedTuple
 
 from autograder.errors import AutograderError
 from autograder.sandbox import attacks, leaks
-from autograder.sandbox.bubblewrap import PACKAGE, SETTINGS, environment, python_folders
+from autograder.sandbox.bubblewrap import (
+    PACKAGE,
+    SETTINGS,
+    environment,
+    is_in_sight,
+    python_folders,
+)
 from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
 
 MEGABYTE = 1 << 20
@@ -113,7 +119,9 @@ class Doctor:
         self.try_it("network: raw sockets", "none", "raw_sockets")
 
     def files(self) -> None:
-        repository = [ROOT / n for n in ("", "autograder", "solutions", "course", "tests", ".git")]
+        repository = [PACKAGE]
+        if not is_in_sight():  # else what lies beside it is Python's own
+            repository += [ROOT / n for n in ("", "solutions", "course", "tests", ".git")]
         system = ["/root", "/home", "/etc", "/etc/shadow", "/etc/passwd", "/var", "/sys", "/run"]
         paths = [str(p) for p in (*repository, Path.home(), Path.cwd(), *system)]
         allowed = [*python_folders(), *SETTINGS]

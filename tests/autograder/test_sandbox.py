@@ -140,6 +140,11 @@ def test_an_installed_grader_is_out_of_sight(monkeypatch):
         bubblewrap.command([sys.executable, "-c", script]), capture_output=True, text=True
     )
     assert done.stdout == "[] ['inside', 'mnistdiff']\n", done.stderr
+    monkeypatch.setattr(doctor, "python_folders", lambda: folders)
+    with ForkServer() as fork_server:
+        found = doctor.Doctor(fork_server)
+        found.files()  # what lies beside an installed grader is Python's own
+    assert [finding for finding in found.findings if not finding.ok] == []
 
 
 IMPORTS = """
