@@ -22,7 +22,8 @@ from autograder.grading.cell_selection import cells_to_run
 from autograder.grading.outputs import MAX_NOTEBOOK, Outputs, error_output, text_output
 from autograder.grading.remote_student import CHECK_SECONDS, GRACE, RemoteStudent
 from autograder.inside.student import WrongAnswer
-from autograder.sandbox.process import ForkServer, OverLimit, Sandbox, SandboxDied
+from autograder.sandbox.process import ForkServer, Sandbox
+from autograder.sandbox.watch import OverLimit, SandboxDied
 from autograder.submissions.cells import is_answer, is_test, role_of
 from autograder.submissions.rebuild import Rebuilt, rebuild
 from mnistdiff.course import dependencies

@@ -16,7 +16,8 @@ import nbformat
 
 from autograder.gradebook.records import Record, graded, ungraded
 from autograder.grading.pools import UNSAFE
-from autograder.sandbox.process import ForkServer, SandboxDied
+from autograder.sandbox.process import ForkServer
+from autograder.sandbox.watch import SandboxDied
 from autograder.submissions.job import Job
 from autograder.submissions.reading import UnreadableNotebook, read_notebook
 

@@ -12,7 +12,7 @@
 | `guard(seals)` | a block with library functions sealed and output dropped |
 | `standing_in(names)` | a block in which library functions replace earlier cells |
 
-`InKernel` works in the student's own process; `Remote` has the same interface and works across
+`InKernel` works in the student's own process; `RemoteStudent` has the same interface and works across
 processes. So a check never sees a student's object, only its value.
 """
 

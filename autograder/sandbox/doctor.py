@@ -25,7 +25,8 @@ from autograder.sandbox.bubblewrap import (
     is_in_sight,
     python_folders,
 )
-from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
+from autograder.sandbox.process import ForkServer, Sandbox
+from autograder.sandbox.watch import SandboxDied
 
 MEGABYTE = 1 << 20
 PARTS = ("network", "files", "secrets", "processes", "memory", "time", "disk", "rights")

@@ -12,32 +12,16 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from typing import Any
 
 from autograder.inside.namespaces import WHOLE_PROC, Limits
 from autograder.sandbox.bubblewrap import UNSAFE_PATH, command, environment, require_bubblewrap
-from autograder.sandbox.usage import (
-    SOCKET_BYTES,
-    children_of,
-    descendants_of,
-    sockets_of,
-    warm_parent_of,
-    written_by,
-)
+from autograder.sandbox.usage import warm_parent_of, written_below
+from autograder.sandbox.watch import LOOK_SECONDS, OverLimit, SandboxDied, Watch
 
 FIRST_UID = 610_000  # of the sandboxes, where the grader is root
 READY_SECONDS = 120  # until the fork server has imported torch from a slow disk
 START_SECONDS = 20  # until a fork is ready
-LOOK_SECONDS = 0.25  # between measurements of what a sandbox uses
-
-
-class SandboxDied(Exception):
-    """The sandbox ended, or was killed, before it answered."""
-
-
-class OverLimit(SandboxDied):
-    """The grader killed the sandbox because it exceeded a limit."""
 
 
 class ForkServer:
@@ -111,15 +95,8 @@ class ForkServer:
         return -1
 
     def resident(self) -> int:
-        """Return the bytes of memory that the sandboxes have written to, beyond what they share.
-
-        Data in sockets belongs to the kernel, not to a process, so sockets count as full.
-        """
-        parent = warm_parent_of(self.process.pid)
-        shared = written_by(parent)
-        sockets = sum(map(sockets_of, children_of(parent)))
-        written = sum(max(0, written_by(pid) - shared) for pid in descendants_of(parent))
-        return written + sockets * SOCKET_BYTES
+        """Return the bytes of memory that the sandboxes have written to, beyond what they share."""
+        return written_below(warm_parent_of(self.process.pid))
 
     def close(self) -> None:
         """End the fork server, and with it all its sandboxes."""
@@ -170,7 +147,9 @@ class Sandbox:
 
         try:
             self.channel.settimeout(LOOK_SECONDS)
-            return wire.receive(self.channel, Watch(self.fork_server, seconds), most)
+            resident, limits = self.fork_server.resident, self.fork_server.limits
+            watch = Watch(resident, limits.resident, seconds)
+            return wire.receive(self.channel, watch, most)
         except OverLimit:
             self.close()
             raise
@@ -190,21 +169,3 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class Watch:
-    """Called while waiting for an answer; raises OverLimit for too much time or memory."""
-
-    def __init__(self, fork_server: ForkServer, seconds: float) -> None:
-        self.fork_server, self.seconds = fork_server, seconds
-        self.until = time.monotonic() + seconds
-        self.next_look = time.monotonic() + LOOK_SECONDS
-
-    def __call__(self) -> None:
-        if (now := time.monotonic()) < self.next_look:
-            return
-        self.next_look = now + LOOK_SECONDS
-        if now > self.until:
-            raise OverLimit(f"it took longer than {self.seconds:g} s")
-        if self.fork_server.resident() > (most := self.fork_server.limits.resident):
-            raise OverLimit(f"it took more than {most / (1 << 30):g} GB of memory")

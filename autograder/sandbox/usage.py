@@ -45,3 +45,14 @@ def written_by(pid: int) -> int:
         return 0
     found = [line for line in text.splitlines() if line.startswith(("RssAnon:", "RssShmem:"))]
     return sum(int(line.split()[1]) for line in found) << 10
+
+
+def written_below(parent: int) -> int:
+    """Return the bytes that all descendants of a process have written, beyond what they share.
+
+    Data in sockets belongs to the kernel, not to a process, so sockets count as full.
+    """
+    shared = written_by(parent)
+    sockets = sum(map(sockets_of, children_of(parent)))
+    written = sum(max(0, written_by(pid) - shared) for pid in descendants_of(parent))
+    return written + sockets * SOCKET_BYTES

@@ -18,7 +18,8 @@ from autograder.inside import agent, wire
 from autograder.inside.namespaces import Limits
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.inside.student import Foreign, Handle
-from autograder.sandbox.process import Sandbox, SandboxDied
+from autograder.sandbox.process import Sandbox
+from autograder.sandbox.watch import SandboxDied
 
 
 def frame(text: bytes, numbers: bytes = b"") -> bytes:

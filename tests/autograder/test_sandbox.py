@@ -16,7 +16,8 @@ from autograder.errors import AutograderError
 from autograder.grading.notebook_run import grade_notebook
 from autograder.inside.namespaces import Limits
 from autograder.sandbox import bubblewrap, doctor
-from autograder.sandbox.process import ForkServer, Sandbox, SandboxDied
+from autograder.sandbox.process import ForkServer, Sandbox
+from autograder.sandbox.watch import SandboxDied
 
 ROOT = Path(__file__).parents[2]
 
