@@ -96,6 +96,10 @@ def _add_train(train: Any) -> None:
     tiny_sd.add_argument(
         "--out", type=Path, help="folder for the pipeline; other commands take it as --model"
     )
+    _add_train_shipped(train)
+
+
+def _add_train_shipped(train: Any) -> None:
     shipped = _command(train, "shipped", commands.train_shipped)
     shipped.add_argument(
         "--profile", default="ship", help="ship (default; needs full MNIST, takes hours)"
@@ -113,21 +117,16 @@ def _add_train(train: Any) -> None:
 
 def _add_eval(evaluate: Any) -> None:
     _command(evaluate, "judge", commands.eval_judge)
+    _add_eval_generators(evaluate)
+    _add_eval_text(evaluate)
+    _add_eval_curve(evaluate)
+
+
+def _add_eval_generators(evaluate: Any) -> None:
     pixel = _command(evaluate, "pixel", commands.eval_pixel)
     latent = _command(evaluate, "latent", commands.eval_latent)
-    tiny_sd = _command(evaluate, "tiny-sd", commands.eval_tiny_sd)
-    for command in (pixel, latent, tiny_sd):
-        _add_sampler(command)
-        command.add_argument(
-            "--n", type=int, default=10_000, help="images per seed (default 10,000)"
-        )
-        command.add_argument(
-            "--seeds", type=int, default=3, help="number of sampling seeds (default 3)"
-        )
-        command.add_argument(
-            "--save", type=Path, metavar="FILE.npz", help="save the images of seed 0"
-        )
     for command in (pixel, latent):
+        _add_protocol(command)
         command.add_argument("--eta", type=float, help="noise of DDIM, from 0 (default) to 1")
         command.add_argument(
             "--autoguidance",
@@ -144,6 +143,11 @@ def _add_eval(evaluate: Any) -> None:
     latent.add_argument(
         "--profile", help="train with this profile instead of loading a shipped model"
     )
+
+
+def _add_eval_text(evaluate: Any) -> None:
+    tiny_sd = _command(evaluate, "tiny-sd", commands.eval_tiny_sd)
+    _add_protocol(tiny_sd)
     _add_guidance(tiny_sd)
     tiny_sd.add_argument(
         "--no-frontier",
@@ -162,6 +166,9 @@ def _add_eval(evaluate: Any) -> None:
         default="quick",
         help="size of the run: smoke, quick (default) or ship (takes hours)",
     )
+
+
+def _add_eval_curve(evaluate: Any) -> None:
     curve = _command(evaluate, "curve", commands.eval_curve)
     curve.add_argument(
         "--space", choices=("pixel", "latent"), default="pixel", help="default pixel"
@@ -171,6 +178,15 @@ def _add_eval(evaluate: Any) -> None:
     curve.add_argument(
         "--out", type=Path, required=True, help="result file; if it exists, the curve is continued"
     )
+
+
+def _add_protocol(command: argparse.ArgumentParser) -> None:
+    _add_sampler(command)
+    command.add_argument("--n", type=int, default=10_000, help="images per seed (default 10,000)")
+    command.add_argument(
+        "--seeds", type=int, default=3, help="number of sampling seeds (default 3)"
+    )
+    command.add_argument("--save", type=Path, metavar="FILE.npz", help="save the images of seed 0")
 
 
 def _add_sample(verbs: Any) -> None:
