@@ -244,7 +244,7 @@ def reproduce(options: argparse.Namespace) -> dict[str, Any]:
 
 def verify(options: argparse.Namespace) -> dict[str, Any]:
     """Check the shipped weights against their recorded hashes and results."""
-    from mnistdiff.reproduce import record_weights, verify
+    from mnistdiff.reproduce.verify import record_weights, verify
 
     return record_weights() if options.record else verify(options.n)
 

@@ -4,7 +4,6 @@ from mnistdiff.reproduce.catalogue import CATALOGUE, Experiment, Unit, plan, sel
 from mnistdiff.reproduce.check import check_results, list_experiments
 from mnistdiff.reproduce.files import RESULTS, add_run, is_done, read_result
 from mnistdiff.reproduce.runner import reproduce
-from mnistdiff.reproduce.verify import record_weights, verify
 
 __all__ = [
     "CATALOGUE",
@@ -17,8 +16,6 @@ __all__ = [
     "list_experiments",
     "plan",
     "read_result",
-    "record_weights",
     "reproduce",
     "select",
-    "verify",
 ]
