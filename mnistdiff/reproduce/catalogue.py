@@ -81,7 +81,7 @@ class Unit:
         clip = f"clip seed {seed}"
         match self.experiment.kind:
             case "vae" | "latent":
-                length = "long" if c.get("epochs") == "long" else "normal"
+                length = "long" if c.get("training") == "long" else "normal"
                 return frozenset({self._vae(c["beta"], c["latent_dim"], seed, length)})
             case "pixel":
                 return frozenset({f"U-Net seed {seed}"})
@@ -256,7 +256,7 @@ CATALOGUE = (
         "figure2",
         ("Figure 2",),
         "vae",
-        _grid(beta=(1.0,), latent_dim=(100,), epochs=("normal", "long")),
+        _grid(beta=(1.0,), latent_dim=(100,), training=("normal", "long")),
         VAE,
         hours=1.25,
         report={**REPORT_VAE, "vae.long_epochs": 200},

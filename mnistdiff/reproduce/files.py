@@ -88,12 +88,12 @@ def summarise_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for configuration in configurations:
         same = [run for run in runs if run["configuration"] == configuration]
         scalars = [_scalars(run["measures"]) for run in same]
-        shared = [name for name in scalars[0] if all(name in row for row in scalars)]
+        shared = scalars[0].keys() & set.intersection(*map(set, scalars)) - configuration.keys()
         rows.append(
             {
                 **configuration,
                 "seeds": [run["seed"] for run in same],
-                **summarise([{name: row[name] for name in shared} for row in scalars]),
+                **summarise([{n: row[n] for n in scalars[0] if n in shared} for row in scalars]),
             }
         )
     return rows

@@ -18,7 +18,7 @@ from mnistdiff.diffusion import (
     load_pixel_model,
     pixel_model,
 )
-from mnistdiff.evaluation.curve import fingerprint
+from mnistdiff.evaluation.curve import evaluations, fingerprint
 from mnistdiff.evaluation.ladder import LADDER, decode, draw_rung, fit_rung, measure_rung
 from mnistdiff.evaluation.measure import measure_with_share
 from mnistdiff.evaluation.text import draw as draw_prompts
@@ -68,13 +68,13 @@ def run_unit(unit: Unit, scratch: Path) -> Outcome:
 
 def _vae(unit: Unit, scratch: Path) -> Outcome:
     c, profile = unit.configuration, unit.profile
-    epochs = profile.vae.long_epochs if c.get("epochs") == "long" else None
+    epochs = profile.vae.long_epochs if c.get("training") == "long" else None
     run = fit_vae(
         profile, beta=c["beta"], latent_dim=c["latent_dim"], epochs=epochs, seed=unit.seed
     )
-    left_out = {*c, "seed", "profile", "data", "seconds", "loss_type"} - {"epochs"}
+    left_out = {*c, "seed", "profile", "data", "seconds", "loss_type"}
     measures = {name: value for name, value in run.row.items() if name not in left_out}
-    if "epochs" in c:
+    if "training" in c:
         measures["total_per_epoch"] = [round(epoch["total"], 4) for epoch in run.history]
     test = load_digits(profile, quiet=True)[1]
     generator = torch.Generator().manual_seed(SAMPLE_SEED + unit.seed)
@@ -135,6 +135,7 @@ def _draw_and_measure(
     images, seconds = draw_in_parts(model, n, sampler, steps, eta, unit.seed, scratch)
     measures = {
         "num_inference_steps": steps,
+        "evaluations": evaluations(sampler, steps),
         **measure_with_share(images),
         "seconds_per_image": seconds / n,
         "judge": load_judge().version,
@@ -175,7 +176,15 @@ def _text(unit: Unit, scratch: Path) -> Outcome:
     run = fit_tiny_sd(unit.profile, unit.seed)
     n = unit.profile.samples // 10 * 10
     measures = evaluate_tiny_sd(run.pipeline, n=n, seeds=(0,), frontier=False)
-    for name in ("seeds", "data", "commit", "hardware", "torch", "memorised_against"):
+    for name in (
+        "seeds",
+        "data",
+        "commit",
+        "hardware",
+        "torch",
+        "memorised_against",
+        "worst_digit",
+    ):
         measures.pop(name)
     prompts = prompts_and_labels(10 * PER_DIGIT)[0]
     images = draw_prompts(run.pipeline, prompts, GUIDANCE_SCALE, 0, {})
@@ -235,7 +244,6 @@ def _read_prompted(images: Tensor, labels: Tensor) -> dict[str, Any]:
         "accuracy": label_accuracy(read, labels),
         "accuracy_interval": wilson_interval(int(right.sum()), len(labels)),
         "per_digit": per_digit,
-        "worst_digit": min(range(10), key=per_digit.__getitem__),
         "judge": load_judge().version,
     }
 
