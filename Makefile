@@ -63,8 +63,8 @@ bench: setup ## side-by-side measurements against peers
 	$(PY) benchmarks/sampling.py
 
 results: setup ## the committed results at report scale (full MNIST; resumes)
+	$(BIN)/mnistdiff reproduce
 	$(BIN)/mnistdiff eval judge --save-json book/results/judge.json
-	$(BIN)/mnistdiff train vae --profile report --beta 1 --latent-dim 100 --save-json book/results/vae_report_beta1.json
 	$(BIN)/mnistdiff eval pixel --save-json book/results/pixel.json
 	$(BIN)/mnistdiff eval pixel --autoguidance 1 --save-json book/results/pixel_unguided.json
 	$(BIN)/mnistdiff eval latent --save-json book/results/latent_best.json
@@ -74,9 +74,6 @@ results: setup ## the committed results at report scale (full MNIST; resumes)
 	$(BIN)/mnistdiff eval tiny-sd --save-json book/results/tiny_sd.json
 	$(BIN)/mnistdiff eval tiny-sd --sampler dpmpp_2m --steps 20 --no-frontier --save-json book/results/tiny_sd_20_steps.json
 	$(BIN)/mnistdiff eval lora --save-json book/results/loras.json
-	$(BIN)/mnistdiff eval ladder --profile ship --save-json book/results/ladder.json
-	$(BIN)/mnistdiff eval curve --space latent --out book/results/latent_curve.json
-	$(BIN)/mnistdiff eval curve --space pixel --out book/results/pixel_curve.json
 
 clean: ## remove what builds made (never course/submitted or the gradebook)
 	rm -rf _build book/sections .pytest_cache .ruff_cache

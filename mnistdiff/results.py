@@ -1,6 +1,7 @@
 """Result files: numbers with the commit and the hardware that produced them."""
 
 import json
+import math
 import platform
 import subprocess
 from pathlib import Path
@@ -16,6 +17,15 @@ def save_result(path: Path, result: dict[str, Any]) -> None:
     """Write a result as JSON with its commit and hardware, for the book's tables."""
     text = json.dumps(result | provenance(), indent=1, sort_keys=True) + "\n"
     write_atomically(path, text.encode())
+
+
+def replace_nonfinite(value: Any) -> Any:
+    """Replace infinity and NaN by None, since JSON has neither."""
+    if isinstance(value, dict):
+        return {name: replace_nonfinite(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [replace_nonfinite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def provenance() -> dict[str, str]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -62,11 +62,12 @@ def _unwritable(path: Path, error: OSError) -> MnistdiffError:
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Let one process at a time create `path`; the others wait. A kill releases the lock.
+def exclusive_lock(path: Path, waiting: str | None = "training it") -> Iterator[None]:
+    """Let one process at a time create or change `path`; the others wait. A kill releases the lock.
 
-    Where file locks do not exist (Windows, some network drives), nobody waits. Raises
-    MnistdiffError if the folder cannot be written.
+    `waiting` tells them what the other process does; None waits without a message. Where file locks
+    do not exist (Windows, some network drives), nobody waits. Raises MnistdiffError if the folder
+    cannot be written.
     """
     try:
         import fcntl
@@ -74,20 +75,60 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         yield
         return
     lock = path.with_suffix(".lock")
+    while True:
+        with _open_lock(lock) as file:
+            with suppress(OSError):  # a drive without locks
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if waiting:
+                        message = f"{path.stem}: another process is {waiting}; waiting."
+                        print(message, file=sys.stderr)
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_still_at(lock, file):  # its holder removed it: there may be a new one
+                continue
+            yield
+            lock.unlink(missing_ok=True)
+            return
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Yield whether this process alone works on `path`; never wait. A kill ends the claim.
+
+    Where file locks do not exist, it is always True. Raises MnistdiffError if the folder cannot be
+    written.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(lock, "w")  # noqa: SIM115
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    with file:
+        import fcntl
+    except ImportError:
+        yield True
+        return
+    lock, mine = path.with_suffix(".lock"), True
+    with _open_lock(lock) as file:
         with suppress(OSError):  # a drive without locks
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                print(f"{path.stem}: another process is training it; waiting.", file=sys.stderr)
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-        lock.unlink(missing_ok=True)  # waiting processes will find `path`
+                mine = False
+        yield mine
+        if mine:
+            lock.unlink(missing_ok=True)
+
+
+def _open_lock(lock: Path) -> IO[str]:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return open(lock, "w")
+    except OSError as error:
+        raise _unwritable(lock, error) from error
+
+
+def _is_still_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def check_writable(path: Path) -> None:

@@ -18,6 +18,7 @@ LAYERS = {
         {"training", "metrics", "diffusion", "pipeline"},
         {"experiments", "comfyui"},
         {"evaluation", "plotting"},
+        {"reproduce"},
         {"cli"},
     ],
     "autograder": [

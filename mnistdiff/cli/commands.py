@@ -229,6 +229,26 @@ def eval_clip(options: argparse.Namespace) -> dict[str, Any]:
     return evaluate_clip(pipeline.clip, pipeline.trained_on)
 
 
+def reproduce(options: argparse.Namespace) -> dict[str, Any]:
+    """Reproduce the report's tables and figures at their own scale; skip what is done."""
+    from mnistdiff.reproduce import check_results, list_experiments, reproduce, select
+
+    chosen = select(options.only)
+    if options.list:
+        return list_experiments(chosen)
+    if options.check:
+        return check_results(chosen, options.out)
+    names = ("profile", "seeds", "out", "workers", "scheduler")
+    return reproduce(chosen, **{name: getattr(options, name) for name in names})
+
+
+def verify(options: argparse.Namespace) -> dict[str, Any]:
+    """Check the shipped weights against their recorded hashes and results."""
+    from mnistdiff.reproduce.verify import record_weights, verify
+
+    return record_weights() if options.record else verify(options.n)
+
+
 def sample(options: argparse.Namespace) -> dict[str, Any]:
     """Draw digits for prompts and save one picture, with a row per prompt."""
     import torch

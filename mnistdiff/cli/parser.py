@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,11 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.save_json:
             _check_result_file(options)
         result = options.run(options)
-        print(json.dumps(_replace_nonfinite(result)) if options.json else options.show(result))
-        if options.save_json:
-            from mnistdiff.results import save_result
-
-            save_result(options.save_json, _replace_nonfinite(result))
+        _report(result, options)
     except (MnistdiffError, OSError) as error:
         print(f"mnistdiff: {error}", file=sys.stderr)
         return 2
@@ -36,6 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mnistdiff: interrupted; {options.after_interrupt}", file=sys.stderr)
         return 130
     return 0 if result.get("ok", True) else 1
+
+
+def _report(result: dict[str, Any], options: argparse.Namespace) -> None:
+    """Print the result, and save it if that was asked for."""
+    from mnistdiff.results import replace_nonfinite, save_result
+
+    print(json.dumps(replace_nonfinite(result)) if options.json else options.show(result))
+    if options.save_json:
+        save_result(options.save_json, replace_nonfinite(result))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(data, "info", commands.info)
     _add_train(verbs.add_parser("train", help="train a model").add_subparsers(required=True))
     _add_eval(verbs.add_parser("eval", help="evaluate a model").add_subparsers(required=True))
+    _add_reproduce(verbs)
     _add_sample(verbs)
     _add_comfyui(
         verbs.add_parser("comfyui", help="use the models in ComfyUI").add_subparsers(required=True)
@@ -189,6 +194,44 @@ def _add_protocol(command: argparse.ArgumentParser) -> None:
     command.add_argument("--save", type=Path, metavar="FILE.npz", help="save the images of seed 0")
 
 
+def _add_reproduce(verbs: Any) -> None:
+    reproduce = _command(verbs, "reproduce", commands.reproduce)
+    reproduce.add_argument(
+        "--only", type=_names, metavar="NAMES", help="these experiments only: table2,figure5"
+    )
+    reproduce.add_argument(
+        "--seeds", type=int, help="training seeds of each experiment (default: those it needs)"
+    )
+    what = reproduce.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="show the experiments, and run nothing")
+    what.add_argument(
+        "--check", action="store_true", help="show what is missing in the results, and run nothing"
+    )
+    reproduce.add_argument(
+        "--workers", type=int, help="processes on this machine (default: one per core)"
+    )
+    reproduce.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786"
+    )
+    reproduce.add_argument(
+        "--profile", help="size of all runs, such as smoke (default: the report's); needs --out"
+    )
+    reproduce.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder of the results (default: book/results)"
+    )
+    reproduce.set_defaults(show=_show_reproduce)
+    verify = _command(verbs, "verify", commands.verify)
+    verify.add_argument("--n", type=int, default=1_000, help="digits per model (default 1,000)")
+    verify.add_argument(
+        "--record", action="store_true", help="write today's hashes to book/results/weights.json"
+    )
+    verify.set_defaults(show=_show_verify)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _add_sample(verbs: Any) -> None:
     sample = _command(verbs, "sample", commands.sample)
     sample.add_argument(
@@ -271,7 +314,11 @@ def _command(
     parser.add_argument(
         "--save-json", type=Path, metavar="FILE", help="also save the result as JSON"
     )
-    resumes = run.__name__.startswith("train") or run in (commands.eval_curve, commands.eval_ladder)
+    resumes = run.__name__.startswith("train") or run in (
+        commands.eval_curve,
+        commands.eval_ladder,
+        commands.reproduce,
+    )
     after = "run the same command again to continue" if resumes else "nothing was saved"
     parser.set_defaults(run=run, after_interrupt=after, show=_as_text)
     return parser
@@ -291,15 +338,6 @@ def _check_result_file(options: argparse.Namespace) -> None:
             )
 
 
-def _replace_nonfinite(value: Any) -> Any:
-    """Replace infinity and NaN by None, since JSON has neither."""
-    if isinstance(value, dict):
-        return {name: _replace_nonfinite(entry) for name, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_replace_nonfinite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _show_doctor(result: dict[str, Any]) -> str:
     from mnistdiff.course.doctor import render
 
@@ -310,6 +348,20 @@ def _show_check(result: dict[str, Any]) -> str:
     from mnistdiff.course.self_check import render
 
     return render(result)
+
+
+def _show_reproduce(result: dict[str, Any]) -> str:
+    from mnistdiff.reproduce.check import render_check, render_list
+
+    if "rows" not in result:
+        return _as_text(result)
+    return render_check(result) if "ok" in result else render_list(result)
+
+
+def _show_verify(result: dict[str, Any]) -> str:
+    from mnistdiff.reproduce.verify import render_verify
+
+    return render_verify(result) if "findings" in result else _as_text(result)
 
 
 def _as_text(result: dict[str, Any]) -> str:

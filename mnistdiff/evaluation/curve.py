@@ -13,12 +13,9 @@ from mnistdiff.diffusion import (
     load_pixel_model,
 )
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.evaluation.measure import measure
+from mnistdiff.evaluation.measure import measure_with_share
 from mnistdiff.evaluation.protocol import check_n
-from mnistdiff.metrics import (
-    load_judge,
-    wilson_interval,
-)
+from mnistdiff.metrics import load_judge
 from mnistdiff.results import save_result
 from mnistdiff.storage import check_writable
 
@@ -61,13 +58,8 @@ def quality_curve(space: str, n: int, seed: int, path: Path) -> dict[str, Any]:
         if any(point.items() <= row.items() for row in result["points"]):
             continue
         samples = generate(model, n, sampler, steps, eta, seed)
-        row = measure(samples.images, memorised=False)
-        confident = row.pop("confident")
+        row = measure_with_share(samples.images)
         row |= point | {"evaluations": evaluations(sampler, steps), "seconds": samples.seconds}
-        row |= {
-            "confident_share": confident / n,
-            "confident_interval": wilson_interval(confident, n),
-        }
         result["points"].append(row)
         save_result(path, result)
     return result

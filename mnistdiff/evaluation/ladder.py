@@ -25,7 +25,7 @@ from mnistdiff.results import provenance
 from mnistdiff.runtime import default_device, seed_everything
 from mnistdiff.samplers import sample_ddim
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule
-from mnistdiff.training import TrainConfig, fit_or_load
+from mnistdiff.training import Fit, TrainConfig, fit_or_load
 from mnistdiff.vae import VAE
 
 LATENT_DIM = 64
@@ -129,33 +129,43 @@ class PromptedNoiseLoss:
 
 
 def fit_rung(
-    rung: Rung, profile: Profile, vae: VAE, bank: Float[Tensor, "10 p e"], seed: int
-) -> tuple[nn.Module, float]:
-    """Train a rung's network, or load it from the cache; return it with its scaling factor."""
+    rung: Rung,
+    profile: Profile,
+    vae: VAE,
+    bank: Float[Tensor, "10 p e"],
+    seed: int,
+    *,
+    learning_rate: float = 3e-3,
+    batch_size: int | None = None,
+) -> tuple[nn.Module, float, Fit]:
+    """Train a rung's network, or load it from the cache; also return its scaling factor.
+
+    The default batch size is that of the profile's latent models.
+    """
     train, _ = load_digits(profile, quiet=True)
     latents = encode_means(vae, train.images)
     factor = compute_scaling_factor(latents) if rung.scaled else 1.0
     seed_everything(seed)
     # different widths give both networks about the same number of weights
     width = profile.ladder.width if rung.adaptive else 3 * profile.ladder.width // 2
-    config = EpsMLPCondConfig(LATENT_DIM, width, blocks=2, cond_dim=bank.shape[2])
+    config = EpsMLPCondConfig(vae.config.latent_dim, width, blocks=2, cond_dim=bank.shape[2])
     network = (EpsMLPCond if rung.adaptive else PlainMLP)(config).to(default_device())
     loss = PromptedNoiseLoss(NoiseSchedule(linear_beta_schedule()), bank, rung.cond_drop_prob)
-    fit_or_load(
+    fit = fit_or_load(
         "ladder",
         network,
         loss,
         (latents * factor, train.labels),
         TrainConfig(
             profile.ladder.epochs,
-            profile.latent.batch_size,
-            3e-3,
+            batch_size or profile.latent.batch_size,
+            learning_rate,
             seed=seed,
             ema_decay=rung.ema_decay,
         ),
         settings={"beta": rung.beta, "factor": factor},
     )
-    return network.cpu().eval(), factor
+    return network.cpu().eval(), factor, fit
 
 
 @torch.no_grad()
@@ -188,24 +198,28 @@ def run_ladder(profile: Profile, clip: CLIP, seeds: Sequence[int] = SEEDS) -> li
 
     All rungs use the same noise and the same prompts. One VAE is trained per beta.
     """
+    results = []
+    for rung in LADDER:
+        measured = [measure_rung(rung, profile, clip, seed) for seed in seeds]
+        results.append(RungResult(rung, [row for row, *_ in measured], measured[0][1]))
+    return results
+
+
+def measure_rung(
+    rung: Rung, profile: Profile, clip: CLIP, seed: int
+) -> tuple[dict[str, float], Float[Tensor, "n 1 28 28"], Fit]:
+    """Train a rung with one seed; return its measures, its digits and the training record."""
     bank = prompt_bank(clip)
     labels = torch.arange(profile.ladder.samples) % 10
     generator = torch.Generator().manual_seed(0)
     cond = bank[labels, torch.randint(bank.shape[1], (len(labels),), generator=generator)]
     noise = torch.randn(len(labels), LATENT_DIM, generator=generator)
-    results = []
-    for rung in LADDER:
-        vae = fit_vae(profile, beta=rung.beta, latent_dim=LATENT_DIM).model
-        rows, drawn = [], []
-        for seed in seeds:
-            network, factor = fit_rung(rung, profile, vae, bank, seed)
-            steps = profile.curve_evaluations[-1]
-            latents = draw_rung(rung, network, cond, noise, steps)
-            drawn.append(decode(vae, latents / factor))
-            accuracy = label_accuracy(read_digits(drawn[-1]).digits, labels)
-            rows.append({"accuracy": accuracy, **measure(drawn[-1], memorised=False)})
-        results.append(RungResult(rung, rows, drawn[0]))
-    return results
+    vae = fit_vae(profile, beta=rung.beta, latent_dim=LATENT_DIM).model
+    network, factor, fit = fit_rung(rung, profile, vae, bank, seed)
+    latents = draw_rung(rung, network, cond, noise, profile.curve_evaluations[-1])
+    images = decode(vae, latents / factor)
+    accuracy = label_accuracy(read_digits(images).digits, labels)
+    return {"accuracy": accuracy, **measure(images, memorised=False)}, images, fit
 
 
 def evaluate_ladder(profile: Profile, clip: CLIP) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mnistdiff.metrics import (
     prdc,
     read_digits,
     shuffled_test_features,
+    wilson_interval,
 )
 
 NEIGHBOURS = 5_000  # images on each side for precision, recall, density and coverage
@@ -46,6 +47,16 @@ def measure(images: Float[Tensor, "n 1 28 28"], memorised: bool = True) -> dict[
         copies = memorisation(images, load_mnist("train", quiet=True).images)
         row["memorised_share"] = copies["memorised_share"]
     return row
+
+
+def measure_with_share(images: Float[Tensor, "n 1 28 28"]) -> dict[str, Any]:
+    """Return the measures without memorisation, and the confident share with its interval."""
+    row = measure(images, memorised=False)
+    confident, n = row.pop("confident"), len(images)
+    return row | {
+        "confident_share": confident / n,
+        "confident_interval": wilson_interval(confident, n),
+    }
 
 
 @cache

@@ -33,7 +33,10 @@ from mnistdiff.results import provenance
 from mnistdiff.storage import check_writable, write_atomically
 from mnistdiff.vae import VAE
 
-SHARES = {"precision", "recall", "coverage", "memorised_share"}
+SHARES = {
+    *("precision", "recall", "coverage", "memorised_share"),
+    *("accuracy", "recon_accuracy", "confident_share"),
+}
 
 
 def evaluate(

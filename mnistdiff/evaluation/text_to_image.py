@@ -134,7 +134,9 @@ def draw(
     return pipeline(prompts, guidance_scale=guidance_scale, generator=generator, **options).images
 
 
-def evaluate_loras(*, n: int = 2_000, seed: int = 0) -> dict[str, Any]:
+def evaluate_loras(
+    *, n: int = 2_000, seed: int = 0, strengths: Sequence[float] = STRENGTHS
+) -> dict[str, Any]:
     """Measure the style and the label accuracy of each shipped LoRA at several strengths.
 
     All strengths use the same noise and prompts. Raises MnistdiffError if n is not a multiple
@@ -145,7 +147,7 @@ def evaluate_loras(*, n: int = 2_000, seed: int = 0) -> dict[str, Any]:
     result: dict[str, Any] = {"n": n, "seed": seed, "judge": load_judge().version}
     for style, measured in MEASURES.items():
         rows = []
-        for strength in STRENGTHS:
+        for strength in strengths:
             pipeline = TextToImagePipeline.from_pretrained()
             if strength:
                 pipeline.load_lora(style, strength)

@@ -115,7 +115,7 @@ PROFILES = {
         vae=VAESettings(
             40, long_epochs=200, batch_size=128, learning_rate=2e-4, width=768, blocks=2
         ),
-        pixel=PixelSettings(24),
+        pixel=PixelSettings(60),
         latent=LatentSettings(100, width=320, batch_size=512),
         text=TextSettings(clip_epochs=12, epochs=120, width=384, lora_epochs=8),
         ladder=LadderSettings(70, width=320, samples=5_000),
@@ -127,6 +127,7 @@ PROFILES["ship"] = replace(
     _REPORT,
     name="ship",
     vae=replace(_REPORT.vae, learning_rate=1e-3, width=256, cosine_decay=True),
+    pixel=PixelSettings(24),
     latent=replace(_REPORT.latent, epochs=250, batch_size=256),
 )
 
