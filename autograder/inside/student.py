@@ -12,8 +12,8 @@
 | `guard(seals)` | a block with library functions sealed and output dropped |
 | `standing_in(names)` | a block in which library functions replace earlier cells |
 
-`InKernel` works in the student's own process; `RemoteStudent` has the same interface and works across
-processes. So a check never sees a student's object, only its value.
+`InKernel` works in the student's own process; `RemoteStudent` has the same interface and works
+across processes. So a check never sees a student's object, only its value.
 """
 
 import contextlib

@@ -21,8 +21,8 @@ from mnistdiff.diffusion import (
 from mnistdiff.evaluation.curve import evaluations, fingerprint
 from mnistdiff.evaluation.ladder import LADDER, decode, draw_rung, fit_rung, measure_rung
 from mnistdiff.evaluation.measure import measure_with_share
-from mnistdiff.evaluation.text import draw as draw_prompts
-from mnistdiff.evaluation.text import evaluate_tiny_sd, prompts_and_labels
+from mnistdiff.evaluation.text_to_image import draw as draw_prompts
+from mnistdiff.evaluation.text_to_image import evaluate_tiny_sd, prompts_and_labels
 from mnistdiff.experiments import (
     SAMPLE_SEED,
     fit_clip,

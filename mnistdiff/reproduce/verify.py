@@ -9,7 +9,7 @@ from mnistdiff.data import find_full_mnist
 from mnistdiff.diffusion import BEST_VAE, autoguided, load_latent_model, load_pixel_model
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import evaluate
-from mnistdiff.evaluation.text import evaluate_loras, evaluate_tiny_sd
+from mnistdiff.evaluation.text_to_image import evaluate_loras, evaluate_tiny_sd
 from mnistdiff.experiments.judge import evaluate_judge
 from mnistdiff.experiments.styles import STYLES
 from mnistdiff.metrics import wilson_interval
