@@ -246,6 +246,7 @@ class InKernel:
             )
         if not callable(found):
             raise WrongAnswer(
-                f"`{target}` is not a function but a {type(found).__name__}: rename that value"
+                f"`{target}` is a value of type {type(found).__name__}, not a function: "
+                "give that value another name"
             )
         return target, found

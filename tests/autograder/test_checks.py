@@ -89,7 +89,7 @@ def test_an_odd_result_earns_nothing_and_a_sentence(grade_id: str, odd: object, 
     [
         (lambda name: {}, "is not defined: run its cell"),
         (lambda name: {name: None}, "is not defined: run its cell"),
-        (lambda name: {name: 3}, "no function"),
+        (lambda name: {name: 3}, "not a function"),
         (lambda name: {name: lambda: None}, "raised TypeError"),
         (lambda name: {name: raising(NotImplementedError("fill in this cell"))}, "not written yet"),
         (lambda name: {name: raising(SystemExit(3))}, "raised SystemExit"),

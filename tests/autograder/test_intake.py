@@ -291,7 +291,7 @@ def test_a_release_that_is_no_notebook_is_an_error_in_words(school):
 @pytest.mark.parametrize("text", ["c = get_config(", "raise ValueError('x')", "\xff"])
 def test_settings_that_cannot_be_read_are_an_error_in_words(tmp_path, text):
     (tmp_path / "nbgrader_config.py").write_bytes(text.encode("latin-1"))
-    with pytest.raises(AutograderError, match="Mend it"):
+    with pytest.raises(AutograderError, match="Fix it"):
         differences.settings(tmp_path)
 
 
