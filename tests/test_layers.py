@@ -58,7 +58,8 @@ def imports(path: Path, package: str) -> set[tuple[str, str]]:
             if module.split(".")[0] != package:
                 continue
             for alias in node.names:
-                if (ROOT / module.replace(".", "/") / f"{alias.name}.py").exists():
+                inner = ROOT / module.replace(".", "/") / alias.name
+                if inner.is_dir() or inner.with_suffix(".py").exists():
                     found.add((f"{module}.{alias.name}", ""))
                 else:
                     found.add((module, alias.name))
@@ -87,6 +88,13 @@ def test_imports_point_down_and_take_no_private_name(package, path):
             assert layer[target] < layer[own], f"{here} imports {module}: that is an arrow upwards"
             private = [part for part in [*module.split("."), name] if part.startswith("_")]
             assert not private, f"{here} imports the private name {private[0]} of {module}"
+
+
+def test_packages_and_modules_named_behind_import_are_seen(tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text("from mnistdiff import plotting, vae, VAE\nfrom mnistdiff.vae import VAE\n")
+    found = {("mnistdiff.plotting", ""), ("mnistdiff.vae", ""), ("mnistdiff", "VAE")}
+    assert imports(path, "mnistdiff") == found | {("mnistdiff.vae", "VAE")}
 
 
 @pytest.mark.parametrize("package", LAYERS)

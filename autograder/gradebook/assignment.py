@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.submissions.intake import released_notebooks
+from autograder.submissions.release import released_notebooks
 
 
 def enter_cells(course: Path, assignment: str, config: Any, url: str) -> None:

@@ -19,6 +19,7 @@ from autograder.grading.pools import UNSAFE, DaskPool, LocalPool, Pool, shard
 from autograder.sandbox.bubblewrap import require_bubblewrap
 from autograder.submissions.intake import jobs, passed_over
 from autograder.submissions.job import Job
+from autograder.submissions.release import require_importable
 
 
 def grade(options: argparse.Namespace) -> int:
@@ -30,6 +31,7 @@ def grade(options: argparse.Namespace) -> int:
     options.course = options.course.resolve()  # a cluster's workers run in other folders
     if options.shard:
         shard([], options.shard)  # refuses a malformed shard before its ledger file is made
+    require_importable(options.course, options.assignment)
     keep = options.course / ".autograder" / "notebooks"
     stop = threading.Event()
     # nbgrader takes seconds to import: do it while the workers grade.

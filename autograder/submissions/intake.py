@@ -5,41 +5,27 @@ becomes a link to another file.
 """
 
 import hashlib
-import json
 import os
 import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache, partial
-from importlib import resources
 from pathlib import Path
 
 from autograder.errors import AutograderError
 from autograder.submissions.files import Listing, SubmissionRefused, find, list_files, read_regular
 from autograder.submissions.job import Job
 from autograder.submissions.receipts import own_time, read_receipts
+from autograder.submissions.release import PACKAGES, read_released, released_notebooks, sources_of
 from autograder.text import drop_controls, replace_controls
 
 STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
-PACKAGES = Path(str(resources.files("autograder"))).parent  # the grader beside the library
-
-
-def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
-    """Return the notebooks that students were given, by name."""
-    folder = course / "release" / assignment
-    found = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
-    if not found:
-        raise AutograderError(
-            f"{folder} has no notebooks; `make course` (or nbgrader generate_assignment) "
-            "creates the release."
-        )
-    return found
 
 
 def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterator[Job]:
     """Yield a job for each student and released notebook, in the order of names."""
     released = released_notebooks(course, assignment)
-    given = {name: _read_released(path) for name, path in released.items()}
+    given = {name: read_released(path) for name, path in released.items()}
     versions = {name: _digest(data) for name, data in given.items()}
     receipts = read_receipts(course, assignment)
     for student, folder in students(course, assignment):
@@ -76,18 +62,6 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
                 released=str(path),
                 reason=reason,
             )
-
-
-def _read_released(path: Path) -> bytes:
-    data = path.read_bytes()
-    try:
-        _sources(data)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise AutograderError(
-            f"{path} is not a notebook ({type(error).__name__}), and students are graded against "
-            "it: `make course` writes it again."
-        ) from None
-    return data
 
 
 @cache
@@ -160,17 +134,10 @@ def _is_there(folder: Path) -> bool:
 def _is_blank(folder: Path, name: str, released: bytes) -> bool:
     """Return whether a file holds exactly the released cells."""
     try:
-        found, given = (_sources(data) for data in (read_regular(folder, name), released))
+        found, given = (sources_of(data) for data in (read_regular(folder, name), released))
     except (SubmissionRefused, ValueError, KeyError, TypeError, RecursionError):
         return False
     return found == given
-
-
-def _sources(notebook: bytes) -> list[str]:
-    """Return the texts of a notebook's cells, without blank cells and trailing blanks."""
-    cells = json.loads(notebook)["cells"]
-    texts = ["".join(cell["source"]).rstrip() for cell in cells]
-    return [text for text in texts if text]
 
 
 def _spool(course: Path, digest: str, data: bytes) -> Path:

@@ -146,7 +146,7 @@ def test_the_grader_is_killed(fresh, unbroken, tmp_path, first):
     check(course, reference)
 
 
-WHAT = {"worker": "autograder.grading.worker", "warm parent": "inside.fork_server"}
+WHAT = {"worker": "autograder.grading.worker", "fork server": "inside.fork_server"}
 
 
 @pytest.mark.parametrize("first", range(0, KILLS, 3))

@@ -18,6 +18,7 @@ from autograder.gradebook import differences, ledger
 from autograder.submissions import intake
 from autograder.submissions.files import SubmissionRefused, find, list_files
 from autograder.submissions.reading import UnreadableNotebook, read_notebook
+from autograder.submissions.release import require_importable
 
 RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
 
@@ -286,6 +287,29 @@ def test_a_release_that_is_no_notebook_is_an_error_in_words(school):
     (school.course / "release" / "project3" / f"{NAME}.ipynb").write_text('{"cells": [')
     with pytest.raises(AutograderError, match="make course"):
         list(intake.jobs(school.course, "project3"))
+
+
+@pytest.mark.parametrize(
+    ("line", "lost"),
+    [
+        ("from mnistdiff.expect import expect", "mnistdiff.expect"),
+        ("import torch\n    import mnistdiff.report as report", "mnistdiff.report"),
+        ("from mnistdiff import training, text_plots as plots", "mnistdiff.text_plots"),
+    ],
+)
+def test_a_release_of_another_version_is_refused_before_it_costs_marks(school, line, lost):
+    path = school.course / "release" / "project3" / f"{NAME}.ipynb"
+    notebook = json.loads(path.read_text())
+    require_importable(school.course, "project3")
+    notebook["cells"][0] |= {"cell_type": "code", "source": line}
+    path.write_text(json.dumps(notebook))
+    with pytest.raises(AutograderError, match=rf"imports {lost}, which .* `make course`"):
+        require_importable(school.course, "project3")
+
+
+def test_the_released_notebooks_import_what_there_is(tmp_path):
+    shutil.copytree(ROOT / "notebooks", tmp_path / "release" / "project3")
+    require_importable(tmp_path, "project3")
 
 
 @pytest.mark.parametrize("text", ["c = get_config(", "raise ValueError('x')", "\xff"])

@@ -27,7 +27,7 @@ needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bwrap i
 
 @pytest.fixture(scope="module")
 def fork_server() -> Iterator[ForkServer]:
-    """One warm parent for all tests, with a secret in the environment that it starts from."""
+    """One fork server for all tests, with a secret in the environment that it starts from."""
     if not shutil.which("bwrap"):
         pytest.skip("bwrap is not installed")
     os.environ["DOCTOR_CANARY"] = CANARY
