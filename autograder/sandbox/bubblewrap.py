@@ -140,14 +140,14 @@ def _python() -> list[str]:
     return line
 
 
-def is_in_sight() -> bool:
-    """Return whether the grader is installed in a folder that the sandbox shows, with Python."""
-    return any(PACKAGE.is_relative_to(folder) for folder in (*SYSTEM, *python_folders()))
+def is_in_sight(path: Path) -> bool:
+    """Return whether a path lies in a folder that the sandbox shows: the system's or Python's."""
+    return any(path.is_relative_to(folder) for folder in (*SYSTEM, *python_folders()))
 
 
 def _hidden_checks() -> list[str]:
     """Cover the grader with an empty folder if it is installed in a folder that is visible."""
-    if not is_in_sight():
+    if not is_in_sight(PACKAGE):
         return []
     return ["--tmpfs", str(PACKAGE), "--remount-ro", str(PACKAGE)]
 

@@ -120,11 +120,11 @@ class Doctor:
         self.try_it("network: raw sockets", "none", "raw_sockets")
 
     def files(self) -> None:
-        repository = [PACKAGE]
-        if not is_in_sight():  # else what lies beside it is Python's own
-            repository += [ROOT / n for n in ("", "solutions", "course", "tests", ".git")]
+        repository = [ROOT / n for n in ("", "solutions", "course", "tests", ".git")]
         system = ["/root", "/home", "/etc", "/etc/shadow", "/etc/passwd", "/var", "/sys", "/run"]
-        paths = [str(p) for p in (*repository, Path.home(), Path.cwd(), *system)]
+        places = [*repository, Path.home(), Path.cwd(), *map(Path, system)]
+        # What lies beside an installed grader is Python's own; the grader itself is covered.
+        paths = [str(p) for p in (PACKAGE, *(p for p in places if not is_in_sight(p)))]
         allowed = [*python_folders(), *SETTINGS]
         self.try_it("files: reading", "Python only", "reading", paths=paths, allowed=allowed)
 
