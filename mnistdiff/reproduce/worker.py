@@ -80,6 +80,14 @@ def _encode(unit: Unit, outcome: Outcome) -> dict[str, str]:
     return encoded
 
 
+def _give_way() -> None:
+    """Let the user's other programs go first."""
+    with suppress(AttributeError, OSError):  # Windows has no os.nice
+        os.nice(NICENESS)
+    with suppress(OSError):  # Linux shares the processor by session before it looks at niceness
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
 def _end_with_parent() -> None:
     sys.stdin.read()  # ends when the other side of the pipe is gone
     os._exit(1)
@@ -87,8 +95,7 @@ def _end_with_parent() -> None:
 
 def main() -> int:
     """Run the unit on the first line of the input; return the exit code."""
-    with suppress(AttributeError, OSError):  # Windows has no os.nice
-        os.nice(NICENESS)
+    _give_way()
     described = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

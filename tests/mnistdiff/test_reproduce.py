@@ -159,7 +159,9 @@ def start_worker():
     longer = replace(unit(), profile=replace(smoke, vae=replace(smoke.vae, epochs=30)))
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     environment = os.environ | {"CI": "true"}
-    worker = subprocess.Popen([sys.executable, "-c", WORKER], text=True, env=environment, **pipes)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER], text=True, env=environment, start_new_session=True, **pipes
+    )
     print(json.dumps(describe(longer)), file=worker.stdin, flush=True)
     return worker
 
@@ -183,7 +185,13 @@ def kept_epoch():
 
 
 def test_a_killed_unit_loses_one_epoch_at_most_and_none_outlives_its_parent():
-    killed = epochs_until(start_worker(), 4, lambda worker: worker.send_signal(signal.SIGKILL))
+    def kill(worker):
+        assert os.getpriority(os.PRIO_PROCESS, worker.pid) > 0
+        group = Path(f"/proc/{worker.pid}/autogroup")
+        assert not group.exists() or not group.read_text().endswith("nice 0\n")
+        worker.send_signal(signal.SIGKILL)
+
+    killed = epochs_until(start_worker(), 4, kill)
     kept = kept_epoch()
     assert killed[-1] - 1 <= kept <= killed[-1] < 30
     # a closed input tells the worker that the command that started it is gone
