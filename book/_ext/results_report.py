@@ -63,9 +63,10 @@ def shown(row: Mapping[str, Any], name: str) -> str:
 
 def note(result: Results) -> str:
     """Return the sentence under a table that says what its intervals are."""
-    seeds = max((len(row["seeds"]) for row in result["rows"]), default=0)
-    if seeds > 1:
-        return f"\nMeans over {seeds} training seeds, with 95 % intervals (Student).\n"
+    seeds = sorted({len(row["seeds"]) for row in result["rows"]})
+    if seeds[-1:] > [1]:
+        count = " to ".join(map(str, dict.fromkeys([seeds[0], seeds[-1]])))
+        return f"\nMeans over {count} training seeds, with 95 % intervals (Student).\n"
     return "\nOne seed. The interval of a share, where there is one, is Wilson's over its digits.\n"
 
 
@@ -75,13 +76,18 @@ def losses(result: Results, key: str, report: Mapping[Any, Mapping[str, Any]]) -
     head += [f"{name}, {who}" for name in LOSSES.values() for who in ("ours", "report")]
     rows = []
     for value, row in sweep(result, key):
-        cells = [written(value)]
-        for name in LOSSES:
-            theirs = report.get(value)
-            ours = f"**{loss(row, name)}**" if row else MISSING
-            cells += [ours, f"{theirs[name]:.2f}" if theirs else "–"]
-        rows.append(cells)
+        ours = [f"**{loss(row, name)}**" for name in LOSSES] if row else absent(len(LOSSES))
+        theirs = [f"{report[value][name]:.2f}" if value in report else "–" for name in LOSSES]
+        pairs = zip(ours, theirs, strict=True)
+        test = loss(row, "total_test") if row else "–"
+        rows.append([written(value), *(cell for pair in pairs for cell in pair), test])
+    head.append("total, ours, on test digits")
     return markdown(head, rows, "r" * len(head)) + note(result)
+
+
+def absent(columns: int) -> list[str]:
+    """Return the cells of a row that is not measured yet."""
+    return [MISSING, *["–"] * (columns - 1)]
 
 
 def loss(row: Mapping[str, Any], name: str) -> str:
@@ -104,7 +110,7 @@ def measured(result: Results, names: Iterable[str]) -> str:
     rows = []
     for configuration in configurations:
         row = row_of(result, configuration)
-        cells = [shown(row, name) if row else MISSING for name in names]
+        cells = [shown(row, name) for name in names] if row else absent(len(names))
         rows.append([*(setting(configuration[key]) for key in keys), *cells])
     head = [*(NAMES.get(key, key) for key in keys), *(FORMS[name][0] for name in names)]
     return markdown(head, rows, "l" * len(keys) + "r" * len(names)) + note(result)
@@ -123,7 +129,7 @@ def by_eye(result: Results) -> str:
     rows = []
     for beta, row in sweep(result, "beta"):
         words = BETA_SWEEP.get(beta, {"samples": "–", "reconstructions": "–"})
-        cells = [shown(row, name) if row else MISSING for name in names]
+        cells = [shown(row, name) for name in names] if row else absent(len(names))
         rows.append(
             [written(beta), words["samples"], *cells[:2], words["reconstructions"], *cells[2:]]
         )
@@ -180,7 +186,7 @@ def longer_training(result: Results) -> str:
     names = ["total", "total_test", "confident_share", "fd_ratio"]
     rows = []
     for training, row in sweep(result, "training"):
-        cells = [shown(row, name) if row else MISSING for name in names]
+        cells = [shown(row, name) for name in names] if row else absent(len(names))
         epochs = f"{row['epochs']:.0f}" if row else training
         rows.append([epochs, f"{report[training]:.2f}", *cells])
     head = ["epochs", "total, report", *(FORMS[name][0] for name in names)]
