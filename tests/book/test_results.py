@@ -25,6 +25,7 @@ PIXEL = bytes.fromhex(  # a PNG of one pixel
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
     "0000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
 )
+PROMPTED = ("text", "report_text", "rung")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Sphinx's own
 
 
@@ -33,8 +34,9 @@ def measures(unit):
     beta, dim = unit.configuration.get("beta", 1.0), unit.configuration.get("latent_dim", 100)
     recon, kl = 20 * beta**0.5 + 60 / dim + unit.seed, 14 / beta**0.5
     losses = {"recon": recon, "kl": kl, "total": recon + beta * kl}
-    named = ["recon_accuracy"] if unit.experiment.kind == "vae" else ["coverage", "recall"]
-    named += ["accuracy"] if unit.experiment.kind in ("text", "report_text", "rung") else []
+    near = ["precision", "coverage", "recall"]
+    named = ["recon_accuracy"] if unit.experiment.kind == "vae" else near
+    named = [*named, *(["accuracy"] if unit.experiment.kind in PROMPTED else [])]
     return {
         **losses,
         **{f"{name}_test": 1.01 * value for name, value in losses.items()},
@@ -131,8 +133,9 @@ def test_pages_show_every_experiment_once_it_is_there(tmp_path):
     assert "Does 500 overfit?" in pages["sections/02_latent_dim"]
     assert "Means over 2 training seeds, with 95 % intervals" in pages["sections/01_vae_beta"]
     row = json.loads((results / "table2.json").read_text())["rows"][3]
-    low, high = row["total_interval"]
-    assert f"{row['total']:.2f} ({low:.2f} to {high:.2f})" in pages["sections/01_vae_beta"]
+    half = row["total_interval"][1] - row["total"]
+    assert half > 0
+    assert f"{row['total']:.2f} ± {half:.2f}" in pages["sections/01_vae_beta"]
     alt = 'alt="A grid of digits: samples, β = 0.1; samples read confidently: 94.8%."'
     assert alt in pages["sections/01_vae_beta"]
     assert "seed 0, 60,000 training digits, report profile" in pages["sections/01_vae_beta"]
