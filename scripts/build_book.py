@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -106,6 +107,26 @@ def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
     return nbformat.from_dict(notebook)
 
 
+def add_full_scale(notebook: NotebookNode, path: Path) -> None:
+    """Put each block of a page of book/full_scale/ before the heading that its first line names.
+
+    The student notebook has none of this. Raises BuildError unless each heading occurs once.
+    """
+    if not path.exists():
+        return
+    before, *blocks = re.split(r"(?m)^\+\+\+ ", path.read_text(encoding="utf8"))
+    if before.strip():
+        raise BuildError(f"{path.name} must begin with a line '+++ ## Heading'.")
+    for heading, _, text in (block.partition("\n") for block in blocks):
+        line = re.compile(rf"(?m)^{re.escape(heading)}$")
+        cells = [c for c in notebook.cells if c.cell_type == "markdown" and line.search(c.source)]
+        if len(cells) != 1:
+            found = f"{len(cells)} cells have the heading {heading!r}, not one"
+            raise BuildError(f"book/full_scale/{path.name}: {found}.")
+        replacement = f"{text.strip()}\n\n{heading}"
+        cells[0].source = line.sub(lambda _, new=replacement: new, cells[0].source, count=1)
+
+
 def captioned(cell: NotebookNode) -> list[NotebookNode]:
     """Split the outputs after a cell's figure into a second cell.
 
@@ -161,6 +182,7 @@ def build(root: Path, profile: str, with_answers: bool = False) -> None:
         else:
             shown = student_notebook(root / "notebooks" / f"{name}.ipynb", source)
         written = page(shown, ran[name], profile)
+        add_full_scale(written, root / "book" / "full_scale" / f"{name}.md")
         leaks = guard.check_leaks(f"book/sections/{name}.ipynb", guard.secrets(source), written)
         if leaks and not with_answers:
             raise BuildError("\n".join(leaks))

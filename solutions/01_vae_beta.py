@@ -744,7 +744,7 @@ lines += [
 display(Markdown("\n".join(lines)))
 Markdown(
     f"{run_label} One seed: small differences need more seeds and longer runs. The results page "
-    "has such a run for beta = 1."
+    "has the report's own settings."
 )
 
 # %% [markdown]

@@ -836,7 +836,7 @@ def confident(images: Tensor) -> tuple[int, tuple[float, float]]:
 ddpm = generate(shipped, settings.gallery, "ddpm", settings.pixel.ddpm_steps, seed=1)
 ddim = generate(shipped, settings.gallery, "ddim", few, seed=1)
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of digits side by side, by DDPM and by DDIM; they look equally good."}, "figure": {"caption": "Figure 3 of the report, reproduced: DDPM beside DDIM, with the share that the judge reads confidently (95 % interval) and the time.", "name": "fig-03-ddpm-ddim"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two grids of digits side by side, by DDPM and by DDIM."}, "figure": {"caption": "Figure 3 of the report, reproduced: DDPM beside DDIM, with the share that the judge reads confidently (95 % interval) and the time.", "name": "fig-03-ddpm-ddim"}}
 from mnistdiff.experiments import percent
 
 notes = []

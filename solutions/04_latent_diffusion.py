@@ -414,10 +414,10 @@ Markdown(run_label)
 # %% [markdown]
 # ## Why did the report's small betas give noise? An ablation
 #
-# At small $\beta$ the report saw only noise. Figure 5 shows digits. What is different? The report's
-# code did not scale the latents, and it did not average the weights. So we remove both and add them
-# back one at a time. We train three noise predictors for the VAE with a small $\beta$, and three
-# for the VAE with $\beta = 1$.
+# At small $\beta$ the report saw only noise. What is different here? The report's code did not scale
+# the latents, and it did not average the weights. So we remove both and add them back one at a
+# time. We train three noise predictors for the VAE with a small $\beta$, and three for the VAE with
+# $\beta = 1$.
 
 # %%
 from mnistdiff.experiments import fit_eps_mlp
@@ -459,10 +459,8 @@ for beta in tested:
         f"ratio from {raw:.1f} to {scaled:.1f}, and averaging changes it to {averaged:.1f}."
     )
 Markdown(
-    f"{' '.join(findings)} The closer the spread is to 1, the less scaling can change. Even our "
-    "raw latents at a small $\\beta$ do not give noise: our encoder keeps them near unit spread "
-    "by itself, but a network without normalised inputs may not do so. So the irregular latent "
-    f"space alone did not spoil the report's samples. {run_label}"
+    f"{' '.join(findings)} The closer the spread is to 1, the less scaling can change. The "
+    f"results page has models that were trained on the full MNIST. {run_label}"
 )
 
 # %% [markdown]
@@ -584,7 +582,7 @@ Markdown(run_label)
 #
 # - Latents must be scaled to fit the schedule. Measure their spread, which depends on $\beta$ and
 #   on the encoder.
-# - The decoder sets the upper limit: a smaller $\beta$ gives sharper digits, as long as the noise
-#   predictor can learn where its codes lie.
-# - In latent space a step costs almost nothing, and the picture is decoded only once, at the end.
-#   So section 6 can afford to draw the digit that a prompt asks for.
+# - The decoder sets the upper limit. A smaller $\beta$ raises it, but the noise predictor must then
+#   learn where the codes lie.
+# - In latent space the network is small, and the picture is decoded only once, at the end. So
+#   section 6 can afford to draw the digit that a prompt asks for.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from results_figures import svg, text
+from results_report import shown
 from results_tables import format_seconds, markdown, threads
 
 Results = dict[str, Any]
@@ -60,16 +61,15 @@ def sampling_run(run: Results) -> str:
 def curve_table(run: Results) -> str:
     """Show one row per sampler and number of steps."""
     rows = []
-    for point in sorted(run["points"], key=lambda p: (_name(p), p["evaluations"])):
-        low, high = point["confident_interval"]
+    for point in sorted(run["rows"], key=lambda p: (_name(p), p["evaluations"])):
         rows.append(
             [
                 _name(point),
-                f"{point['evaluations']:,}",
+                f"{point['evaluations']:,.0f}",
                 f"{point['fd_ratio']:.2f}",
                 f"{point['coverage']:.3f}",
-                f"{point['confident_share']:.1%} ({low:.1%} to {high:.1%})",
-                format_seconds(point["seconds"]),
+                shown(point, "confident_share"),
+                format_seconds(_seconds(point)),
             ]
         )
     head = ["sampler", "evaluations", "FD ratio", "coverage", "read confidently", "time"]
@@ -78,7 +78,7 @@ def curve_table(run: Results) -> str:
 
 def ddim_against_ddpm(run: Results) -> str:
     """Compare 50 steps of DDIM at eta 0 with 1,000 steps of DDPM."""
-    points = {(*_key(point), point["num_inference_steps"]): point for point in run["points"]}
+    points = {(*_key(point), point["num_inference_steps"]): point for point in run["rows"]}
     short, full = points["ddim", 0.0, 50], points["ddpm", None, 1000]
     rows = [
         [
@@ -93,14 +93,14 @@ def ddim_against_ddpm(run: Results) -> str:
             ("confident_share", "read confidently", ".1%"),
         )
     ]
-    times = f"{full['seconds'] / short['seconds']:.0f} times faster"
-    rows.append(["time", *(format_seconds(point["seconds"]) for point in (short, full)), times])
+    times = f"{_seconds(full) / _seconds(short):.0f} times faster"
+    rows.append(["time", *(format_seconds(_seconds(point)) for point in (short, full)), times])
     return markdown(["", "DDIM, 50 steps", "DDPM, 1,000 steps", "DDIM's difference"], rows, "lrrr")
 
 
 def curve_figure(run: Results) -> str:
     """Draw FD ratio against network evaluations on logarithmic axes, one line per sampler."""
-    points = run["points"]
+    points = run["rows"]
     counts = [p["evaluations"] for p in points]
     ratios = [p["fd_ratio"] for p in points]
     across = _axis(min(counts) * 0.8, max(counts) * 1.25, LEFT, RIGHT)
@@ -118,8 +118,12 @@ def curve_figure(run: Results) -> str:
         y += 24
     parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 38, "network evaluations", "plot-tick"))
     parts.append(text(LEFT - 44, TOP - 4, "FD ratio", "plot-number"))
-    values = "; ".join(f"{_name(p)} {p['evaluations']}: {p['fd_ratio']:.1f}" for p in points)
+    values = "; ".join(f"{_name(p)} {p['evaluations']:.0f}: {p['fd_ratio']:.1f}" for p in points)
     return svg(BOTTOM + 50, f"FD ratio by sampler and network evaluations. {values}.", parts)
+
+
+def _seconds(point: Results) -> float:
+    return point["seconds_per_image"] * point["n"]
 
 
 def _key(point: Results) -> tuple[str, float | None]:

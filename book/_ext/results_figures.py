@@ -5,9 +5,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from results_tables import LOSSES, SENSITIVITY
-
-from mnistdiff.experiments.student_report import BETA_SWEEP
+from results_tables import SENSITIVITY
 
 Results = dict[str, Any]
 
@@ -36,22 +34,6 @@ def bar(y: float, length: float, kind: str, number: str) -> str:
     return drawn + text(LEFT + max(length, 1) + 8, y + 15, number, "plot-number")
 
 
-def vae_report_losses(run: Results) -> str:
-    """Draw bars of each loss: the report's, ours in training, ours on test images."""
-    report, parts, y = BETA_SWEEP[run["beta"]], [], 8.0
-    scale = MAX_BAR / max(max(report[k], run[k], run[f"{k}_test"]) for k in LOSSES)
-    for key, name in LOSSES.items():
-        parts.append(text(LEFT - 12, y + 2.2 * GAP - 11, name, "plot-label"))
-        shown = [("report", report[key]), ("ours", run[key]), ("test", run[f"{key}_test"])]
-        for kind, value in shown:
-            number = f"{value:.2f} {kind}" if kind != "test" else f"{value:.2f} ours, test"
-            parts.append(bar(y, value * scale * 0.9, f"plot-{kind}", number))
-            y += GAP
-        y += 18
-    values = [f"{name}: report {report[k]:.2f}, ours {run[k]:.2f}" for k, name in LOSSES.items()]
-    return svg(y - 10, "Bars of the loss per image. " + "; ".join(values) + ".", parts)
-
-
 def judge_sensitivity(run: Results) -> str:
     """Draw each ratio on a logarithmic axis, with a mark at the required ratio."""
     parts, y = [], 26.0
@@ -78,6 +60,5 @@ def judge_sensitivity(run: Results) -> str:
 
 
 FIGURES: dict[str, Callable[[Results], str]] = {
-    "vae-report-losses": vae_report_losses,
     "judge-sensitivity": judge_sensitivity,
 }

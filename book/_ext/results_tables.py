@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from mnistdiff.experiments.student_report import BETA_SWEEP, VAE_SETTINGS
-
 Results = dict[str, Any]
 
 FLOOR_BAR, ACCURACY_BAR = 0.3, 0.994
@@ -35,34 +33,6 @@ def format_seconds(seconds: float) -> str:
 def threads(hardware: str) -> str:
     """Correct "1 threads" in a description of hardware."""
     return hardware.removesuffix("s") if hardware.endswith(", 1 threads") else hardware
-
-
-def vae_report_losses(run: Results) -> str:
-    """Show the report's row of Table 2 beside our run of the same settings."""
-    report = BETA_SWEEP[run["beta"]]
-    rows = [
-        [
-            name,
-            f"{report[key]:.2f}",
-            f"**{run[key]:.2f}**",
-            f"{run[key] - report[key]:+.2f}",
-            f"{run[f'{key}_test']:.2f}",
-        ]
-        for key, name in LOSSES.items()
-    ]
-    header = ["loss per image", "report, training", "ours, training", "difference", "ours, test"]
-    return markdown(header, rows, "lrrrr")
-
-
-def vae_report_settings(run: Results) -> str:
-    """Show the report's Table 1 beside the settings of our run."""
-    rows = [
-        ["epochs", f"{VAE_SETTINGS['epochs']}", f"{run['epochs']}"],
-        ["latent dimension", f"{VAE_SETTINGS['latent_dim']}", f"{run['latent_dim']}"],
-        ["$\\beta$ (weight of the KL term)", f"{VAE_SETTINGS['beta']:g}", f"{run['beta']:g}"],
-        ["loss type", VAE_SETTINGS["loss_type"].upper(), run["loss_type"].upper()],
-    ]
-    return markdown(["setting", "report", "ours"], rows, "lrr")
 
 
 def provenance(run: Results) -> str:
@@ -118,9 +88,6 @@ def met(good: bool) -> str:
 
 
 TABLES: dict[str, Callable[[Results], str]] = {
-    "vae-report-losses": vae_report_losses,
-    "vae-report-settings": vae_report_settings,
-    "vae-report-run": provenance,
     "judge-accuracy": judge_accuracy,
     "judge-sensitivity": judge_sensitivity,
     "judge-run": provenance,

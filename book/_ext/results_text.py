@@ -1,9 +1,9 @@
-"""Tables of the text-to-image results: accuracy, guidance, the ladder and LoRAs."""
+"""Tables of the text-to-image results: accuracy, guidance and LoRAs."""
 
 from typing import Any
 
 from results_diffusion import MEASURES, SHARES, quality
-from results_tables import format_seconds, markdown, threads
+from results_tables import markdown, threads
 
 from mnistdiff.experiments.student_report import TEXT_WORST
 
@@ -57,6 +57,21 @@ def tiny_sd_run(run: Results) -> str:
     return markdown(["the run", ""], [[k, str(v)] for k, v in facts.items()], "ll")
 
 
+def clip_accuracy(run: Results) -> str:
+    """Show CLIP's zero-shot accuracy, and how it was measured."""
+    low, high = run["accuracy_interval"]
+    rows = [
+        ["test digits read correctly", f"**{run['accuracy']:.2%}**"],
+        ["95 % interval (Wilson)", f"{low:.2%} to {high:.2%}"],
+        ["test digits", f"{run['n']:,}"],
+        ["prompts per digit, in phrasings not in training", f"{2 * len(run['templates'])}"],
+        ["training data", run["data"]],
+        ["hardware", threads(run["hardware"])],
+        ["commit", f"`{run['commit'][:12]}`"],
+    ]
+    return markdown(["the CLIP that ships", "measured"], rows, "lr")
+
+
 def loras(run: Results) -> str:
     """Show each style's measure and label accuracy by strength."""
     rows = []
@@ -78,38 +93,6 @@ def loras(run: Results) -> str:
     return markdown(["style", "measure", "strength", "mean", "drawn as asked"], rows, "llrrr")
 
 
-def ladder(run: Results) -> str:
-    """Show the means over training seeds per rung, with their intervals."""
-    form = {"accuracy": ".1%", "fd_ratio": ".1f", "coverage": ".2f", "recall": ".2f"}
-    rows = []
-    for number, rung in enumerate(run["rungs"]):
-        shown = [
-            "{:{form}} ({:{form}} to {:{form}})".format(
-                rung[name], *rung[f"{name}_interval"], form=form[name]
-            )
-            for name in ("accuracy", "fd_ratio")
-        ]
-        shown += [format(rung[name], form[name]) for name in ("coverage", "recall")]
-        rows.append([("+ " if number else "") + rung["name"], *shown])
-    head = ["rung", "label accuracy", "FD ratio", "coverage", "recall"]
-    return markdown(head, rows, "lrrrr")
-
-
-def ladder_run(run: Results) -> str:
-    """Show training, samples, judge, data, time, hardware and commit of the run."""
-    facts = {
-        "training": f"{run['train_size']:,} digits, {run['epochs']} epochs per network",
-        "training seeds per rung": len(run["seeds"]),
-        "digits per seed": f"{run['n']:,}",
-        "judge": run["judge"],
-        "data": run["data"],
-        "time": format_seconds(run["seconds"]),
-        "hardware": threads(run["hardware"]),
-        "commit": f"`{run['commit'][:12]}`",
-    }
-    return markdown(["the run", ""], [[k, str(v)] for k, v in facts.items()], "ll")
-
-
 TABLES = {
     "tiny-sd-quality": tiny_sd_quality,
     "tiny-sd-digits": tiny_sd_digits,
@@ -117,7 +100,6 @@ TABLES = {
     "tiny-sd-run": tiny_sd_run,
     "tiny-sd-fast-quality": tiny_sd_quality,
     "tiny-sd-fast-run": tiny_sd_run,
+    "clip-accuracy": clip_accuracy,
     "lora-styles": loras,
-    "ladder": ladder,
-    "ladder-run": ladder_run,
 }

@@ -1,12 +1,16 @@
 """Do the book's sections keep what a reader wants and nothing of what graders want?"""
 
 import json
+from pathlib import Path
 
 import build_book
 import build_notebooks
 import nbformat
 import pytest
 from build_notebooks import BuildError
+
+ROOT = Path(__file__).parents[2]
+FULL_SCALE = sorted((ROOT / "book" / "full_scale").glob("*.md"))
 
 
 @pytest.fixture
@@ -64,3 +68,34 @@ def test_an_answer_in_an_output_stops_the_build(section, tiny):
     build_notebooks.build(tiny)
     with pytest.raises(BuildError, match=r"sections/01_tiny.ipynb, cell 5: .* is hidden in `double`"):
         section()
+
+
+def test_a_page_shows_the_full_scale_before_its_heading_and_the_notebook_does_not(section, tiny):
+    folder = tiny / "book" / "full_scale"
+    folder.mkdir(parents=True)
+    (folder / "01_tiny.md").write_text("+++ # Doubling\n\nMeasured: {result}`a:b:.2f`.\n")
+    first = section().cells[0]
+    assert first.source.startswith("Measured: {result}`a:b:.2f`.\n\n# Doubling\n")
+    assert "Measured" not in (tiny / "notebooks" / "01_tiny.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("+++ ## Halving\n\nMeasured.\n", "0 cells have the heading '## Halving', not one"),
+        ("Measured.\n", r"01_tiny.md must begin with a line '\+\+\+ ## Heading'"),
+    ],
+)
+def test_a_full_scale_page_without_its_place_stops_the_build(section, tiny, text, message):
+    (tiny / "book" / "full_scale").mkdir(parents=True)
+    (tiny / "book" / "full_scale" / "01_tiny.md").write_text(text)
+    with pytest.raises(BuildError, match=message):
+        section()
+
+
+@pytest.mark.parametrize("path", FULL_SCALE, ids=lambda path: path.stem)
+def test_every_full_scale_block_has_its_place(path):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{path.stem}.ipynb", as_version=4)
+    build_book.add_full_scale(notebook, path)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    assert text.count("at full scale\n") >= path.read_text().count("at full scale\n")
