@@ -338,10 +338,7 @@ for dim, run in by_dim.items():
         f"| {dim} | {run.row['total']:.2f} | {run.row['total_test']:.2f} | {gap[dim]:+.2f} |"
     )
 display(Markdown("\n".join(lines)))
-Markdown(
-    "The training loss is averaged over the last epoch, while the model is still learning. The "
-    f"test loss is measured after that epoch. {run_label}"
-)
+Markdown(f"Both losses are measured after training, with one latent draw per image. {run_label}")
 
 # %% [markdown]
 # Each verdict is computed from the runs above.

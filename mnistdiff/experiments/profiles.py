@@ -18,6 +18,7 @@ class VAESettings:
     width: int  # of the hidden layers
     blocks: int
     cosine_decay: bool = False  # of the learning rate
+    ema_decay: float | None = None  # of the averaged weights that are measured; None: the last ones
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,13 @@ PROFILES = {
         test_size=10_000,
         samples=10_000,
         vae=VAESettings(
-            40, long_epochs=200, batch_size=128, learning_rate=2e-4, width=768, blocks=2
+            40,
+            long_epochs=200,
+            batch_size=128,
+            learning_rate=2e-4,
+            width=768,
+            blocks=2,
+            ema_decay=0.999,
         ),
         pixel=PixelSettings(60),
         latent=LatentSettings(100, width=320, batch_size=512),
@@ -126,7 +133,7 @@ _REPORT = PROFILES["report"]
 PROFILES["ship"] = replace(
     _REPORT,
     name="ship",
-    vae=replace(_REPORT.vae, learning_rate=1e-3, width=256, cosine_decay=True),
+    vae=replace(_REPORT.vae, learning_rate=1e-3, width=256, cosine_decay=True, ema_decay=None),
     pixel=PixelSettings(24),
     latent=replace(_REPORT.latent, epochs=250, batch_size=256),
 )

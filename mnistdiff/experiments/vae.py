@@ -25,6 +25,7 @@ from mnistdiff.vae import VAE, VAEConfig
 BETAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0)
 LATENT_DIMS = (2, 10, 50, 100, 500)
 SAMPLE_SEED = 1_000
+PART = 2_000  # images whose losses are measured together
 
 
 class VAERun(NamedTuple):
@@ -52,6 +53,7 @@ def fit_vae(
         learning_rate=profile.vae.learning_rate,
         seed=seed,
         cosine_decay=profile.vae.cosine_decay,
+        ema_decay=profile.vae.ema_decay,
     )
     seed_everything(seed)
     device = default_device()
@@ -67,11 +69,25 @@ def fit_vae(
         "seed": seed,
         "profile": profile.name,
         "data": train.source,
-        **{name: fit.history[-1][name] for name in ("total", "recon", "kl")},
+        **_mean_losses(model, train.images, loss, seed),
         **measure_vae(model, test, loss, profile.samples, seed),
         "seconds": fit.seconds,
     }
     return VAERun(model, row, fit.history)
+
+
+@torch.inference_mode()
+def _mean_losses(
+    model: VAE, images: Float[Tensor, "n 1 28 28"], loss: VAELoss, seed: int
+) -> dict[str, float]:
+    """Return the mean losses over all images, with one latent draw per image."""
+    generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
+    sums = {"total": 0.0, "recon": 0.0, "kl": 0.0}
+    for part in images.split(PART):
+        losses = loss(model, part, generator)
+        for name in sums:
+            sums[name] += float(losses[name]) * len(part)
+    return {name: value / len(images) for name, value in sums.items()}
 
 
 @torch.inference_mode()
