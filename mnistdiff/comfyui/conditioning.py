@@ -64,7 +64,7 @@ def guided_by(
         if guidance_scale != 1:
             uncond = embedding_at(negative, int(t[0]), "negative")
         scale = 1.0 if uncond is cond else guidance_scale
-        rows = (each.expand(len(x_t), -1) for each in (cond, uncond))
-        return guided_predictor(model, *rows, scale)(x_t, t)
+        cond, uncond = cond.expand(len(x_t), -1), uncond.expand(len(x_t), -1)
+        return guided_predictor(model, cond, uncond, scale)(x_t, t)
 
     return predict
