@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mnistdiff.data import to_unit
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.guidance import Autoguided
+from mnistdiff.guidance import GUIDED, Autoguided
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.runtime import autocast, check_seed, reuse_memory
 from mnistdiff.samplers import as_eps, find_sampler
@@ -98,10 +98,13 @@ def generate(
     return Samples(torch.cat(images), time.perf_counter() - started)
 
 
-def autoguided(model: PixelModel | LatentModel, scale: float) -> PixelModel | LatentModel:
+def autoguided(
+    model: PixelModel | LatentModel, scale: float, span: tuple[float, float] = GUIDED
+) -> PixelModel | LatentModel:
     """Return the model, pushed away from its weak copy by `scale`; 1 means no guidance.
 
-    Raises MnistdiffError if scale is below 1, or if it is not 1 and the model has no weak copy.
+    It is pushed at the timesteps low <= t < high of `span`. Raises MnistdiffError if scale is
+    below 1, if span is not a pair, or if scale is not 1 and the model has no weak copy.
     """
     if scale == 1:
         return model
@@ -110,7 +113,7 @@ def autoguided(model: PixelModel | LatentModel, scale: float) -> PixelModel | La
             f"autoguidance is {scale:g}, but this model has no weak copy to guide it; only "
             "the shipped U-Net and the best latent model have one. Leave it at 1."
         )
-    return replace(model, model=Autoguided(model.model, model.weak, scale))
+    return replace(model, model=Autoguided(model.model, model.weak, scale, span))
 
 
 def default_schedule() -> NoiseSchedule:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.errors import MnistdiffError
+from mnistdiff.guidance import EVERYWHERE, check_guidance_span
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig
 from mnistdiff.layers import check_images
 from mnistdiff.lora import merge_lora
@@ -36,7 +37,10 @@ from mnistdiff.vae import VAE, VAEConfig
 
 NAME = "tiny-mnist-sd"
 LORAS = PACKAGED / "loras"  # a separate folder, which ComfyUI lists
-GUIDANCE_SCALE = 1.4  # chosen with the second classifier
+# chosen with the second classifier: the experiments choice_guidance and choice_steps
+GUIDANCE_SCALE = 1.4
+GUIDANCE_SPAN = EVERYWHERE  # guidance acts at these timesteps of 1000
+NUM_INFERENCE_STEPS = 50
 CHUNK = 250  # images sampled together: larger batches do not fit the processor's cache
 BETAS = "schedule.betas"  # tensor name in a file; without it the shipped schedule is used
 PARTS = {
@@ -162,8 +166,9 @@ class TextToImagePipeline:
         prompt: str | Sequence[str],
         negative_prompt: str | Sequence[str] = "",
         *,
-        num_inference_steps: int = 50,
+        num_inference_steps: int = NUM_INFERENCE_STEPS,
         guidance_scale: float = GUIDANCE_SCALE,
+        guidance_span: tuple[float, float] = GUIDANCE_SPAN,
         eta: float = 0.0,
         num_images_per_prompt: int = 1,
         generator: torch.Generator | None = None,
@@ -177,7 +182,9 @@ class TextToImagePipeline:
         The noise of all images, (N, D), is drawn first, from the CPU `generator`: adding images
         changes the earlier ones only by float rounding (below 1e-5). With eta above 0 the noise of
         each step is drawn for up to 250 images together, so another number of images gives other
-        images. `image` in [0, 1], one for all or one for each, is noised by `strength` in (0, 1]
+        images. `guidance_span` (low, high) guides at low <= t < high only, in timesteps of 1000;
+        elsewhere the prompt alone decides; (0, 1000) guides at every step (Kynkaanniemi et al.,
+        2024). `image` in [0, 1], one for all or one for each, is noised by `strength` in (0, 1]
         and replaces the pure noise (Meng et al., 2022, "SDEdit"). `callback(step, t, z_t, z0_hat)`
         is called at every step of each 250 images. Raises MnistdiffError for words outside the
         vocabulary and settings outside their range.
@@ -198,6 +205,7 @@ class TextToImagePipeline:
             uncond,
             torch.randn(len(cond), self.vae.config.latent_dim, generator=generator),
             guidance_scale=guidance_scale,
+            guidance_span=guidance_span,
             sampler=sampler,
             generator=generator,
             callback=callback,
@@ -212,8 +220,9 @@ class TextToImagePipeline:
         frames: int = 8,
         *,
         generator: torch.Generator | None = None,
-        num_inference_steps: int = 50,
+        num_inference_steps: int = NUM_INFERENCE_STEPS,
         guidance_scale: float = GUIDANCE_SCALE,
+        guidance_span: tuple[float, float] = GUIDANCE_SPAN,
     ) -> PipelineOutput:
         """Draw one noise under conditions that move along the sphere from `start` to `end`.
 
@@ -230,6 +239,7 @@ class TextToImagePipeline:
             self.encode_prompts([""] * frames),
             noise.expand(frames, -1),
             guidance_scale=guidance_scale,
+            guidance_span=guidance_span,
             num_inference_steps=num_inference_steps,
         )
 
@@ -241,6 +251,7 @@ class TextToImagePipeline:
         noise: Float[Tensor, "n d"],
         *,
         guidance_scale: float,
+        guidance_span: tuple[float, float],
         sampler: str = "ddim",
         start: Float[Tensor, "#n d"] | None = None,
         strength: float = 1.0,
@@ -251,6 +262,8 @@ class TextToImagePipeline:
         Raises MnistdiffError for settings outside their range.
         """
         _check_guidance_scale(guidance_scale)
+        check_guidance_span(guidance_span)
+        low, high = (edge * self.schedule.num_train_timesteps / 1000 for edge in guidance_span)
         sample = find_sampler(sampler)
         reuse_memory()
         if start is not None:
@@ -265,6 +278,7 @@ class TextToImagePipeline:
                 cond=cond[part],
                 uncond=uncond[part],
                 guidance_scale=guidance_scale,
+                guidance_span=(low, high),
                 noise=noise[part],
                 **options,
             )

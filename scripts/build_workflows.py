@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mnistdiff.pipeline import GUIDANCE_SCALE, GUIDANCE_SPAN, NUM_INFERENCE_STEPS
+
 PACK = Path(__file__).parents[1] / "mnistdiff" / "comfyui"
 OUTPUTS = {  # the outputs of each node
     "MnistdiffLoader": ("MODEL", "CLIP", "VAE"),
     "CheckpointLoaderSimple": ("MODEL", "CLIP", "VAE"),
     "LoraLoader": ("MODEL", "CLIP"),
     "CLIPTextEncode": ("CONDITIONING",),
+    "ConditioningSetTimestepRange": ("CONDITIONING",),
+    "ConditioningCombine": ("CONDITIONING",),
     "EmptyLatentImage": ("LATENT",),
     "KSampler": ("LATENT",),
     "VAEDecode": ("IMAGE",),
@@ -30,6 +34,9 @@ TYPES = {
     "vae": "VAE",
     "positive": "CONDITIONING",
     "negative": "CONDITIONING",
+    "conditioning": "CONDITIONING",
+    "conditioning_1": "CONDITIONING",
+    "conditioning_2": "CONDITIONING",
     "latent_image": "LATENT",
     "samples": "LATENT",
     "images": "IMAGE",
@@ -43,14 +50,27 @@ PLACES = {  # position and size of each node; no link runs behind a node
     "VAEDecode": ((1400, 60), (220, 50)),
     "SaveImage": ((1660, 60), (340, 400)),
 }
-TEXTS = {
-    "Positive": (720, 280),
-    "Negative": (720, 440),
-}  # positions of the encoders, in the graph's order
-TEXT_SIZE = (300, 110)
+SEVERAL = {  # title and position of each node of a kind, in the graph's order, and their size
+    "CLIPTextEncode": (
+        {"CLIP Text Encode (Positive)": (720, 280), "CLIP Text Encode (Negative)": (720, 440)},
+        (300, 110),
+    ),
+    "ConditioningSetTimestepRange": (
+        {
+            "Negative, in the span": (1060, 500),
+            "Positive, before the span": (1060, 650),
+            "Positive, after the span": (1060, 800),
+        },
+        (300, 110),
+    ),
+    "ConditioningCombine": (
+        {"Combine: in and before the span": (1400, 500), "Combine: all timesteps": (1400, 650)},
+        (280, 50),
+    ),
+}
 COLUMN = 340  # width of the LoRA's column, which other workflows omit
-PAGES = {"basic": "tiny_mnist_sd_basic", "lora": "tiny_mnist_sd_lora"}  # ComfyUI has its own "lora"
-DRAWN = ("basic", "lora")  # workflows of our model, whose preview ComfyUI shows
+DRAWN = ("basic", "lora", "span")  # workflows of our model, whose preview ComfyUI shows
+PAGES = {name: f"tiny_mnist_sd_{name}" for name in DRAWN}  # ComfyUI has its own "lora"
 SIDE = 336  # pixels of a preview
 TOLERANCE = 4  # mean grey levels by which a preview may differ between machines
 
@@ -98,12 +118,39 @@ def graph(
     }
 
 
+def with_span(api: dict[str, dict[str, Any]], low: int, high: int) -> dict[str, dict[str, Any]]:
+    """Return the graph, guided at the timesteps low <= t < high only.
+
+    Elsewhere the positive prompt is the negative one too: both predictions are the same, and the
+    guided one as well. Without any negative, ComfyUI would take a prediction of zeros.
+    """
+    before, after = (round(1 - t / 1000, 3) for t in (high, low))  # shares of the trajectory
+
+    def ranged(source: str, start: float, end: float) -> dict[str, Any]:
+        return node("ConditioningSetTimestepRange", conditioning=[source, 0], start=start, end=end)
+
+    def combined(*sources: str) -> dict[str, Any]:
+        links = {f"conditioning_{i}": [name, 0] for i, name in enumerate(sources, start=1)}
+        return node("ConditioningCombine", **links)
+
+    added = {
+        "9": ranged("4", before, after),
+        "10": ranged("3", 0.0, before),
+        "11": ranged("3", after, 1.0),
+        "12": combined("9", "10"),
+        "13": combined("12", "11"),
+    }
+    sampler = node("KSampler", **api["6"]["inputs"] | {"negative": ["13", 0]})
+    return api | {"6": sampler} | added
+
+
 def workflows() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return our workflows, and the same two for Stable Diffusion 1.5 with the report's prompts."""
+    """Return our workflows; basic and lora also for Stable Diffusion 1.5, the report's prompts."""
     ours = node("MnistdiffLoader", model_name="tiny-mnist-sd")
     theirs = node("CheckpointLoaderSimple", ckpt_name="v1-5-pruned-emaonly.safetensors")
     quick = {"seed": 0, "steps": 50, "cfg": 3.0, "sampler_name": "ddim", "scheduler": "simple"}
     usual = quick | {"steps": 20, "cfg": 8.0, "sampler_name": "euler", "scheduler": "normal"}
+    ours_by_default = quick | {"steps": NUM_INFERENCE_STEPS, "cfg": GUIDANCE_SCALE}
     failed = (
         "0,1,2,3,4,5,6,7,8,9",
         "blurry, unclear, other digits",
@@ -112,6 +159,10 @@ def workflows() -> dict[str, dict[str, dict[str, Any]]]:
         "basic": graph(ours, "a handwritten seven", "", 16, quick, "digit"),
         "lora": graph(
             ours, "a handwritten seven", "", 16, quick, "digit_bold", "bold-v1.safetensors"
+        ),
+        "span": with_span(
+            graph(ours, "a handwritten seven", "", 16, ours_by_default, "digit_span"),
+            *GUIDANCE_SPAN,
         ),
         "sd15_basic": graph(theirs, *failed, 512, usual, "sd15"),
         "sd15_lora": graph(
@@ -122,16 +173,16 @@ def workflows() -> dict[str, dict[str, dict[str, Any]]]:
 
 def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the UI format of an API graph: placed nodes, ordered widgets, numbered links."""
-    nodes, links, texts = {}, [], iter(TEXTS.items())
+    nodes, links = {}, []
+    several = {kind: iter(places.items()) for kind, (places, _) in SEVERAL.items()}
     left = 0 if any(entry["class_type"] == "LoraLoader" for entry in api.values()) else COLUMN
     for order, (name, entry) in enumerate(api.items()):
         kind = entry["class_type"]
-        title = {}
-        if kind == "CLIPTextEncode":
-            role, place = next(texts)
-            size, title = TEXT_SIZE, {"title": f"CLIP Text Encode ({role})"}
+        if kind in several:
+            text, place = next(several[kind])
+            size, title = SEVERAL[kind][1], {"title": text}
         else:
-            place, size = PLACES[kind]
+            (place, size), title = PLACES[kind], {}
         outputs = [{"name": t, "type": t, "links": [], "slot_index": i}
                    for i, t in enumerate(OUTPUTS[kind])]  # fmt: skip
         nodes[name] = {

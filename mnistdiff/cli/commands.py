@@ -137,20 +137,25 @@ def eval_curve(options: argparse.Namespace) -> dict[str, Any]:
 def _evaluate_model(model: Any, options: argparse.Namespace, data: str = "mnist") -> dict[str, Any]:
     from mnistdiff.diffusion import autoguided
     from mnistdiff.evaluation import evaluate
-    from mnistdiff.guidance import AUTOGUIDANCE
+    from mnistdiff.guidance import AUTOGUIDANCE, GUIDED
 
     scale = options.autoguidance
     if scale is None:
         scale = AUTOGUIDANCE if model.weak else 1.0
-    return {"autoguidance": scale} | evaluate(
-        autoguided(model, scale),
-        n=options.n,
-        seeds=range(options.seeds),
-        sampler=options.sampler,
-        num_inference_steps=options.steps,
-        eta=options.eta,
-        data=data,
-        save=options.save,
+    span = {} if scale == 1 else {"autoguidance_span": list(GUIDED)}
+    return (
+        {"autoguidance": scale}
+        | span
+        | evaluate(
+            autoguided(model, scale),
+            n=options.n,
+            seeds=range(options.seeds),
+            sampler=options.sampler,
+            num_inference_steps=options.steps,
+            eta=options.eta,
+            data=data,
+            save=options.save,
+        )
     )
 
 
@@ -190,7 +195,7 @@ def train_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
 def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
     """Measure accuracy, quality and diversity of the text-to-image model."""
     from mnistdiff.evaluation.text_to_image import evaluate_tiny_sd
-    from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
+    from mnistdiff.pipeline import TextToImagePipeline
 
     return evaluate_tiny_sd(
         TextToImagePipeline.from_pretrained(options.model),
@@ -198,10 +203,16 @@ def eval_tiny_sd(options: argparse.Namespace) -> dict[str, Any]:
         seeds=range(options.seeds),
         sampler=options.sampler,
         num_inference_steps=options.steps,
-        guidance_scale=GUIDANCE_SCALE if options.guidance is None else options.guidance,
+        **_guidance(options),
         frontier=options.frontier,
         save=options.save,
     )
+
+
+def _guidance(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the guidance scale and span that the user set; the others keep their defaults."""
+    given = {"guidance_scale": options.guidance, "guidance_span": options.guidance_span}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def eval_lora(options: argparse.Namespace) -> dict[str, Any]:
@@ -254,7 +265,7 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from mnistdiff.pictures import check_grid, save_grid
-    from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
+    from mnistdiff.pipeline import TextToImagePipeline
     from mnistdiff.storage import check_writable
 
     check_grid(options.output, len(options.prompt) * options.n, options.scale)
@@ -266,7 +277,7 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
         options.prompt,
         options.negative,
         num_inference_steps=options.steps,
-        guidance_scale=GUIDANCE_SCALE if options.guidance is None else options.guidance,
+        **_guidance(options),
         eta=options.eta,
         num_images_per_prompt=options.n,
         generator=torch.Generator().manual_seed(options.seed),

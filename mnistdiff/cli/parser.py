@@ -137,7 +137,7 @@ def _add_eval_generators(evaluate: Any) -> None:
             "--autoguidance",
             type=float,
             metavar="SCALE",
-            help="autoguidance scale, 1 for none (default 2.25 if the model has a weak copy)",
+            help="autoguidance scale, 1 for none (default: as shipped, with a weak copy)",
         )
     latent.add_argument(
         "--beta", type=float, help="beta of the VAE (default: the best shipped one)"
@@ -262,7 +262,7 @@ def _add_comfyui(comfyui: Any) -> None:
     install = _command(comfyui, "install", commands.comfyui_install)
     install.add_argument("path", type=Path, help="the folder that holds ComfyUI's main.py")
     run = _command(comfyui, "run", commands.comfyui_run)
-    run.add_argument("workflow", help="an API-format file, or one of ours: basic, lora")
+    run.add_argument("workflow", help="an API-format file, or one of ours: basic, lora, span")
     run.add_argument("--server", help="address of a running ComfyUI (default: run here)")
     run.add_argument(
         "-o", "--output", type=Path, default=Path("workflow.png"), help="default workflow.png"
@@ -283,6 +283,13 @@ def _add_model(command: argparse.ArgumentParser) -> None:
 def _add_guidance(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--guidance", type=float, help="guidance scale, 1 for none (default: the model's)"
+    )
+    command.add_argument(
+        "--guidance-span",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="guide at these timesteps of 1000 only; 0 1000 for all (default: the model's)",
     )
 
 

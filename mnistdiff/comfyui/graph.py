@@ -41,8 +41,9 @@ def lora_names() -> tuple[str, ...]:
 
 
 def nodes() -> dict[str, Node]:
-    """Return the nodes that run without ComfyUI: ours and ten of the stock ones."""
+    """Return the nodes that run without ComfyUI: ours and twelve of the stock ones."""
     link, text = Input, Input("STRING")
+    conditioning, share = link("CONDITIONING"), Input("FLOAT", 0, 1)
     side, batch = Input("INT", 16, MAX_SIDE), Input("INT", 1, 4_096)
     strength = Input("FLOAT", -100, 100)
     sampler = {
@@ -73,6 +74,12 @@ def nodes() -> dict[str, Node]:
         "LoraLoader": Node(lora, ("MODEL", "CLIP")),
         "LoraLoaderModelOnly": Node(model_only, ("MODEL",)),
         "CLIPTextEncode": Node({"text": text, "clip": link("CLIP")}, ("CONDITIONING",)),
+        "ConditioningSetTimestepRange": Node(
+            {"conditioning": conditioning, "start": share, "end": share}, ("CONDITIONING",)
+        ),
+        "ConditioningCombine": Node(
+            {"conditioning_1": conditioning, "conditioning_2": conditioning}, ("CONDITIONING",)
+        ),
         "EmptyLatentImage": Node({"width": side, "height": side, "batch_size": batch}, ("LATENT",)),
         "KSampler": Node(sampler, ("LATENT",)),
         "VAEDecode": Node({"samples": link("LATENT"), "vae": link("VAE")}, ("IMAGE",)),
@@ -87,7 +94,7 @@ OUTPUT_NODES = ("SaveImage", "PreviewImage")
 
 
 def load_workflow(path: str | Path) -> Graph:
-    """Read an API-format graph: a file, or one of ours by name ("basic", "lora").
+    """Read an API-format graph: a file, or one of ours by name ("basic", "lora", "span").
 
     Raises MnistdiffError if the file is not an API-format workflow.
     """

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mnistdiff.comfyui.conditioning import Conditioning, Part, guided_by, set_range
 from mnistdiff.comfyui.graph import Graph, check_graph, describe_node, is_link, load_workflow, nodes
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.lora import merge_lora
@@ -40,9 +41,9 @@ def run_workflow(
 ) -> Float[Tensor, "n 1 28 28"]:
     """Return the images, in [0, 1], that an API-format graph saves or previews.
 
-    `graph` may be a file or the name of one of ours ("basic", "lora"). With `server`, such as
-    "http://127.0.0.1:8188", it runs on a real ComfyUI. Otherwise it runs here with `pipeline`, by
-    default the shipped one, and SaveImage writes into the folder `output` if that is given.
+    `graph` may be a file or the name of one of ours ("basic", "lora", "span"). With `server`, such
+    as "http://127.0.0.1:8188", it runs on a real ComfyUI. Otherwise it runs here with `pipeline`,
+    by default the shipped one, and SaveImage writes into the folder `output` if that is given.
     Raises MnistdiffError, naming node and input, if the graph cannot run.
     """
     if isinstance(graph, str | Path):
@@ -89,7 +90,13 @@ class _Runner:
         return *self.lora_model(model, lora_name, strength_model), clip
 
     def encode_text(self, text: str, clip: TextToImagePipeline) -> tuple:
-        return (clip.encode_prompts([_without_weights(text)]),)
+        return ((Part(clip.encode_prompts([_without_weights(text)])),),)
+
+    def set_timestep_range(self, conditioning: Conditioning, start: float, end: float) -> tuple:
+        return (set_range(conditioning, start, end),)
+
+    def combine(self, conditioning_1: Conditioning, conditioning_2: Conditioning) -> tuple:
+        return (conditioning_1 + conditioning_2,)
 
     def empty_latent(self, width: int, height: int, batch_size: int) -> tuple:
         if (width, height) != (SIDE, SIDE):
@@ -106,14 +113,14 @@ class _Runner:
         cfg: float,
         sampler_name: str,
         scheduler: str,
-        positive: Tensor,
-        negative: Tensor,
+        positive: Conditioning,
+        negative: Conditioning,
         latent_image: Tensor,
         denoise: float,
     ) -> tuple:
         if denoise == 0:
             return (latent_image,)
-        pipeline, n = model.pipeline, len(latent_image)
+        pipeline = model.pipeline
         total = pipeline.schedule.num_train_timesteps
         timesteps = _timesteps(scheduler, steps, denoise, total)
         # as in ComfyUI: all noise at once, from torch's CPU generator
@@ -124,12 +131,9 @@ class _Runner:
         spread = 1.0 if timesteps[0] == len(abar) - 1 else (1 - at).sqrt()
         noise = at.sqrt() * pipeline.scaling_factor * latent_image + spread * noise
         z0 = _SAMPLERS[sampler_name](
-            as_eps(model.network, pipeline.schedule),
+            guided_by(as_eps(model.network, pipeline.schedule), positive, negative, cfg),
             pipeline.schedule,
             latent_image.shape,
-            cond=positive.expand(n, -1),
-            uncond=negative.expand(n, -1),
-            guidance_scale=cfg,
             timesteps=timesteps,
             noise=noise,
             # seed + 1: otherwise DDPM's first step would draw the starting noise again
@@ -171,6 +175,8 @@ NODES: dict[str, Callable[..., tuple]] = {
     "LoraLoader": _Runner.lora,
     "LoraLoaderModelOnly": _Runner.lora_model,
     "CLIPTextEncode": _Runner.encode_text,
+    "ConditioningSetTimestepRange": _Runner.set_timestep_range,
+    "ConditioningCombine": _Runner.combine,
     "EmptyLatentImage": _Runner.empty_latent,
     "KSampler": _Runner.sample,
     "VAEDecode": _Runner.decode,

@@ -17,8 +17,14 @@ from mnistdiff.evaluation.measure import measure
 from mnistdiff.evaluation.protocol import check_images_file, save_images, summarise
 from mnistdiff.experiments import zero_shot
 from mnistdiff.experiments.styles import MEASURES
+from mnistdiff.guidance import EVERYWHERE
 from mnistdiff.metrics import load_judge, read_digits, to_8_bits, wilson_interval
-from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
+from mnistdiff.pipeline import (
+    GUIDANCE_SCALE,
+    GUIDANCE_SPAN,
+    NUM_INFERENCE_STEPS,
+    TextToImagePipeline,
+)
 from mnistdiff.prompts import DIGIT_NAMES, HELD_OUT_TEMPLATES, TEMPLATES
 from mnistdiff.results import provenance
 
@@ -45,16 +51,18 @@ def evaluate_tiny_sd(
     n: int = 10_000,
     seeds: Sequence[int] = (0, 1, 2),
     sampler: str = "ddim",
-    num_inference_steps: int = 50,
+    num_inference_steps: int = NUM_INFERENCE_STEPS,
     guidance_scale: float = GUIDANCE_SCALE,
+    guidance_span: tuple[float, float] = GUIDANCE_SPAN,
     frontier: bool = True,
     save: Path | None = None,
 ) -> dict[str, Any]:
     """Return all measures on the same samples; with `frontier` also for GUIDANCE_SCALES, one seed.
 
-    Label accuracy (Wilson interval) and `per_digit` pool all images; the other intervals are
-    Student's, over seeds. `save` stores the first seed's images with the requested digits. Raises
-    MnistdiffError if n is not a multiple of 10, there are no seeds, or the file is not writable.
+    The frontier is guided at every step. Label accuracy (Wilson interval) and `per_digit` pool all
+    images; the other intervals are Student's, over seeds. `save` stores the first seed's images
+    with the requested digits. Raises MnistdiffError if n is not a multiple of 10, there are no
+    seeds, or the file is not writable.
     """
     _check_n(n)
     if not seeds:
@@ -65,15 +73,19 @@ def evaluate_tiny_sd(
     result = {
         **options,
         "guidance_scale": guidance_scale,
+        "guidance_span": list(guidance_span),
         "seeds": list(seeds),
         "judge": load_judge().version,
-        **_evaluate_at(pipeline, n, seeds, guidance_scale, options, save),
+        **_evaluate_at(
+            pipeline, n, seeds, guidance_scale, options | {"guidance_span": guidance_span}, save
+        ),
         "held_out_phrasings": len(HELD_OUT_TEMPLATES) / len((*TEMPLATES, *HELD_OUT_TEMPLATES)),
         "memorised_against": {"source": load_mnist("train", quiet=True).source},
         "data": pipeline.trained_on,
         **provenance(),
     }
     if frontier:
+        options["guidance_span"] = EVERYWHERE
         result["guidance"] = [
             {"guidance_scale": s, **_evaluate_at(pipeline, n, seeds[:1], s, options)}
             for s in GUIDANCE_SCALES

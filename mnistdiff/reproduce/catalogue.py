@@ -10,12 +10,15 @@ from hashlib import sha256
 from itertools import product
 from typing import Any
 
+from mnistdiff.diffusion import SHIPPED_LATENT, latent_name
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import CURVE
 from mnistdiff.evaluation.ladder import LADDER, LATENT_DIM
 from mnistdiff.experiments import BETAS, LATENT_DIMS, PROFILES, Profile, pixel_training
 from mnistdiff.experiments.student_report import PIXEL_SETTINGS, TEXT_SETTINGS, VAE_SETTINGS
 from mnistdiff.experiments.text_to_image import TINY_SD_VAE
+from mnistdiff.guidance import EVERYWHERE
+from mnistdiff.pipeline import GUIDANCE_SCALE, GUIDANCE_SPAN, NUM_INFERENCE_STEPS
 from mnistdiff.storage import PACKAGED
 
 Configuration = Mapping[str, Any]  # of strings, numbers and None
@@ -125,6 +128,26 @@ def _grid(**values: Sequence[Any]) -> tuple[Configuration, ...]:
 RUNG_NAMES = tuple(rung.name for rung in LADDER)
 POINTS = tuple(
     {"sampler": sampler, "eta": eta, "num_inference_steps": steps} for sampler, eta, steps in CURVE
+)
+# what the shipped settings are chosen from, by the rules in `choices`
+SECOND = "weights/second-v1.safetensors"
+LATENT_WEIGHTS = tuple(f"weights/{latent_name(*vae)}.safetensors" for vae in SHIPPED_LATENT)
+TEXT_WEIGHTS = "weights/tiny-mnist-sd-v1.safetensors"
+
+
+def _spanned(scales: Sequence[float], spans: Sequence[tuple[int, int]]) -> list[Configuration]:
+    return [{"scale": s, "low": low, "high": high} for s, (low, high) in product(scales, spans)]
+
+
+GUIDANCE_CHOICES = (
+    *_spanned((1.0, 1.4), [EVERYWHERE]),
+    *_spanned((2.0, 3.0, 4.0), [(100, 400), (200, 500), (300, 600), (200, 700)]),
+)
+AUTOGUIDANCE_CHOICES = (
+    *_spanned((1.0,), [EVERYWHERE]),
+    *_spanned((1.75, 2.25), [(400, 800)]),
+    *_spanned((2.25, 2.75), [(500, 800)]),
+    *_spanned((2.25,), [(300, 600)]),
 )
 CATALOGUE = (
     Experiment(
@@ -260,6 +283,42 @@ CATALOGUE = (
         VAE,
         hours=1.25,
         report={**REPORT_VAE, "vae.long_epochs": 200},
+    ),
+    Experiment(
+        "choice_guidance",
+        ("Choice of guidance",),
+        "choice_guidance",
+        GUIDANCE_CHOICES,
+        (TEXT_WEIGHTS, SECOND),
+        {"num_inference_steps": NUM_INFERENCE_STEPS},
+        hours=0.02,
+    ),
+    Experiment(
+        "choice_steps",
+        ("Choice of steps",),
+        "choice_steps",
+        _grid(num_inference_steps=(10, 20, 35, 50, 100)),
+        (TEXT_WEIGHTS, SECOND),
+        {"scale": GUIDANCE_SCALE, "low": GUIDANCE_SPAN[0], "high": GUIDANCE_SPAN[1]},
+        hours=0.02,
+    ),
+    Experiment(
+        "choice_autoguidance",
+        ("Choice of autoguidance",),
+        "choice_autoguidance",
+        tuple({"space": s, **each} for s in ("latent", "pixel") for each in AUTOGUIDANCE_CHOICES),
+        (*LATENT_WEIGHTS, "weights/unet-v1.safetensors", SECOND),
+        {"pixel_steps": 25, "latent_steps": 50, "pixel_samples": 2_000},
+        hours=0.03,
+    ),
+    Experiment(
+        "choice_vae",
+        ("Choice of the VAE",),
+        "choice_vae",
+        tuple({"beta": beta, "latent_dim": dim} for beta, dim in SHIPPED_LATENT),
+        (*LATENT_WEIGHTS, SECOND),
+        {"num_inference_steps": 50},
+        hours=0.02,
     ),
     Experiment(
         "comfyui",

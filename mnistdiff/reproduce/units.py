@@ -1,7 +1,7 @@
 """The units: train one configuration with one seed (or load it), draw digits and measure them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 from mnistdiff.diffusion import (
     LatentModel,
     PixelModel,
+    autoguided,
     generate,
     load_latent_model,
     load_pixel_model,
@@ -39,11 +40,13 @@ from mnistdiff.experiments import (
 from mnistdiff.metrics import label_accuracy, load_judge, read_digits, wilson_interval
 from mnistdiff.pipeline import GUIDANCE_SCALE, TextToImagePipeline
 from mnistdiff.reproduce.catalogue import Unit
+from mnistdiff.reproduce.choices import measure_for_choice
 from mnistdiff.storage import read_weights, save_weights
 
 LARGEST_SET = 2_000  # digits of a figure: a thousand steps for each take hours otherwise
 PART = 100  # digits that are drawn and stored together
 PER_DIGIT = 8  # rows of Figure 7
+CHOICE_SEED = 1_000  # settings are not chosen on the noise that the results are measured on
 VARIANTS = {
     "raw": {"scaled": False, "ema": False},
     "scaled": {"scaled": True, "ema": False},
@@ -248,6 +251,46 @@ def _read_prompted(images: Tensor, labels: Tensor) -> dict[str, Any]:
     }
 
 
+def _choice_guidance(unit: Unit, scratch: Path) -> Outcome:
+    return _prompted(unit, unit.configuration, unit.experiment.fixed["num_inference_steps"])
+
+
+def _choice_steps(unit: Unit, scratch: Path) -> Outcome:
+    return _prompted(unit, unit.experiment.fixed, unit.configuration["num_inference_steps"])
+
+
+def _prompted(unit: Unit, guidance: Mapping[str, Any], steps: int) -> Outcome:
+    prompts, labels = prompts_and_labels(unit.profile.samples // 10 * 10)
+    options = {"num_inference_steps": steps, "guidance_span": (guidance["low"], guidance["high"])}
+    pipeline = TextToImagePipeline.from_pretrained()
+    images = draw_prompts(pipeline, prompts, guidance["scale"], CHOICE_SEED + unit.seed, options)
+    return Outcome(measure_for_choice(images, unit.profile, labels))
+
+
+def _choice_autoguidance(unit: Unit, scratch: Path) -> Outcome:
+    c, fixed, n = unit.configuration, unit.experiment.fixed, unit.profile.samples
+    model, steps = load_latent_model(), fixed["latent_steps"]
+    if c["space"] == "pixel":
+        model, steps = load_pixel_model(), fixed["pixel_steps"]
+        n = min(n, fixed["pixel_samples"])
+    guided = autoguided(model, c["scale"], (c["low"], c["high"]))
+    return _chosen_from(unit, guided, n, steps, scratch)
+
+
+def _choice_vae(unit: Unit, scratch: Path) -> Outcome:
+    model = load_latent_model(unit.configuration["beta"], unit.configuration["latent_dim"])
+    steps = unit.experiment.fixed["num_inference_steps"]
+    return _chosen_from(unit, model, unit.profile.samples, steps, scratch)
+
+
+def _chosen_from(
+    unit: Unit, model: PixelModel | LatentModel, n: int, steps: int, scratch: Path
+) -> Outcome:
+    seed = CHOICE_SEED + unit.seed
+    images, _ = draw_in_parts(model, n, "ddim", steps, None, seed, scratch)
+    return Outcome(measure_for_choice(images, unit.profile))
+
+
 KINDS: dict[str, Callable[[Unit, Path], Outcome]] = {
     "vae": _vae,
     "latent": _latent,
@@ -257,4 +300,8 @@ KINDS: dict[str, Callable[[Unit, Path], Outcome]] = {
     "text": _text,
     "report_text": _report_text,
     "rung": _rung,
+    "choice_guidance": _choice_guidance,
+    "choice_steps": _choice_steps,
+    "choice_autoguidance": _choice_autoguidance,
+    "choice_vae": _choice_vae,
 }

@@ -153,6 +153,7 @@ def _tiny_sd(n: int, recorded: dict[str, Any]) -> dict[str, Any]:
         seeds=(0,),
         num_inference_steps=recorded["num_inference_steps"],
         guidance_scale=recorded["guidance_scale"],
+        guidance_span=recorded["guidance_span"],
         frontier=False,
     )
 

@@ -2,9 +2,10 @@
 
 A sampler calls any `model(x_t, t, cond=None) -> eps` with t of shape (B,); `as_eps` wraps a
 network that predicts v. If `guidance_scale` is not 1, the prediction given `cond` is pushed away
-from the prediction given `uncond`, or given no condition. All samplers have the same signature and
-return x_0 of `shape`; `callback(step, t, x_t, x0_hat)` gets the input of each step and the digit
-predicted from it. Noise comes from torch's CPU generator: one seed is one picture on every machine.
+from the prediction given `uncond`, or given no condition; with `guidance_span` (low, high) only at
+the timesteps low <= t < high. All samplers have the same signature and return x_0 of `shape`;
+`callback(step, t, x_t, x0_hat)` gets the input of each step and the digit predicted from it. Noise
+comes from torch's CPU generator: one seed is one picture on every machine.
 """
 
 from mnistdiff.guidance import apply_guidance

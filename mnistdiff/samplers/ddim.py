@@ -34,6 +34,7 @@ def sample_ddim(
     cond: Tensor | None = None,
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
+    guidance_span: tuple[float, float] | None = None,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
     spacing: str = "trailing",
@@ -58,7 +59,7 @@ def sample_ddim(
             x_prev.add_(draw_noise(shape, generator, x_t.device), alpha=sigma)
         return x_prev
 
-    predict = guided_predictor(model, cond, uncond, guidance_scale)
+    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
     x_t = initial_noise(model, shape, generator, noise)
     return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
 

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.guidance import apply_guidance
+from mnistdiff.guidance import apply_guidance, check_guidance_span
 from mnistdiff.samplers.steps import inference_timesteps
 from mnistdiff.schedules import NoiseSchedule, predict_x0
 
@@ -70,12 +70,21 @@ def noise_observer(
 
 
 def guided_predictor(
-    model: Model, cond: Tensor | None, uncond: Tensor | None, guidance_scale: float
+    model: Model,
+    cond: Tensor | None,
+    uncond: Tensor | None,
+    guidance_scale: float,
+    guidance_span: tuple[float, float] | None = None,
 ) -> Model:
     """Return the guided model as a function of x_t and t that checks the prediction's shape.
 
-    Raises MnistdiffError if guidance_scale is not finite, or not 1 while there is no cond.
+    Outside the timesteps low <= t < high of guidance_span, only the prediction given cond is made
+    (Kynkaanniemi et al., 2024). Raises MnistdiffError if guidance_scale is not finite, or not 1
+    while there is no cond, or if guidance_span is not a pair.
     """
+    if guidance_span is not None:
+        check_guidance_span(guidance_span)
+    low, high = guidance_span or (-math.inf, math.inf)
     if not math.isfinite(guidance_scale):
         raise MnistdiffError(f"guidance_scale is {guidance_scale}; it must be a finite number.")
     if cond is None and guidance_scale != 1:
@@ -85,7 +94,7 @@ def guided_predictor(
         )
 
     def predict(x_t: Tensor, t: Tensor) -> Tensor:
-        if guidance_scale == 1:
+        if guidance_scale == 1 or not low <= float(t[0]) < high:  # one t for all rows
             eps = model(x_t, t) if cond is None else model(x_t, t, cond)
             check_shape(eps, x_t)
             return eps

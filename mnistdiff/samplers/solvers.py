@@ -33,6 +33,7 @@ def sample_dpmpp_2m(
     cond: Tensor | None = None,
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
+    guidance_span: tuple[float, float] | None = None,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
     timesteps: Sequence[int] | None = None,
@@ -62,7 +63,7 @@ def sample_dpmpp_2m(
         shrink = -math.expm1(-length[i])
         return torch.add(noise_ratio * x_t, ahead, alpha=signal * shrink)
 
-    predict = guided_predictor(model, cond, uncond, guidance_scale)
+    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
     x_t = initial_noise(model, shape, generator, noise)
     return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
 
@@ -77,6 +78,7 @@ def sample_heun(
     cond: Tensor | None = None,
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
+    guidance_span: tuple[float, float] | None = None,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
     timesteps: Sequence[int] | None = None,
@@ -93,7 +95,7 @@ def sample_heun(
     timesteps = kept_timesteps(schedule, timesteps, num_inference_steps, spacing)
     abar = kept_abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
-    predict = guided_predictor(model, cond, uncond, guidance_scale)
+    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
 
     def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
         if i == len(timesteps) - 1:
@@ -119,6 +121,7 @@ def sample_flow(
     cond: Tensor | None = None,
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
+    guidance_span: tuple[float, float] | None = None,
     generator: torch.Generator | None = None,
     callback: Callback | None = None,
     noise: Tensor | None = None,
@@ -142,7 +145,7 @@ def sample_flow(
             callback(i, round(times[i] * total) - 1, x_t, x_t - times[i] * flow)
 
     x_t = initial_noise(model, shape, generator, noise)
-    predict = guided_predictor(model, cond, uncond, guidance_scale)
+    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
     return run_loop(predict, step, [time * total for time in times], x_t, observe)
 
 

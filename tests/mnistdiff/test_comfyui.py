@@ -45,9 +45,53 @@ def test_the_basic_workflow_is_the_pipeline(basic):
         "a handwritten seven",
         num_inference_steps=50,
         guidance_scale=3.0,
+        guidance_span=(0, 1000),
         generator=torch.Generator().manual_seed(0),
     ).images
     assert torch.equal(run_workflow(basic), expected)
+
+
+def test_the_span_workflow_is_the_pipeline_with_its_own_settings():
+    generator = torch.Generator().manual_seed(0)
+    expected = TextToImagePipeline.from_pretrained()("a handwritten seven", generator=generator)
+    assert torch.equal(run_workflow("span"), expected.images)
+
+
+def span_workflow(low, high):
+    """The graph of the workflow "span" for other timesteps, and with a cfg that is seen."""
+    graph, before, after = load_workflow("span"), 1 - high / 1000, 1 - low / 1000
+    for node, (start, end) in {"9": (before, after), "10": (0, before), "11": (after, 1)}.items():
+        graph = changed(graph, node, start=start, end=end)
+    return changed(graph, "6", cfg=4.0)
+
+
+@pytest.mark.parametrize("span", [(0, 1000), (200, 500), (199, 200), (0, 1), (999, 1000)])
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])
+def test_any_span_is_exact_to_the_timestep(span, sampler):
+    graph = changed(span_workflow(*span), "6", sampler_name=sampler, steps=200)
+    expected = TextToImagePipeline.from_pretrained()(
+        "a handwritten seven",
+        num_inference_steps=200,
+        guidance_scale=4.0,
+        guidance_span=span,
+        generator=torch.Generator().manual_seed(0),
+        sampler=sampler,
+    ).images
+    assert torch.equal(run_workflow(graph), expected)
+
+
+@pytest.mark.parametrize(
+    ("node", "inputs", "words"),
+    [
+        ("10", {"end": 0.2}, "input negative: 0 conditionings act at timestep 79"),
+        ("10", {"end": 0.7}, "input negative: 2 conditionings act at timestep 49"),
+        ("9", {"start": 1.5}, r"node 9 .*input start: 1.5 must be a number from 0 to 1"),
+        ("12", {"conditioning_1": ["1", 0]}, "needs CONDITIONING, but output 0 of node 1"),
+    ],
+)
+def test_ranges_that_leave_a_gap_or_overlap_are_told(node, inputs, words):
+    with pytest.raises(MnistdiffError, match=words):
+        run_workflow(changed(span_workflow(200, 500), node, **inputs))
 
 
 def test_it_is_the_command_lines_picture_too(basic, tmp_path):
@@ -55,6 +99,7 @@ def test_it_is_the_command_lines_picture_too(basic, tmp_path):
 
     run_workflow(basic, output=tmp_path)
     arguments = ["a handwritten seven", "--guidance", "3", "--seed", "0"]
+    arguments += ["--guidance-span", "0", "1000"]
     assert main(["sample", *arguments, "-o", str(tmp_path / "cli.png")]) == 0
     pictures = [Image.open(tmp_path / name) for name in ("digit_00001_.png", "cli.png")]
     assert pictures[0].tobytes() == pictures[1].tobytes()
@@ -180,7 +225,11 @@ def test_pages_and_api_graphs_are_built_from_one_description():
 
 
 def test_the_pages_of_our_model_have_a_small_picture():
-    for name in ("basic", "lora"):  # not called so: ComfyUI shows its own picture of its "lora"
+    for name in (
+        "basic",
+        "lora",
+        "span",
+    ):  # not called so: ComfyUI shows its own picture of its "lora"
         path = ROOT / "mnistdiff" / "comfyui" / "example_workflows" / f"tiny_mnist_sd_{name}.jpg"
         assert 1_000 < path.stat().st_size <= 40_000
         assert path.read_bytes()[:3] == b"\xff\xd8\xff"
@@ -283,6 +332,12 @@ class TestRealComfyUI:
     @pytest.mark.parametrize("changes", [{}, {"steps": 5, "cfg": 1.0}, {"denoise": 0.5}])
     def test_one_seed_one_picture(self, server, basic, sampler, scheduler, changes):
         graph = changed(basic, "6", sampler_name=sampler, scheduler=scheduler, **changes)
+        theirs, ours = run_workflow(graph, server=server), run_workflow(graph)
+        assert (theirs - ours).abs().mean() <= STEP
+
+    @pytest.mark.parametrize("span", [(200, 500), (0, 1000), (500, 1000)])
+    def test_guidance_in_a_span_is_the_same_picture(self, server, span):
+        graph = span_workflow(*span)
         theirs, ours = run_workflow(graph, server=server), run_workflow(graph)
         assert (theirs - ours).abs().mean() <= STEP
 

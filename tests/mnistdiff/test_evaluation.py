@@ -76,6 +76,10 @@ def test_a_weak_copy_guides_in_the_middle_of_the_trajectory_only(load):
     assert torch.equal(pushed[[0, 3]], plain[[0, 3]])
     torch.testing.assert_close(pushed[1:3], (1.5 * plain - 0.5 * weak)[1:3])
     assert not torch.allclose(pushed[1:3], plain[1:3], atol=1e-3)
+    with torch.no_grad():
+        other = autoguided(model, 1.5, (0, 500)).model(x_t, t)
+    assert torch.equal(other[1:], plain[1:])
+    torch.testing.assert_close(other[:1], (1.5 * plain - 0.5 * weak)[:1])
     assert autoguided(model, 1) is model
     with pytest.raises(MnistdiffError, match="finite number >= 1"):
         autoguided(model, 0.5)

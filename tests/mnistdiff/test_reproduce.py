@@ -30,7 +30,13 @@ from mnistdiff.reproduce import (
     select,
 )
 from mnistdiff.reproduce.catalogue import find_profile
-from mnistdiff.reproduce.units import KINDS
+from mnistdiff.reproduce.choices import (
+    choose_autoguidance,
+    choose_guidance,
+    choose_steps,
+    choose_vae,
+)
+from mnistdiff.reproduce.units import KINDS, run_unit
 from mnistdiff.reproduce.verify import MODELS, compare_hashes, evaluate_again, verify, widen
 from mnistdiff.reproduce.worker import describe
 from mnistdiff.storage import PACKAGED, claim, exclusive_lock, read_weights
@@ -130,6 +136,46 @@ def test_a_run_writes_its_file_and_is_skipped_when_done(tmp_path, capsys):
         "other settings",
         "smoke profile, not report",
     )
+
+
+def guided(scale, fd, coverage, accuracy=1.0, low=200):
+    row = {"scale": scale, "low": low, "high": 500, "fd": fd, "coverage": coverage}
+    return row | {"accuracy": accuracy}
+
+
+def test_the_rules_of_choice():
+    rows = [
+        guided(1.0, 9.0, 0.94),
+        guided(2.0, 2.0, 0.93),  # less coverage than without guidance
+        guided(3.0, 3.0, 0.97, accuracy=0.9959),
+        guided(4.0, 5.0, 0.94, accuracy=0.996),
+        guided(5.0, 6.0, 0.99),
+    ]
+    assert choose_guidance(rows)["scale"] == 4.0
+    fds = {10: 2.3, 20: 2.06, 50: 2.09, 100: 2.0}
+    rows = [{"num_inference_steps": steps, "fd": fd} for steps, fd in fds.items()]
+    assert choose_steps(rows)["num_inference_steps"] == 20
+    rows = [
+        {"space": space, **guided(scale, fd, coverage)}
+        for space, values in {
+            "pixel": [(1.0, 3.0, 0.9), (2.0, 1.0, 0.95), (3.0, 1.2, 0.95), (4.0, 0.1, 0.8)],
+            "latent": [(1.0, 20.0, 0.9), (2.0, 15.0, 0.9), (3.0, 11.0, 0.9), (4.0, 9.0, 0.9)],
+        }.items()
+        for scale, fd, coverage in values
+    ]
+    assert choose_autoguidance(rows)["scale"] == 3.0
+    assert choose_vae([{"beta": 1, "fd": 3.0}, {"beta": 2, "fd": 2.0}])["beta"] == 2
+
+
+@pytest.mark.parametrize("name", ["choice_guidance", "choice_steps", "choice_vae"])
+def test_a_choice_is_measured_by_the_second_classifier_alone(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("mnistdiff.metrics.classifier.load_judge", lambda: pytest.fail("judge"))
+    (experiment,) = select([name])
+    trial = Unit(experiment, experiment.configurations[0], 0, find_profile("smoke"))
+    measures = run_unit(trial, tmp_path).measures
+    assert measures["classifier"] == "second-v1"
+    assert measures["compared_with"] == "the last 64 training images"
+    assert {"fd", "coverage", "recall"} <= set(measures)
 
 
 WORKER = textwrap.dedent("""
@@ -250,7 +296,7 @@ def test_check_names_what_is_missing(tmp_path, capsys):
     assert main(["reproduce", "--check", "--out", str(tmp_path)]) == 1
     text = capsys.readouterr().out
     assert "Table 3 (table3.json: missing)" in text
-    assert "14 of 14 are not complete" in text
+    assert "18 of 18 are not complete" in text
     assert main(["reproduce", "--check", "--only", "comfyui"]) == 0
 
 

@@ -283,6 +283,49 @@ def test_guidance_runs_between_the_two_predictions():
         torch.testing.assert_close(found, same)
 
 
+def test_outside_its_span_guidance_leaves_the_conditional_network_alone():
+    seen = []
+
+    def model(x_t, t, cond=None):
+        seen.append((int(t[0]), len(x_t)))
+        return 0.1 * x_t if cond is None else 0.1 * x_t + cond
+
+    cond, noise = torch.tensor([[0.5], [1.0]]), draw(shape=(2, 3))
+    uncond = torch.zeros(2, 1)
+    options = {"cond": cond, "guidance_scale": 3.0, "num_inference_steps": 10, "noise": noise}
+    x_t, abar = noise, LINEAR.alphas_cumprod
+    timesteps = inference_timesteps(1000, 10)
+    for t, t_prev in zip(timesteps, [*timesteps[1:], -1], strict=True):
+        scale = 3.0 if 299 <= t < 599 else 1.0
+        prev = abar[t_prev] if t_prev >= 0 else torch.tensor(1.0)
+        x_t = ddim_step(x_t, 0.1 * x_t + scale * cond, abar[t], prev, 0.0, torch.zeros(2, 3))
+    for given in (None, uncond):
+        seen.clear()
+        found = sample_ddim(
+            model, LINEAR, (2, 3), **options, uncond=given, guidance_span=(299, 599)
+        )
+        torch.testing.assert_close(found, x_t)
+        rows = dict.fromkeys(timesteps, 0)
+        for t, n in seen:
+            rows[t] += n
+        assert rows == {t: 4 if 299 <= t < 599 else 2 for t in timesteps}
+
+
+@pytest.mark.parametrize("sampler", [sample_ddim, sample_dpmpp_2m, sample_heun, sample_flow])
+def test_a_span_of_all_timesteps_is_guidance_everywhere(sampler):
+    def model(x_t, t, cond=None):
+        return 0.1 * x_t if cond is None else 0.1 * x_t + cond
+
+    options = {"cond": torch.ones(1), "num_inference_steps": 6, "noise": draw(shape=(2, 3))}
+    everywhere, spanned, nowhere, plain = (
+        sampler(model, LINEAR, (2, 3), **options, guidance_scale=scale, guidance_span=span)
+        for scale, span in ((3.0, None), (3.0, (0, 1001)), (3.0, (1001, 1002)), (1.0, None))
+    )
+    assert torch.equal(everywhere, spanned)
+    assert torch.equal(nowhere, plain)
+    assert not torch.allclose(spanned, plain)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -298,6 +341,12 @@ def test_guidance_runs_between_the_two_predictions():
         ({"guidance_scale": 2.0}, "needs a condition"),
         ({"guidance_scale": math.nan}, "guidance_scale is nan"),
         ({"guidance_scale": math.inf, "cond": torch.ones(2, 1)}, "guidance_scale is inf"),
+        ({"guidance_span": (500, 200)}, "guidance_span is (500, 200)"),
+        ({"guidance_span": (-1, 200)}, "guidance_span is (-1, 200)"),
+        ({"guidance_span": (200, math.nan)}, "guidance_span is (200, nan)"),
+        ({"guidance_span": (200, "500")}, "(200, '500'); it must be two timesteps"),
+        ({"guidance_span": 500}, "guidance_span is 500"),
+        ({"guidance_span": (1, 2, 3)}, "guidance_span is (1, 2, 3)"),
         ({"noise": torch.zeros(2, 2)}, "noise has shape (2, 2)"),
     ],
 )

@@ -208,6 +208,31 @@ class TestPipeline:
         ]
         assert torch.equal(*draws)
 
+    def test_a_guidance_span_counts_in_timesteps_of_1000(self, pipeline):
+        """It is as good for a schedule of 50 timesteps, and the same in every way of drawing."""
+        pipeline.schedule = NoiseSchedule(linear_beta_schedule(50, 1e-3, 0.2))
+        pipeline.model = as_eps(pipeline.eps_mlp, pipeline.schedule)
+        options = {"guidance_scale": 3.0, "num_inference_steps": 10, "guidance_span": (200, 600)}
+        found = pipeline("7", generator=generator(), **options)
+        expected = sample_ddim(
+            pipeline.model,
+            pipeline.schedule,
+            (1, 4),
+            num_inference_steps=10,
+            cond=pipeline.encode_prompts(["7"]),
+            uncond=pipeline.encode_prompts([""]),
+            guidance_scale=3.0,
+            guidance_span=(10, 30),
+            generator=generator(),
+        )
+        assert torch.equal(found.latents, expected)
+        frame = pipeline.interpolate("7", "one", 2, generator=generator(), **options).latents[:1]
+        torch.testing.assert_close(frame, expected)
+        everywhere = options | {"guidance_span": (0, 1000)}
+        assert not torch.allclose(
+            pipeline("7", generator=generator(), **everywhere).latents, expected
+        )
+
     def test_a_saved_pipeline_draws_the_same(self, pipeline, tmp_path):
         pipeline.save_pretrained(tmp_path)
         again = TextToImagePipeline.from_pretrained(tmp_path)
@@ -260,6 +285,8 @@ class TestPipeline:
         [
             ({"prompt": []}, "there is no prompt"),
             ({"prompt": "7", "guidance_scale": -1}, "guidance_scale is -1"),
+            ({"prompt": "7", "guidance_span": (500, 200)}, r"guidance_span is \(500, 200\)"),
+            ({"prompt": "7", "guidance_span": None}, "guidance_span is None"),
             ({"prompt": "7", "num_images_per_prompt": 0}, "num_images_per_prompt is 0"),
             ({"prompt": "7", "sampler": "euler"}, "'euler'"),
             ({"prompt": ["7", "8"], "negative_prompt": ["1", "2", "3"]}, "3 negative prompts"),
