@@ -203,8 +203,11 @@ def prepare() -> Shell:
 
     This runs once, before any fork.
     """
+    import selectors
+
     import matplotlib
 
+    selectors.DefaultSelector = selectors.PollSelector  # asyncio's; the sandbox refuses epoll
     matplotlib.use("module://matplotlib_inline.backend_inline")
     import mnistdiff
     from mnistdiff.experiments import get_profile, load_digits
