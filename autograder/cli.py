@@ -8,10 +8,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from autograder.errors import STOPPED, AutograderError
 from autograder.gradebook.records import Record, with_receipt
 from autograder.submissions.job import Job
+from autograder.text import drop_controls
 
 ASSIGNMENT = "project3"
 Options = argparse.Namespace
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         _check_course(options)
         return options.run(options) or 0
     except AutograderError as error:
-        print(f"autograder: {error}", file=sys.stderr)
+        print(drop_controls(f"autograder: {error}"), file=sys.stderr)
         return 2
     except BrokenPipeError:
         return 1
@@ -37,8 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
         return STOPPED
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors say how to give a name that looks like an option."""
+
+    def error(self, message: str) -> NoReturn:
+        more = ". Write -- before a name that begins with -" if "STUDENT" in message else ""
+        super().error(f"{message}{more}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="autograder",
         description="Grade a class of notebooks in a sandbox, and report the results.",
     )
@@ -104,6 +114,11 @@ def _check_course(options: Options) -> None:
             f"{course} is not a folder. Name the course's folder with --course, or run this in the "
             "folder that holds `course` (`make course` creates it)."
         )
+    if "?" in str(course.resolve()):  # nbgrader would cut the database's address there
+        raise AutograderError(
+            f"{course.resolve()} holds a question mark, and nbgrader cannot keep its gradebook in "
+            "such a folder: rename it."
+        )
 
 
 def _positive(text: str) -> int:
@@ -136,7 +151,8 @@ def run_grade(options: Options) -> int:
 def run_status(options: Options) -> int:
     """Print the number of notebooks in each state, and what needs a person."""
     from autograder.grading.class_run import line_of
-    from autograder.submissions.intake import passed_over
+    from autograder.reports import status
+    from autograder.submissions.intake import remarks
 
     current = _current(options)
     counts = Counter("waiting" if record is None else record["state"] for _, record in current)
@@ -144,15 +160,14 @@ def run_status(options: Options) -> int:
     print(f"{students} students, {len(current)} notebooks")
     for state in ("graded", "missing", "rejected", "failed", "waiting"):
         print(f"{counts[state]:6d} {state}")
-    missing: dict[str, list[str]] = {}
-    for job, record in current:
+    course, assignment = options.course, options.assignment
+    lines = status.why_waiting(course, current)
+    for _, record in current:
         if record and record["state"] in ("rejected", "failed"):
-            print(line_of(record))
-        elif record and record["state"] == "missing":
-            missing.setdefault(job.notebook, []).append(job.student)
-    for notebook, who in sorted(missing.items()):
-        print(f"{notebook}: not handed in by {', '.join(who)}")
-    print("".join(f"{line}\n" for line in passed_over(options.course, options.assignment)), end="")
+            lines.append(line_of(record))
+    lines += [*status.not_handed_in(current), *remarks(course, assignment)]
+    lines += status.without_submission(course, assignment, current)
+    print("".join(f"{line}\n" for line in lines), end="")
     return 0
 
 

@@ -21,3 +21,8 @@ def replace_controls(text: str) -> str:
 def encodable(value: object, limit: int) -> str:
     """Return at most `limit` characters of a value's text, with "?" for what UTF-8 cannot hold."""
     return str(value)[:limit].encode("utf-8", "replace").decode()
+
+
+def shown(name: str) -> str:
+    """Return a name as it is if a person can see every character of it, otherwise with escapes."""
+    return name if name.isprintable() and drop_controls(name) == name else ascii(name)

@@ -31,13 +31,31 @@ def enter_cells(course: Path, assignment: str, config: Any, url: str) -> None:
     # What it releases is thrown away: the course's release must stay as students have it.
     with tempfile.TemporaryDirectory() as folder:
         config.CourseDirectory.release_directory = folder
+        converter = GenerateAssignment(CourseDirectory(config=config), config=config)
+        said = _Messages()
+        converter.log.addHandler(said)
         try:
-            GenerateAssignment(CourseDirectory(config=config), config=config).start()
-        except NbGraderException:
+            converter.start()
+        except NbGraderException as error:
+            found = [text for text in said.errors if "Traceback" in text] or [str(error)]
+            reason = found[0].strip().splitlines()[-1][:300].rstrip(".")
             raise AutograderError(
-                f"nbgrader cannot enter the cells of {assignment} into {url}. It has printed the "
-                "reason above; fix that, then run the same command again."
+                f"nbgrader cannot enter the cells of {assignment} into {url}: {reason}. Fix that, "
+                "then run the same command again; all results so far are kept."
             ) from None
+        finally:
+            converter.log.removeHandler(said)
+
+
+class _Messages(logging.Handler):
+    """Keeps the errors that nbgrader logs, because its exceptions only point to them."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.errors.append(record.getMessage())
 
 
 def _in_database(url: str, assignment: str) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from autograder.gradebook import commit, ledger
 from autograder.gradebook.records import Record
 from autograder.grading.pools import UNSAFE, DaskPool, LocalPool, Pool, shard
 from autograder.sandbox.bubblewrap import require_bubblewrap
-from autograder.submissions.intake import jobs, passed_over
+from autograder.submissions.intake import jobs, remarks
 from autograder.submissions.job import Job
 from autograder.submissions.release import require_importable
+from autograder.text import drop_controls, shown
 
 
 def grade(options: argparse.Namespace) -> int:
@@ -52,7 +53,7 @@ def grade(options: argparse.Namespace) -> int:
         if todo:
             ahead.join()  # two threads that import nbgrader at once each get half of it
         _enter_marks(everyone, options)
-    for line in passed_over(options.course, options.assignment):
+    for line in remarks(options.course, options.assignment):
         print(line, file=sys.stderr)
     return STOPPED if stop.is_set() else 1 if counts["failed"] else 0
 
@@ -115,9 +116,9 @@ def _grade(
 
 def line_of(record: Record) -> str:
     """Return a record as one line: who, which notebook, and the points or the reason."""
-    who = f"{record['student']} {record['notebook']}"
+    who = f"{shown(record['student'])} {record['notebook']}"
     if record["state"] != "graded":
-        return f"{who}: {record['state']}: {record['reason']}"
+        return drop_controls(f"{who}: {record['state']}: {record['reason']}")
     cells = record["verdict"]["cells"]
     points = sum(cell["points"] or 0.0 for cell in cells)
     most = sum(cell["max"] for cell in cells if cell["points"] is not None)

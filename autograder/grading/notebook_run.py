@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from nbformat import NotebookNode
@@ -22,7 +22,7 @@ from autograder.grading.cell_selection import cells_to_run
 from autograder.grading.outputs import MAX_NOTEBOOK, Outputs, error_output, text_output
 from autograder.grading.remote_student import CHECK_SECONDS, GRACE, RemoteStudent
 from autograder.inside.student import WrongAnswer
-from autograder.sandbox.process import ForkServer, Sandbox
+from autograder.sandbox.process import START_SECONDS, ForkServer, Sandbox
 from autograder.sandbox.watch import OverLimit, SandboxDied
 from autograder.submissions.cells import is_answer, is_test, role_of
 from autograder.submissions.rebuild import Rebuilt, rebuild
@@ -50,12 +50,19 @@ def seed_of(assignment: str, student: str, grade_id: str) -> int:
 
 
 def grade_notebook(
-    released: NotebookNode, submitted: NotebookNode, who: tuple[str, str], fork_server: ForkServer
+    released: NotebookNode,
+    submitted: NotebookNode,
+    who: tuple[str, str],
+    fork_server: ForkServer,
+    helpers: Mapping[str, bytes] | None = None,
 ) -> Graded:
-    """Grade the notebook submitted by `who`, (assignment, student)."""
+    """Grade the notebook submitted by `who`, (assignment, student).
+
+    `helpers` holds the Python files that lay beside it, by their paths.
+    """
     started = time.perf_counter()
     rebuilt = rebuild(released, submitted)
-    run = Run(rebuilt, who, fork_server)
+    run = Run(rebuilt, who, fork_server, helpers or {})
     run.grade_all()
     verdict: Verdict = {
         "cells": [_result(c, rebuilt, run) for c in rebuilt.notebook.cells if _is_graded(c)],
@@ -132,7 +139,14 @@ class Budget:
 class Run:
     """The run of one notebook in a sandbox, and in fresh ones after a cell has ended it."""
 
-    def __init__(self, rebuilt: Rebuilt, who: tuple[str, str], fork_server: ForkServer) -> None:
+    def __init__(
+        self,
+        rebuilt: Rebuilt,
+        who: tuple[str, str],
+        fork_server: ForkServer,
+        helpers: Mapping[str, bytes],
+    ) -> None:
+        self.helpers = {name: data.decode("latin-1") for name, data in helpers.items()}
         self.cells = rebuilt.notebook.cells
         self.who = who
         self.fork_server = fork_server
@@ -157,6 +171,8 @@ class Run:
         with self.budget.clock("sandbox"):
             sandbox = self.fork_server.spawn()
         with sandbox:
+            if self.helpers:
+                sandbox.ask(START_SECONDS, op="files", texts=self.helpers)
             for place in self.places:
                 if self.budget.left["answers"] <= 0:
                     return True
@@ -210,6 +226,7 @@ class Run:
         try:
             with self.budget.clock("checks", "answers"):
                 verdicts = find(answer)().run(student, seed_of(*self.who, answer))
+            verdicts = _scaled(verdicts, role_of(cell)["points"] / find(answer).points)
         except WrongAnswer as wrong:  # outside any behaviour: the student's code broke the agent
             self._store_result(cell, _cell_result(cell, 0.0, "ended", [f"{answer}: {wrong}"]))
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
@@ -261,6 +278,11 @@ class Run:
         points = "-" if result["points"] is None else f"{result['points']:g}"
         lines = [*result["lines"], f"{points} of {role_of(cell)['points']:g} points"]
         cell.outputs = [text_output("\n".join(lines))]
+
+
+def _scaled(verdicts: list[base.Verdict], factor: float) -> list[base.Verdict]:
+    """Return verdicts worth the points that the released notebook gives to their cell."""
+    return [dataclasses.replace(v, points=v.points * factor) for v in verdicts]
 
 
 def _names_bound_by(cell: NotebookNode) -> set[str]:

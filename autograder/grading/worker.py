@@ -41,7 +41,11 @@ class Worker:
         except UnreadableNotebook as unreadable:
             return ungraded(job, "rejected", str(unreadable))
         released = nbformat.read(job.released, as_version=4)
-        found = grade_notebook(released, submitted, (job.assignment, job.student), self.fork_server)
+        helpers = {name: Path(copy).read_bytes() for name, copy in job.helpers}
+        who = job.assignment, job.student
+        found = grade_notebook(released, submitted, who, self.fork_server, helpers)
+        if job.remark:
+            found.verdict["notes"].append({"kind": "accident", "text": job.remark})
         keep.mkdir(parents=True, exist_ok=True)
         path = keep / f"{job.key}.ipynb"
         new = path.with_suffix(f".{os.getpid()}")

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -126,7 +127,8 @@ class Agent:
         self.channel = channel
         self.student = InKernel(shell.user_ns)
         self.blocks: list[contextlib.ExitStack] = []
-        # As in Jupyter, the notebook is __main__, and it can import files of its folder.
+        # As in Jupyter, the notebook is __main__, and it can import files of its folder. The folder
+        # comes last, so that none of them takes the place of the library or of a package.
         sys.modules["__main__"] = shell.user_module
         sys.path.append(os.getcwd())
 
@@ -176,6 +178,13 @@ class Agent:
             "seconds": time.perf_counter() - start,
         }
 
+    def do_files(self, texts: dict[str, str]) -> None:
+        """Write the Python files that lay beside the notebook; Latin-1 keeps every byte."""
+        for name, text in texts.items():
+            path = Path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode("latin-1"))
+
     def do_call(self, target: Any, args: list) -> object:
         return self.student.call(target, *args)
 
@@ -203,8 +212,11 @@ def prepare() -> Shell:
 
     This runs once, before any fork.
     """
+    import selectors
+
     import matplotlib
 
+    selectors.DefaultSelector = selectors.PollSelector  # asyncio's; the sandbox refuses epoll
     matplotlib.use("module://matplotlib_inline.backend_inline")
     import mnistdiff
     from mnistdiff.experiments import get_profile, load_digits

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from typing import Any
 
 
@@ -63,6 +64,7 @@ def _spawn(shell: Any, orders: socket.socket, channel: socket.socket, order: dic
         os.setsid()
         forget_files(channel.fileno())
         if order["unsafe"]:
+            os.chdir(tempfile.mkdtemp(dir=os.getcwd()))
             _serve(shell, channel)
             return 0
         leave(order["spawn"])

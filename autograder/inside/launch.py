@@ -18,7 +18,7 @@ def main() -> None:
     if first := os.fork():
         follow(first)
     die_with_parent()
-    furnish(Limits(**order["limits"]))
+    furnish(Limits(**order["limits"]), jupyter=True)
     if kernel := os.fork():
         follow(kernel)
     forget_files()  # otherwise students could write to the grader's terminal

@@ -30,7 +30,7 @@ class Limits:
     """What one notebook's processes may use."""
 
     memory: int = 2 << 30  # bytes of address space of one process, beyond the fork server's
-    resident: int = 3 << 30  # bytes that all processes together have written to
+    resident: int = 3 << 30  # bytes that all processes, and the kernel for them, hold together
     cpu_seconds: int = 300  # more than the grader gives a notebook: it stops slow ones itself
     processes: int = 64
     file_bytes: int = 32 << 20  # of one file
@@ -79,8 +79,11 @@ def leave(uid: int) -> None:
     die_with_parent()
 
 
-def furnish(limits: Limits) -> None:
-    """Mount private /tmp, /dev/shm and /proc, then set limits and give up all rights for good."""
+def furnish(limits: Limits, jupyter: bool = False) -> None:
+    """Mount private /tmp, /dev/shm and /proc, then set limits and give up all rights for good.
+
+    `jupyter` allows what a kernel of Jupyter needs.
+    """
     used = _address_space()
     _mount("none", "/", "", MS_REC | MS_PRIVATE)
     _mount_home(f"size={limits.home_bytes},nr_inodes=4096,mode=0700")
@@ -94,7 +97,7 @@ def furnish(limits: Limits) -> None:
     _mount("tmpfs", WHOLE_PROC, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "size=4k")
     os.chdir(HOME)
     _limit(limits, used)
-    _drop_rights()
+    _drop_rights(jupyter)
 
 
 def _mount_home(size: str) -> None:
@@ -121,11 +124,15 @@ def _limit(limits: Limits, used: int) -> None:
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_NOFILE, limits.open_files),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_SIGPENDING, 256),  # also limits timers, whose memory nothing counts
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_NICE, 0),
     ):
         resource.setrlimit(name, (value, value))
 
 
-def _drop_rights() -> None:
+def _drop_rights(jupyter: bool) -> None:
     """Give up all capabilities, also after an exec, so that no limit can be lifted again."""
     _check(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
     for number in range(64):
@@ -133,4 +140,4 @@ def _drop_rights() -> None:
             _check(_libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
-    _check(forbid(_libc), "seccomp")
+    _check(forbid(_libc, jupyter), "seccomp")

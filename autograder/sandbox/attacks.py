@@ -7,12 +7,16 @@ whether the sandbox held, and what was measured; an attack that must be killed r
 import contextlib
 import ctypes
 import errno
+import fcntl
 import functools
 import mmap
 import os
+import select
 import signal
 import socket
+import struct
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -27,6 +31,23 @@ def refusal(action: Callable[[], object]) -> str:
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, type(error).__name__)
     return ""
+
+
+def in_thread(action: Callable[[], object]) -> None:
+    """Run an action in a thread, and raise the OSError that ends it."""
+    raised: list[OSError] = []
+
+    def act() -> None:
+        try:
+            action()
+        except OSError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join()
+    for error in raised:
+        raise error
 
 
 def network_of_this_machine(port: int) -> tuple[bool, str]:
@@ -117,46 +138,137 @@ def memory_of_one(size: int) -> tuple[bool, str]:
         return True, f"MemoryError for {size // MEGABYTE} MB, and the notebook went on"
 
 
+def threads(most: int) -> tuple[bool, str]:
+    """A thread counts as a process."""
+    for count in range(2 * most + 1):
+        try:
+            threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        except RuntimeError:
+            return count <= most, f"{count}, then no more"
+    return False, f"{count} and no end"
+
+
+def hold(size: int) -> None:
+    """Hold memory in a child process."""
+    if not os.fork():
+        kept = b"x" * size  # noqa: F841
+        time.sleep(60)
+        os._exit(0)
+
+
 def memory_together() -> None:
     for _ in range(6):
-        if not os.fork():
-            kept = b"x" * (192 * MEGABYTE)  # noqa: F841
-            time.sleep(60)
+        hold(192 * MEGABYTE)
     time.sleep(60)
 
 
-def memory_in_sockets() -> None:
+def memory_of_threads() -> None:
+    """Hold memory in the children of a thread that lives, and of threads that have ended."""
+    for _ in range(3):
+        in_thread(lambda: hold(192 * MEGABYTE))
+    forks = lambda: (hold(192 * MEGABYTE), time.sleep(60))  # noqa: E731
+    for _ in range(3):
+        threading.Thread(target=forks, daemon=True).start()
+    time.sleep(60)
+
+
+def memory_of_a_grandchild() -> None:
+    """Hold memory below a thread of a child whose first thread has ended."""
+    if not os.fork():
+        threading.Thread(target=lambda: (hold(768 * MEGABYTE), time.sleep(60))).start()
+        libc.pthread_exit(None)
+    time.sleep(60)
+
+
+def memory_in_sockets(family: int = socket.AF_UNIX) -> None:
     kept = []
     while True:
         with contextlib.suppress(OSError):
-            kept.append(socket.socketpair())
+            kept.append(socket.socket(family))
         time.sleep(0.001)
 
 
+def called(name: str, *arguments: object) -> None:
+    """Call a function of libc. Raises OSError if it fails."""
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def system_call(on_intel: int, on_arm: int, *arguments: object) -> None:
+    called("syscall", on_intel if os.uname().machine == "x86_64" else on_arm, *arguments)
+
+
 def memory_uncounted() -> tuple[bool, str]:
-    def segment() -> None:
-        if libc.shmget(0, MEGABYTE, 0o1600) < 0:
-            raise OSError(ctypes.get_errno(), "shmget")
+    """Try, from the first thread and from another one, what takes memory that no limit counts."""
 
     def from_zero() -> None:
         with open("/dev/zero", "r+b") as file:
             mmap.mmap(file.fileno(), MEGABYTE)
 
-    def larger_socket() -> None:
+    def option(number: int, value: int | bytes) -> None:
         with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * MEGABYTE)
+            one.setsockopt(socket.SOL_SOCKET, number, value)
 
+    def lock(command: int) -> None:
+        with open("/tmp/locked", "w") as file:
+            fcntl.fcntl(file, command, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0))
+
+    def larger_pipe() -> None:
+        for end in (ends := os.pipe()):
+            os.set_blocking(end, False)
+        try:
+            fcntl.fcntl(ends[0], 1031, 2 * MEGABYTE // 4)
+        finally:
+            list(map(os.close, ends))
+
+    def huge_page() -> None:
+        mmap.mmap(-1, 2 * MEGABYTE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
+
+    def shared_page() -> None:
+        into = os.pipe()[1]
+        page = ctypes.create_string_buffer(4096)
+        part = struct.pack("QQ", ctypes.addressof(page), 4096)
+        called("vmsplice", into, part, 1, 0)
+
+    def many_timers() -> None:
+        for _ in range(2000):
+            called("timer_create", 1, None, ctypes.byref(ctypes.c_void_p()))
+
+    code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0x7FFF0000))
+    program = struct.pack("HxxxxxxQ", 1, ctypes.addressof(code))
     tried = {
-        "a larger socket": larger_socket,
+        "shmget": lambda: called("shmget", 0, MEGABYTE, 0o1600),
+        "semget": lambda: called("semget", 0, 1000, 0o1600),
+        "msgget": lambda: called("msgget", 0, 0o1600),
+        "mq_open": lambda: called("mq_open", b"/doctor", 0o102, 0o600, None),
+        "inotify": lambda: called("inotify_init1", 0),
+        "fanotify": lambda: called("fanotify_init", 0x200, 0),
+        "epoll": lambda: select.epoll().close(),
+        "landlock": lambda: system_call(444, 444, struct.pack("QQ", 1, 1), 16, 0),
+        "filters": lambda: called("prctl", 22, 2, program, 0, 0),
+        "filters by seccomp": lambda: system_call(317, 277, 1, 0, program),
+        "filters of sockets": lambda: option(26, program),
+        "larger sockets": lambda: option(socket.SO_SNDBUF, 64 * MEGABYTE),
+        "larger pipes": larger_pipe,
+        "locks": lambda: lock(fcntl.F_SETLK),
+        "locks of an open file": lambda: lock(37),
         "memfd": lambda: os.memfd_create("x"),
-        "shmget": segment,
         "mmap": lambda: mmap.mmap(-1, MEGABYTE),
+        "huge pages": huge_page,
+        "pages in pipes": shared_page,
         "/dev/zero": from_zero,
+        "timers": many_timers,
+        "mbind": lambda: system_call(237, 235, 0, 0, 0, None, 0, 0),
+        "keys": lambda: system_call(248, 217, b"user", b"doctor", b"x", 1, -3),
+        "io_uring": lambda: system_call(425, 425, 8, ctypes.create_string_buffer(120)),
+        "userfaultfd": lambda: system_call(323, 282, 1),
+        "bpf": lambda: system_call(321, 280, 0, ctypes.create_string_buffer(72), 72),
     }
     given = [name for name, action in tried.items() if not refusal(action)]
-    return not given, "given: " + ", ".join(
-        given
-    ) if given else "memfd, shmget, mmap, larger sockets: refused"
+    given += [f"{n} (thread)" for n, a in tried.items() if not refusal(lambda a=a: in_thread(a))]
+    if given:
+        return False, "given: " + ", ".join(given)
+    return True, f"{len(tried)} ways, each from two threads: refused"
 
 
 def endless() -> None:
@@ -241,11 +353,17 @@ def other_processes() -> tuple[bool, str]:
 
 
 def rights() -> tuple[bool, str]:
-    new_user, new_mounts = 0x10000000, 0x00020000
+    new_user, new_mounts, child_ended = 0x10000000, 0x00020000, 17
 
     def call(result: int) -> None:
         if result:
             raise OSError(ctypes.get_errno(), "")
+
+    def cloned(on_intel: int, on_arm: int, *arguments: object) -> None:
+        number = on_intel if os.uname().machine == "x86_64" else on_arm
+        if not (pid := libc.syscall(number, *arguments)):
+            os._exit(0)
+        call(min(pid, 0))
 
     def child() -> None:
         call(libc.unshare(new_user | new_mounts))
@@ -258,7 +376,11 @@ def rights() -> tuple[bool, str]:
         "mount": lambda: call(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)),
         "unshare of mounts": lambda: call(libc.unshare(new_mounts)),
         "unshare of users": child,
+        "clone of users": lambda: cloned(56, 220, new_user | child_ended, 0, 0, 0, 0),
+        "clone3": lambda: cloned(435, 435, struct.pack("8Q", new_user, *[0] * 7), 64),
+        "the kernel's log": lambda: call(min(libc.klogctl(10, None, 0), 0)),
         "nice": lambda: os.nice(-5),
+        "real time": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
     }
     errors = {name: refusal(action) for name, action in tried.items()}
     gained = [name for name, error in errors.items() if not error]

@@ -47,6 +47,7 @@ def environment() -> dict[str, str]:
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
+        "TORCHDYNAMO_DISABLE": "1",  # `torch.compile` would take longer than a cell may run
         "PIP_NO_INDEX": "1",  # otherwise each `%pip install` tries the network again and again
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MPLCONFIGDIR": "/tmp/matplotlib",

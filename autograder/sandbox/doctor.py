@@ -100,12 +100,14 @@ class Doctor:
             held, measured = False, f"the sandbox ended: {died}"
         self.note(name, limit, held, measured, fix)
 
-    def kill_it(self, name: str, limit: str, attack: str, seconds: tuple, **changes: Any) -> None:
+    def kill_it(
+        self, name: str, limit: str, attack: str, seconds: tuple, changes: dict, **given: Any
+    ) -> None:
         """Note whether the sandbox is killed; `seconds` until it is interrupted, then killed."""
         started = time.monotonic()
         with self.sandbox(**changes) as sandbox:
             try:
-                self.attack(sandbox, attack, *seconds)
+                self.attack(sandbox, attack, *seconds, **given)
             except SandboxDied as died:
                 self.note(name, limit, True, f"{died} ({time.monotonic() - started:.1f} s)")
                 return
@@ -143,6 +145,7 @@ class Doctor:
     def processes(self) -> None:
         most = self.limits.processes
         self.try_it("processes", f"{most}", "processes", MEMORY, most=most)
+        self.try_it("processes: threads", f"{most}", "threads", MEMORY, most=most)
         self.try_it("processes: seeing others", "none", "other_processes", NAMESPACES)
         limit = "none opened"
         self.try_it("processes: the sandbox's own", limit, "first_process", NAMESPACES)
@@ -171,12 +174,16 @@ class Doctor:
         size = self.limits.memory
         limit = f"{size // MEGABYTE} MB"
         self.try_it("memory: one process", limit, "memory_of_one", size=size + 256 * MEGABYTE)
-        name, less = "memory: several processes", 512 * MEGABYTE
-        limit = f"{self.limits.resident // MEGABYTE} MB (tried with {less // MEGABYTE})"
-        self.kill_it(name, limit, "memory_together", (10, 1), resident=less)
-        name, less = "memory: in sockets", 64 * MEGABYTE
-        limit = f"{self.limits.resident // MEGABYTE} MB (tried with {less // MEGABYTE})"
-        self.kill_it(name, limit, "memory_in_sockets", (10, 1), resident=less)
+        for name, attack, less, given in (
+            ("several processes", "memory_together", 512, {}),
+            ("processes of threads", "memory_of_threads", 512, {}),
+            ("a thread's processes below others", "memory_of_a_grandchild", 512, {}),
+            ("in sockets", "memory_in_sockets", 128, {}),
+            ("in network sockets", "memory_in_sockets", 128, {"family": int(socket.AF_INET)}),
+        ):
+            limit = f"{self.limits.resident // MEGABYTE} MB (tried with {less})"
+            changes = {"resident": less * MEGABYTE}
+            self.kill_it(f"memory: {name}", limit, attack, (10, 1), changes, **given)
         self.try_it("memory: kept outside", "none", "memory_uncounted", MEMORY)
 
     def time(self) -> None:
@@ -186,10 +193,10 @@ class Doctor:
             answer = self.attack(sandbox, "endless", seconds=1)["value"]
             spent = f"interrupted after {time.monotonic() - started:.1f} s"
             self.note("time: endless loop", cell, answer["interrupted"], spent)
-        self.kill_it("time: loop that eats interrupts", cell, "stubborn", (1, 1))
-        self.kill_it("time: asleep, signals blocked", cell, "asleep", (1, 1))
+        self.kill_it("time: loop that eats interrupts", cell, "stubborn", (1, 1), {})
+        self.kill_it("time: asleep, signals blocked", cell, "asleep", (1, 1), {})
         limit = f"{self.limits.cpu_seconds} s of CPU (tried with 2)"
-        self.kill_it("time: CPU", limit, "stubborn", (10, 1), cpu_seconds=2)
+        self.kill_it("time: CPU", limit, "stubborn", (10, 1), {"cpu_seconds": 2})
 
     def disk(self) -> None:
         self.try_it("files: writing", "/tmp, /dev/shm", "writing")

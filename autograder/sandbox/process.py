@@ -34,6 +34,7 @@ class ForkServer:
         if not unsafe:
             require_bubblewrap()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
+        self._home = tempfile.TemporaryDirectory()  # where notebooks write without a sandbox
         ours, theirs = socket.socketpair()
         # bubblewrap passes on the descriptors that it inherits.
         inner = [sys.executable, "-m", "inside.fork_server", str(theirs.fileno())]
@@ -45,6 +46,7 @@ class ForkServer:
             stdout=subprocess.DEVNULL,
             stderr=self._log,
             start_new_session=True,
+            cwd=self._home.name if unsafe else None,
             env=environment() | {"PYTHONPATH": UNSAFE_PATH} if unsafe else None,
         )
         theirs.close()
@@ -106,6 +108,7 @@ class ForkServer:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._log.close()
+        self._home.cleanup()
 
     def __enter__(self) -> "ForkServer":
         return self

@@ -7,12 +7,13 @@ import ast
 import re
 from bisect import bisect_right
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import NamedTuple
 
 from nbformat import NotebookNode
 
 from autograder.submissions.cells import is_answer, is_locked, role_of, same, trimmed
-from mnistdiff.course.dependencies import names_of
+from mnistdiff.course.dependencies import MAX_CELL, names_of
 
 DEFINES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 MIN_SIMILARITY = 0.6  # a cell with a released id is its edited version from this ratio on
@@ -29,6 +30,7 @@ class Matching(NamedTuple):
 
 def match(released: NotebookNode, submitted: NotebookNode) -> Matching:
     """Map each released cell to its submitted cells, and list the student's extra cells."""
+    _parsed.cache_clear()  # so that it holds the names of one submission at most
     places = _find_places(released, submitted)
     elsewhere, moved = _find_answers(released, submitted, places)
     in_order = _longest_in_order(places)
@@ -89,10 +91,10 @@ def _find_places(released: NotebookNode, submitted: NotebookNode) -> list[int | 
 
 def _by_content(cell: NotebookNode, place: int | None, released: NotebookNode) -> int | None:
     """Return the place; another answer's place if the cell defines what only that answer asks."""
-    found = _defined(cell.source)
-    if place is None or not is_answer(released.cells[place]) or not found:
+    if place is None or cell.cell_type != "code" or not is_answer(released.cells[place]):
         return place
-    if found & _defined(released.cells[place].source):
+    found = _defined(cell.source)
+    if not found or found & _defined(released.cells[place].source):
         return place
     others = [
         i for i, c in enumerate(released.cells) if is_answer(c) and found & _defined(c.source)
@@ -173,7 +175,7 @@ def _is_above_later_cells(places: list[int | None], at: int, place: int) -> bool
     return max((p for p in places[:at] if p is not None), default=-1) <= place
 
 
-def _was_given(wanted: set[str], released: NotebookNode, place: int | None) -> bool:
+def _was_given(wanted: frozenset[str], released: NotebookNode, place: int | None) -> bool:
     """Return whether the released cell at that place already defines one of these names."""
     return place is not None and bool(wanted & _defined(released.cells[place].source))
 
@@ -192,13 +194,22 @@ def _fits(places: list[int | None], at: int, place: int) -> bool:
     return places[at] is None and (before or [-1])[-1] < place < (after or [place + 1])[0]
 
 
-def _defined(source: str) -> set[str]:
+def _defined(source: str) -> frozenset[str]:
     """Return the functions and classes that a cell defines at its top level."""
+    return _parsed(source) if len(source) <= MAX_CELL else _searched(source)
+
+
+@lru_cache(None)
+def _parsed(source: str) -> frozenset[str]:
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # e.g. the cell has magics
-        return set(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))
-    return {node.name for node in body if isinstance(node, DEFINES)}
+        return _searched(source)
+    return frozenset(node.name for node in body if isinstance(node, DEFINES))
+
+
+def _searched(source: str) -> frozenset[str]:
+    return frozenset(re.findall(r"^(?:def|class)\s+(\w+)", source, re.MULTILINE))
 
 
 def _assigned(source: str) -> set[str]:

@@ -16,9 +16,19 @@ from typing import NamedTuple
 
 MAX_FILES = 200  # of one submission
 # Endings of files that cannot hold a notebook. Any other file may.
-BESIDE = (".txt", ".md", ".csv", ".log", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg",
+BESIDE = (".txt", ".md", ".csv", ".log", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp",
+          ".toml", ".yml", ".yaml", ".ini", ".cfg", ".lnk", ".url",
           ".py", ".pyc", ".npy", ".npz", ".pt", ".pth", ".safetensors",
           "-ubyte", "-ubyte.gz")  # fmt: skip
+
+
+NOTEBOOK = (".ipynb", ".ipynb.json", ".ipynb.txt")  # browsers add the last two
+# What operating systems, editors and Jupyter leave in a folder; macOS writes a ._ file beside each.
+LEFT = re.compile(
+    r"\._.*|\.ds_store|desktop\.ini|thumbs\.db|icon\r|__macosx|\.ipynb_checkpoints|__pycache__"
+    r"|\.git.*|\.vscode|\.idea|\.\w+_cache|\.venv|~\$.*|\.~lock.*|\.nfs.*",
+    re.IGNORECASE,
+)
 
 
 class SubmissionRefused(Exception):
@@ -46,8 +56,9 @@ def list_files(folder: Path, released: Iterable[str]) -> Listing:
         raise SubmissionRefused(f"the folder cannot be read: {error.strerror}") from None
     if len(found) > MAX_FILES:
         raise SubmissionRefused(f"the folder holds more than {MAX_FILES} files")
-    notebooks = [e.name for e in found if _is_notebook(e.name)]
-    others = [e for e in found if e.name[0] != "." and not _is_notebook(e.name)]
+    found = [entry for entry in found if not LEFT.fullmatch(entry.name)]
+    notebooks = [e.name for e in found if e.name[0] != "." and is_notebook(e.name)]
+    others = [e for e in found if e.name not in notebooks and may_be_work(e)]
     if notebooks:  # otherwise any file may hold the work
         named = [_letters(name) for name in released]
         others = [entry for entry in others if _may_hold(entry, named)]
@@ -85,12 +96,30 @@ def find(
     return None
 
 
+def may_be_work(entry: os.DirEntry) -> bool:
+    """Return whether an entry is worth a look: hidden ones only if they hold a notebook."""
+    if entry.name[0] != ".":
+        return True
+    return is_notebook(entry.name) or (
+        entry.is_dir(follow_symlinks=False) and holds(entry.path, is_notebook)
+    )
+
+
+def holds(folder: str, wanted: Callable[[str], bool] = lambda name: True) -> bool:
+    """Return whether there is such a file anywhere below a folder; True if it cannot be read."""
+    try:
+        return any(map(wanted, islice(_names_below(folder), MAX_FILES)))
+    except OSError:
+        return True
+
+
 def _list(names: list[str]) -> str:
     return ", ".join(names[:5])
 
 
-def _is_notebook(name: str) -> bool:
-    return name.casefold().endswith(".ipynb")
+def is_notebook(name: str) -> bool:
+    """Return whether a file has a notebook's name."""
+    return name.casefold().endswith(NOTEBOOK)
 
 
 def _may_hold(entry: os.DirEntry, released: list[str]) -> bool:
@@ -116,14 +145,20 @@ def _is_like(name: str, released: list[str]) -> bool:
 
 
 def _names_below(folder: str) -> Iterator[str]:
-    """Yield the names of all files below a folder. Raises OSError if a folder cannot be read."""
+    """Yield the names of the files below a folder that a person may have put there.
+
+    Raises OSError if a folder cannot be read.
+    """
 
     def fail(error: OSError) -> None:
         raise error
 
     for place, folders, files in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not LEFT.fullmatch(name)]
         links = (name for name in folders if os.path.islink(os.path.join(place, name)))
-        yield from (name for name in (*files, *links) if name[0] != ".")
+        for name in (*files, *links):
+            if not LEFT.fullmatch(name) and (name[0] != "." or is_notebook(name)):
+                yield name
 
 
 def _letters(name: str) -> str:
@@ -132,12 +167,14 @@ def _letters(name: str) -> str:
 
 
 MAX_BYTES = 20 << 20  # of one notebook
+MAX_BRACKETS = 1_000_000  # lists and dictionaries: once parsed, each takes up to 600 bytes
 
 
 def read_regular(folder: Path, name: str) -> bytes:
     """Return a file's bytes.
 
-    Raises SubmissionRefused for a link, a device, a folder, or a file larger than MAX_BYTES.
+    Raises SubmissionRefused for a link, a device, a folder, or a file that would take too much
+    memory: more than MAX_BYTES, or more than MAX_BRACKETS.
     """
     try:
         handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -157,4 +194,38 @@ def read_regular(folder: Path, name: str) -> bytes:
         os.close(handle)
     if len(data) > MAX_BYTES:
         raise SubmissionRefused(f"{name} is larger than {MAX_BYTES >> 20} MB; clear its outputs")
+    if data.count(b"[") + data.count(b"{") > MAX_BRACKETS:
+        raise SubmissionRefused(
+            f"{name} holds more than {MAX_BRACKETS:,} lists and dictionaries; clear its outputs"
+        )
     return data
+
+
+MAX_HELPERS, MAX_HELPER_BYTES = 50, 512 << 10  # of one submission, together
+
+
+def read_helpers(folder: Path) -> dict[str, bytes]:
+    """Return the Python files beside the notebooks, and in folders beside them, by their paths.
+
+    Raises SubmissionRefused if one cannot be taken, or if they are too many or too large.
+    """
+    found: dict[str, bytes] = {}
+    for place in ("", *_plain_folders(folder)):
+        for name in _python_files(folder / place):
+            found[os.path.join(place, name)] = read_regular(folder / place, name)
+            if len(found) > MAX_HELPERS or sum(map(len, found.values())) > MAX_HELPER_BYTES:
+                raise SubmissionRefused(
+                    f"more than {MAX_HELPERS} Python files, or {MAX_HELPER_BYTES >> 10} KB of them"
+                )
+    return found
+
+
+def _plain_folders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        found = [e.name for e in entries if e.is_dir(follow_symlinks=False)]
+    return sorted(name for name in found if name[0] != "." and not LEFT.fullmatch(name))
+
+
+def _python_files(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.name.endswith(".py") and e.name[0] != ".")

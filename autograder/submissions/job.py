@@ -1,5 +1,6 @@
 """A job: one notebook of one student, as plain values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -16,3 +17,5 @@ class Job:
     spooled: str  # path of the copy, "" if there is none
     released: str  # path of the notebook that students were given
     reason: str = ""  # why it cannot be graded
+    helpers: Sequence[Sequence[str]] = ()  # (path, path of the copy) of Python files beside it
+    remark: str = ""  # on what was handed in beside it

@@ -14,6 +14,9 @@ import nbformat
 
 MAX_CELLS = 5_000
 MAX_NAMED = 100  # entries of one dictionary, e.g. pictures pasted into a cell
+MAX_PICTURES = 1_000  # of all cells; each is a dictionary of its own
+MAX_LINES = 1_000_000  # of all cells; each line is a text of its own for a while
+MAX_CODE = 1_000_000  # characters of all code cells; a syntax tree takes a thousand times a text
 VERSION = ("nbformat", "nbformat_minor")
 TEXT = ("source", "input", "code", "text")  # the last two of format 1
 CELL = ("cell_type", "id", "level", "language", *TEXT)
@@ -41,6 +44,10 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
         raise UnreadableNotebook(f"it is not a notebook ({message})") from None
     if not whole:
         raise UnreadableNotebook("one of its cells is not a valid notebook cell")
+    if (lines := sum(c.source.count("\n") for c in cells)) > MAX_LINES:
+        raise UnreadableNotebook(f"it has {lines:,} lines, more than {MAX_LINES:,}")
+    if (size := sum(len(c.source) for c in cells if c.cell_type == "code")) > MAX_CODE:
+        raise UnreadableNotebook(f"it has {size:,} characters of code, more than {MAX_CODE:,}")
     return notebook
 
 
@@ -59,7 +66,10 @@ def _cells(cells: Any) -> Any:
         raise UnreadableNotebook("its cells are not a list")
     if len(cells) > MAX_CELLS:
         raise UnreadableNotebook(f"it has {len(cells)} cells, more than {MAX_CELLS}")
-    return [_pruned_cell(cell) if isinstance(cell, dict) else None for cell in cells]
+    kept = [_pruned_cell(cell) if isinstance(cell, dict) else None for cell in cells]
+    if (count := sum(len(cell.get("attachments", ())) for cell in kept if cell)) > MAX_PICTURES:
+        raise UnreadableNotebook(f"it has {count} pasted pictures, more than {MAX_PICTURES}")
+    return kept
 
 
 def _pruned_cell(cell: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ IMPORTS = re.compile(
 def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
     """Return the notebooks that students were given, by name."""
     folder = course / "release" / assignment
-    found = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
+    # macOS writes a ._ file beside each file
+    found = {p.stem: p for p in sorted(folder.glob("*.ipynb")) if not p.name.startswith(".")}
     if not found:
         raise AutograderError(
             f"{folder} has no notebooks; `make course` (or nbgrader generate_assignment) "

@@ -23,6 +23,7 @@ UNBOUND, UNBOUND_ALL = re.compile(r"%timeit\b"), re.compile(r"%%timeit\b")
 HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # code with these may read any name
 HIDDEN_TEXT = ("get_ipython", "__main__")
 MAX_CELL, MAX_NOTEBOOK = 20_000, 200_000  # characters to analyse
+MAX_KEPT = 4_000  # characters of a cell whose names are remembered: they take a hundred times that
 
 
 @dataclass
@@ -79,9 +80,17 @@ def _changed(statement: ast.stmt) -> Iterator[str]:
                 yield target.id
 
 
-@lru_cache(1_000)  # most students of a class have the same cells
 def names_of(source: str) -> Names | None:
     """Return the names in a cell's code (do not change them), or None if they cannot be found."""
+    return _names_of(source) if len(source) > MAX_KEPT else _remembered(source)
+
+
+@lru_cache(1_000)  # most students of a class have the same cells
+def _remembered(source: str) -> Names | None:
+    return _names_of(source)
+
+
+def _names_of(source: str) -> Names | None:
     if len(source) > MAX_CELL or any(text in source for text in HIDDEN_TEXT):
         return None
     names = Names()

@@ -325,6 +325,8 @@ VARIANTS: dict[str, Edit] = {
     "decorated": put(
         "ddim_step", "import functools\n\n\n@functools.lru_cache(maxsize=None)\n" + STEP
     ),
+    "compiled": put("ddim_step", "@torch.compile\n" + STEP),
+    "compiled-by-call": put("ddim_step", STEP + "\n\n\nddim_step = torch.compile(ddim_step)\n"),
     "lambda": put("ddim_sigma", SIGMA + "\n\n\nsigma_of_mine = lambda *a: ddim_sigma(*a)\n"),
     "unicode": put("ddim_step", STEP.replace("x0_hat", "x̂0_ψ")),
     "tabs": put("ddim_step", STEP.replace("    ", "\t")),

@@ -1,5 +1,6 @@
 """What is taken from a folder, what is refused in words, and what never stops the class."""
 
+import ast
 import contextlib
 import ctypes
 import json
@@ -10,14 +11,18 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import small_course
 from submissions import NAME, ROOT, Class, filled, released
 
 from autograder import cli
 from autograder.errors import AutograderError
 from autograder.gradebook import differences, ledger
+from autograder.gradebook.assignment import enter_cells
+from autograder.gradebook.records import ungraded
 from autograder.submissions import intake
 from autograder.submissions.files import SubmissionRefused, find, list_files
 from autograder.submissions.reading import UnreadableNotebook, read_notebook
+from autograder.submissions.rebuild import rebuild
 from autograder.submissions.release import require_importable
 
 RELEASED = ["01_vae_beta", "03_ddpm_ddim"]
@@ -71,6 +76,12 @@ def forbidden(folder: Path) -> Iterator[None]:
         (["Copy of 03_ddpm_ddim.ipynb"], "Copy of 03_ddpm_ddim.ipynb"),
         (["03-DDPM-DDIM.ipynb", "01_vae_beta.ipynb"], "03-DDPM-DDIM.ipynb"),
         (["03_ddpm_ddim.IPYNB"], "03_ddpm_ddim.IPYNB"),
+        (["03_ddpm_ddim.ipynb.json"], "03_ddpm_ddim.ipynb.json"),
+        (["03_ddpm_ddim.ipynb.txt", "01_vae_beta.ipynb"], "03_ddpm_ddim.ipynb.txt"),
+        (["03_ddpm_ddim.ipynb", "._03_ddpm_ddim (1).ipynb"], "03_ddpm_ddim.ipynb"),
+        (["03_ddpm_ddim (1).ipynb", "._03_ddpm_ddim (1).ipynb"], "03_ddpm_ddim (1).ipynb"),
+        (["01_vae_beta.ipynb", "desktop.ini", "Thumbs.db", "__MACOSX/._03_ddpm_ddim.ipynb"], None),
+        (["desktop.ini", ".DS_Store", ".git/config"], None),
         (["01_vae_beta.ipynb"], None),
         (["01_vae_beta.ipynb", "01_vae_beta.html", "figures/loss.png", "notes.pdf"], None),
         (["01_vae_beta.ipynb", ".ipynb_checkpoints/03_ddpm_ddim-checkpoint.ipynb"], None),
@@ -86,8 +97,10 @@ def test_a_notebook_is_found_under_the_names_that_programs_give_it(files, found,
     [
         ["03_ddpm_ddim (1).ipynb", "03_ddpm_ddim (2).ipynb"],
         ["mine.ipynb"],
-        ["03_ddpm_ddim.ipynb.json"],
-        ["03_ddpm_ddim.ipynb.txt", "01_vae_beta.ipynb"],
+        ["03_ddpm_ddim.json"],
+        [".03_ddpm_ddim.ipynb", "01_vae_beta.ipynb"],
+        [".hidden/mine.ipynb", "01_vae_beta.ipynb"],
+        [".hidden/mine.ipynb"],
         ["03_ddpm_ddim.zip", "01_vae_beta.ipynb"],
         ["all.ZIP", "01_vae_beta.ipynb"],
         ["week2/03_ddpm_ddim.ipynb", "01_vae_beta.ipynb"],
@@ -217,21 +230,197 @@ def test_names_are_normalised_and_never_patterns(school):
     assert only == ["[a-z]*"]
 
 
-def test_one_name_in_two_spellings_is_an_error_in_words(school):
-    for form in ("NFC", "NFD"):
-        school.hand_in(unicodedata.normalize(form, "né"), filled())
-    with pytest.raises(AutograderError, match="rename one"):
-        list(intake.jobs(school.course, "project3"))
+def said(school: Class, capsys, *command: str) -> str:
+    """What a command of the grader prints."""
+    assert cli.main([*command, "--course", str(school.course)]) == 0
+    return "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("name", [b"a\xff", b"a\x1b[2J"])
-def test_a_name_that_no_file_can_hold_is_an_error_in_words(school, name):
+@pytest.mark.parametrize(
+    ("names", "student", "shown"),
+    [
+        (("né", unicodedata.normalize("NFD", "né")), "né", ["'n\\xe9'", "'ne\\u0301'"]),
+        (("ann", "ann\u200b"), "ann", ["'ann'", "'ann\\u200b'"]),  # exports would hold ann twice
+        (("ann", "\u202eann", "a\u2060nn"), "ann", ["'\\u202eann'", "'a\\u2060nn'"]),
+    ],
+)
+def test_names_that_look_the_same_are_for_a_person_and_stop_no_one(
+    school, capsys, names, student, shown
+):
+    for name in (*names, "bob"):
+        school.hand_in(name, filled())
+    found = {job.student: job.reason for job in intake.jobs(school.course, "project3")}
+    assert set(found) == {student, "bob"}
+    assert found["bob"] == ""
+    assert "look like the same name: rename one" in found[student]
+    assert all(name in found[student] for name in shown)
+    text = said(school, capsys, "status")
+    assert text.replace("\n", "").isprintable()
+    assert "2 students" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"a\xff", b"a\x1b[2J", b"a\nb", b"x" * 129, "\u200b".encode()],
+)
+def test_a_name_that_no_gradebook_can_hold_is_passed_over_and_stops_no_one(school, capsys, name):
     import os
 
+    school.hand_in("bob", filled())
     path = os.path.join(os.fsencode(school.course), b"submitted", name, b"project3")
     os.makedirs(path)
-    with pytest.raises(AutograderError, match="not a valid student name"):
-        list(intake.jobs(school.course, "project3"))
+    assert [job.student for job in intake.jobs(school.course, "project3")] == ["bob"]
+    text = said(school, capsys, "status")
+    assert text.replace("\n", "").isprintable()
+    assert "rename the folder" in text
+
+
+def test_the_length_of_a_name_is_that_of_its_characters(school):
+    school.hand_in("ne\u0301" * 60, filled())
+    assert the_job(school, "n\xe9" * 60).reason == ""
+
+
+def test_a_name_that_is_written_from_right_to_left_cannot_turn_the_terminals_line(school, capsys):
+    school.hand_in("bob\u202e\u200b", filled())
+    (school.folder("bob\u202e\u200b") / f"{NAME}.ipynb").write_text("{}")
+    text = said(school, capsys, "status")
+    assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("h24/Project 3/03.ipynb", "h24/Project 3"),
+        ("section 1/ann/project3/03.ipynb", "section 1/ann"),
+        (".hidden/project3/03.ipynb", ".hidden"),
+        ("bob/project 3/03.ipynb", "bob/project 3"),
+        ("bob/03.ipynb", "bob/03.ipynb"),
+        ("h25/project3.zip", "h25"),
+        ("h25/.hidden/03.ipynb", "h25/.hidden"),
+        ("a[b]/project3/03.ipynb", "a[b]"),
+    ],
+)
+def test_work_in_another_place_is_told(school, capsys, place, told):
+    school.hand_in("bob", filled())
+    before = said(school, capsys, "status")
+    path = school.course / "submitted" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    new = [line for line in said(school, capsys, "status").splitlines() if line not in before]
+    assert any(line.startswith(f"{told}: ") for line in new), new
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "bob/project2/03.ipynb",
+        "eve/project2/03.ipynb",
+        "bob/notes.txt",
+        "bob/.ipynb_checkpoints/03.ipynb",
+        ".ipynb_checkpoints/03.ipynb",
+        ".git/config",
+        "desktop.ini",
+        "._bob",
+        ".keep",
+    ],
+)
+def test_what_is_no_work_in_another_place_is_not_told(school, capsys, place):
+    school.hand_in("bob", filled())
+    (school.course / "release" / "project2").mkdir()
+    before = said(school, capsys, "status")
+    path = school.course / "submitted" / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    assert said(school, capsys, "status") == before
+
+
+def test_a_hidden_file_in_the_release_is_no_notebook(school):
+    school.hand_in("ann", filled())
+    (school.course / "release" / "project3" / "._01_vae_beta.ipynb").write_bytes(b"\0\5\x16\7")
+    assert the_job(school).notebook == NAME
+    require_importable(school.course, "project3")
+
+
+def test_those_who_handed_in_nothing_stand_in_lines_of_readable_length(school, capsys):
+    for number in range(60):
+        school.folder(f"student-{number}")
+    book = ledger.Ledger(ledger.folder(school.course) / "main.jsonl")
+    with book:
+        for job in intake.jobs(school.course, "project3"):
+            book.append(ungraded(job, "missing", "it was not handed in"))
+    text = said(school, capsys, "status")
+    assert "student-59" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_why_notebooks_wait_is_told(school, capsys, monkeypatch):
+    school.hand_in("ann", filled())
+    with ledger.Ledger(ledger.folder(school.course) / "main.jsonl") as book:
+        book.append(ungraded(the_job(school), "rejected", "x"))
+    school.hand_in("bob", filled())
+    assert "graded before" not in said(school, capsys, "status")
+    monkeypatch.setattr(intake, "grader_version", lambda: "another")
+    text = said(school, capsys, "status")
+    assert "     2 waiting" in text
+    assert "1 of those waiting were graded before" in text
+
+
+def test_marks_without_a_submission_are_told(school, capsys, monkeypatch):
+    school.hand_in("ann", filled())
+    monkeypatch.setattr(differences, "rows", lambda *given: {"ann": [], "gone": []})
+    (line,) = [row for row in said(school, capsys, "status").splitlines() if "gradebook" in row]
+    assert line.startswith("gone: ")
+
+
+def test_a_question_mark_in_the_courses_path_is_an_error_in_words(tmp_path, capsys):
+    (tmp_path / "why?").mkdir()
+    assert cli.main(["status", "--course", str(tmp_path / "why?")]) == 2
+    assert "rename it" in capsys.readouterr().err
+
+
+def test_a_name_like_an_option_has_a_remedy(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["explain", "-rf"])
+    assert "Write -- before" in capsys.readouterr().err
+
+
+# Python files beside the notebooks
+
+
+def test_python_files_beside_the_notebook_come_along(school):
+    school.hand_in("ann", filled())
+    key = the_job(school).key
+    folder = school.folder("ann")
+    for name in ("mine.py", "more/inner.py", ".hidden.py", ".venv/lib.py", "a/b/deep.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"# \xff")
+    job = the_job(school)
+    assert [name for name, _ in job.helpers] == ["mine.py", "more/inner.py"]
+    assert Path(job.helpers[0][1]).read_bytes() == b"# \xff"
+    assert job.key != key
+    (folder / "mine.py").write_text("another")
+    assert the_job(school).key not in (key, job.key)
+
+
+@pytest.mark.parametrize("case", ["link", "many", "large", "device"])
+def test_python_files_that_cannot_be_taken_stop_nothing_and_are_told(school, case):
+    import os
+
+    school.hand_in("ann", filled())
+    folder = school.folder("ann")
+    match case:
+        case "link":
+            (folder / "mine.py").symlink_to("/etc/passwd")
+        case "many":
+            for number in range(51):
+                (folder / f"m{number}.py").write_text("")
+        case "large":
+            (folder / "mine.py").write_bytes(b"#" * (513 << 10))
+        case "device":
+            os.mkfifo(folder / "mine.py")
+    job = the_job(school)
+    assert (job.reason, job.helpers) == ("", [])
+    assert job.remark.startswith("its Python files were not used: ")
 
 
 def test_a_file_name_cannot_command_a_terminal(school):
@@ -246,13 +435,6 @@ def test_an_odd_time_of_their_own_is_no_time(school, text):
     school.hand_in("ann", filled())
     (school.folder("ann") / "timestamp.txt").write_text(text)
     assert the_job(school).received is None
-
-
-def test_two_names_that_look_the_same_are_an_error_in_words(school):
-    for name in ("ann", "ann\u200b"):  # exports would hold ann twice
-        school.hand_in(name, filled())
-    with pytest.raises(AutograderError, match="look like the same name"):
-        list(intake.jobs(school.course, "project3"))
 
 
 def test_what_is_passed_over_is_told(school, capsys):
@@ -414,3 +596,81 @@ def test_what_grading_does_not_read_takes_no_memory(tmp_path, monkeypatch, place
     found = read_notebook(write(tmp_path / "x.ipynb", notebook)).cells
     assert [c.source for c in found] == [c.source for c in filled().cells]
     assert sizes[0] < 50_000
+
+
+PARSED_TREES = "0;" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([PARSED_TREES], "characters of code"),
+        ([PARSED_TREES[:19_000]] * 60, "characters of code"),
+    ],
+)
+def test_more_code_than_can_be_parsed_is_refused(tmp_path, cells, said):
+    notebook = json.loads(json.dumps(filled()))
+    given = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    notebook["cells"] += [given | {"source": text, "id": f"x{i}"} for i, text in enumerate(cells)]
+    with pytest.raises(UnreadableNotebook, match=said):
+        read_notebook(write(tmp_path / "x.ipynb", notebook))
+
+
+def test_more_lines_than_a_person_writes_are_refused(tmp_path):
+    notebook = json.loads(json.dumps(filled()))
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "a\n" * 600_000}
+    notebook["cells"] += [cell | {"id": f"x{i}"} for i in range(2)]
+    with pytest.raises(UnreadableNotebook, match="lines, more than"):
+        read_notebook(write(tmp_path / "x.ipynb", notebook))
+
+
+def test_more_pictures_than_a_person_pastes_are_refused(tmp_path):
+    notebook = json.loads(json.dumps(filled()))
+    many = {f"{i}.png": {"image/png": ""} for i in range(99)}
+    cell = {"cell_type": "markdown", "metadata": {}, "source": "", "attachments": many}
+    notebook["cells"] += [cell | {"id": f"x{i}"} for i in range(11)]
+    with pytest.raises(UnreadableNotebook, match="pasted pictures"):
+        read_notebook(write(tmp_path / "x.ipynb", notebook))
+
+
+@pytest.mark.parametrize("piece", ["{}", "[]", '{"a":[0]}'])
+def test_more_objects_than_fit_into_memory_are_refused_before_they_are_parsed(school, piece):
+    notebook = json.dumps(released() | {"metadata": {"x": "@"}})
+    text = ",".join([piece] * 1_000_000)
+    (school.folder("ann") / f"{NAME}.ipynb").write_text(notebook.replace('"@"', f"[{text}]"))
+    assert "lists and dictionaries" in the_job(school).reason
+
+
+@pytest.mark.parametrize("kind", ["code", "markdown", "raw"])
+def test_no_long_text_is_parsed(tmp_path, monkeypatch, kind):
+    """A syntax tree takes a thousand times the text's size."""
+    parse, sizes = ast.parse, []
+    monkeypatch.setattr(ast, "parse", lambda text, *more: sizes.append(len(text)) or parse(text))
+    notebook = filled()
+    for cell in notebook.cells:
+        if cell.id == "ddim_step":
+            cell.cell_type = kind
+            cell.source += "\n0;" + "0;" * 400_000
+    read = read_notebook(write(tmp_path / "x.ipynb", notebook))
+    rebuild(released(), read)
+    assert 0 < max(sizes) <= 20_000
+
+
+def test_why_nbgrader_refuses_the_assignments_cells_is_told(tmp_path):
+    """It refuses to remove a graded cell that was handed in."""
+    from nbgrader.api import Gradebook
+
+    course = small_course.make(tmp_path / "course", ("02_latent_dim",))
+    config = differences.settings(course)
+    url = differences.database(course, config)
+    enter_cells(course, "project3", config, url)
+    with Gradebook(url) as book:
+        book.update_or_create_student("ann")
+        book.update_or_create_submission("project3", "ann")
+    for folder in ("source", "release"):
+        path = course / folder / "project3" / "02_latent_dim.ipynb"
+        notebook = json.loads(path.read_text())
+        notebook["cells"] = [c for c in notebook["cells"] if c["id"] != "test_active_units"]
+        path.write_text(json.dumps(notebook))
+    with pytest.raises(AutograderError, match=r"cannot enter .*(submission|remove|Cannot)"):
+        enter_cells(course, "project3", config, url)

@@ -1,5 +1,6 @@
 """A process that was killed from outside, slow cells, too little time: nobody's zero."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -24,6 +25,63 @@ def fork_server() -> Iterator[ForkServer]:
 @pytest.fixture
 def school(tmp_path) -> Class:
     return Class(tmp_path)
+
+
+HELPER = "def root(value):\n    return value.sqrt()\n"
+BY_HELPER = "from mine import root\nfrom more.inner import one\n" + STEP.replace(
+    "abar_t.sqrt()", "root(abar_t) * one"
+)
+
+
+def test_python_files_beside_the_notebook_can_be_imported_and_shadow_nothing(fork_server, school):
+    assert "root(" in BY_HELPER
+    school.hand_in("ann", filled(ddim_step=BY_HELPER))
+    folder = school.folder("ann")
+    (folder / "more").mkdir()
+    (folder / "more" / "inner.py").write_text("one = 1")
+    (folder / "mine.py").write_text(HELPER)
+    for name in ("torch", "mnistdiff", "inside", "random", "IPython", "numpy"):
+        (folder / f"{name}.py").write_text("raise SystemExit(1)")
+    school.grade(fork_server)
+    assert school.points("ann") == FULL
+    assert school.records["ann"]["verdict"]["notes"] == []
+
+
+def test_without_a_sandbox_files_of_a_notebook_lie_in_a_folder_of_their_own(school):
+    school.hand_in(
+        "ann", filled(ddim_step=BY_HELPER.replace("from more.inner import", "one = 1 #"))
+    )
+    (school.folder("ann") / "mine.py").write_text(HELPER)
+    with ForkServer(unsafe=True) as fork_server:
+        school.grade(fork_server)
+    assert school.points("ann") == FULL
+    assert not os.path.exists("mine.py")
+
+
+def test_python_files_that_cannot_be_taken_are_noted(fork_server, school):
+    school.hand_in("ann", filled())
+    (school.folder("ann") / "mine.py").symlink_to("/etc/passwd")
+    school.grade(fork_server)
+    (note,) = school.records["ann"]["verdict"]["notes"]
+    assert "Python files were not used" in note["text"]
+
+
+def test_points_that_the_release_changed_are_the_points_that_count(fork_server, school):
+    path = school.course / "release" / "project3" / f"{school.name}.ipynb"
+    release = json.loads(path.read_text())
+    for cell in release["cells"]:
+        if cell["id"] == "test_ddim_step":
+            cell["metadata"]["nbgrader"]["points"] = 20
+    path.write_text(json.dumps(release))
+    school.hand_in("ann", filled())
+    school.hand_in("bob", filled(ddim_step="def ddim_step(*given):\n    return given[0]"))
+    school.grade(fork_server)
+    assert school.points("ann")["ddim_step"] == 20
+    (cell,) = [
+        c for c in school.records["bob"]["verdict"]["cells"] if c["grade_id"] == "test_ddim_step"
+    ]
+    assert sum(check["points"] for check in cell["checks"]) == cell["max"] == 20
+    assert cell["points"] == 0
 
 
 def kill_students(fork_server: ForkServer) -> None:

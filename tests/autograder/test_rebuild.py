@@ -12,6 +12,7 @@ from autograder.grading.cell_selection import cells_to_run
 from autograder.submissions.cells import is_answer, role_of
 from autograder.submissions.rebuild import rebuild
 from mnistdiff.course import dependencies as names
+from mnistdiff.course.notebooks import Cell, checksum
 
 NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 PICTURE = {"image.png": {"image/png": "iVBORw0KGgo="}}
@@ -103,6 +104,23 @@ def test_pictures_in_a_text_are_kept_and_nothing_else_that_is_pasted():
     built = rebuild(released(), notebook).notebook
     assert cell_of(built, "explain_ddim").attachments == PICTURE
     assert not [c for c in built.cells if c.source == "mine" and "attachments" in c]
+
+
+def test_an_earlier_release_is_no_tampering():
+    """Its cells still fit the checksums that nbgrader gave them."""
+    earlier = filled()
+    cell, test = cell_of(earlier, "visible_ddim_step"), cell_of(earlier, "test_ddim_step")
+    cell.source += "\n# worded otherwise"
+    test.metadata.nbgrader.points = 5
+    for each in (cell, test):
+        as_cell = Cell(each.cell_type, each.source, each.metadata.nbgrader)
+        each.metadata.nbgrader.checksum = checksum(as_cell)
+    built = rebuild(released(), earlier)
+    assert [note["kind"] for note in built.notes] == ["accident", "accident"]
+    assert "another release" in built.notes[0]["text"]
+    assert cell_of(built.notebook, "visible_ddim_step").source != cell.source
+    cell.source += "\n# by the student"
+    assert rebuild(released(), earlier).notes[0]["kind"] == "tampering"
 
 
 def test_many_copies_of_a_cell_take_no_time():

@@ -57,13 +57,17 @@ def findings(fork_server) -> dict[str, doctor.Finding]:
         "files: writing",
         "environment",
         "processes",
+        "processes: threads",
         "processes: seeing others",
         "processes: the sandbox's own",
         "processes: signals to others",
         "processes: left behind",
         "memory: one process",
         "memory: several processes",
+        "memory: processes of threads",
+        "memory: a thread's processes below others",
         "memory: in sockets",
+        "memory: in network sockets",
         "memory: kept outside",
         "time: endless loop",
         "time: loop that eats interrupts",
@@ -216,6 +220,27 @@ def test_a_grader_that_is_killed_leaves_no_sandbox():
             break
         time.sleep(0.05)
     assert not doctor.running("left-over")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import asyncio; print(asyncio.run(asyncio.sleep(0, 'done')))",
+        "import asyncio\nprint(await asyncio.sleep(0, 'done'))",
+        "import subprocess; print(subprocess.check_output(['echo', 'done'], text=True), end='')",
+        "done = !echo done\nprint(done[0])",
+        "from concurrent.futures import ThreadPoolExecutor as Pool\n"
+        "with Pool() as p: print(*p.map(str, ['done']))",
+        "import multiprocessing as m\nwith m.Pool(2) as p: print(*p.map(str, ['done']))",
+        "from torch.utils.data import DataLoader\n"
+        "print(*(x[0] for x in DataLoader(['done'], num_workers=2)))",
+    ],
+    ids=["asyncio", "await", "subprocess", "shell", "threads", "processes", "loader"],
+)
+def test_what_is_refused_does_not_stop_honest_code(fork_server, source):
+    with fork_server.spawn() as sandbox:
+        answer = run(sandbox, source, limit=20)
+    assert (answer["error"], answer["outputs"][0]["text"]) == ("", "done\n")
 
 
 # Hostile cells

@@ -261,3 +261,28 @@ def test_check_and_doctor_load_neither_nbgrader_nor_autograder():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "  \n"], ids=["Windows", "old Mac", "blanks"])
+def test_line_ends_of_another_system_change_no_cell(tmp_path, end):
+    """The grader does not mind them, so the doctor must not either."""
+    path = tmp_path / "03_ddpm_ddim.ipynb"
+    book = json.loads((ROOT / "notebooks" / path.name).read_text())
+    for each in book["cells"]:
+        each["source"] = "".join(each["source"]).replace("\n", end)
+    path.write_text(json.dumps(book))
+    cells = notebooks.read_notebook(path)
+    assert notebooks.problems(path, cells) == []
+    assert all(c.is_as_released for c in cells if c.name and c.is_answer)
+
+
+def test_answers_without_metadata_are_found_by_their_ids_as_in_grading(tmp_path):
+    path = tmp_path / "03_ddpm_ddim.ipynb"
+    book = json.loads((ROOT / "notebooks" / path.name).read_text())
+    for each in book["cells"]:
+        each["metadata"] = {}
+    path.write_text(json.dumps(book))
+    cells = notebooks.read_notebook(path)
+    assert notebooks.problems(path, cells) == []
+    answers = {c.name for c in cells if c.is_answer}
+    assert answers == set(EXERCISES["03_ddpm_ddim"])
