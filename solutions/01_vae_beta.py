@@ -49,7 +49,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies, repeated
 from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
@@ -142,14 +142,12 @@ causes = {
     "mu is not added": [[1.0, -2.0], [1.0, 1.5]],
     "the sign of the noise is wrong": [[-1.0, 3.0], [1.0, -2.5]],
 }
-z, again = (on_copies(reparameterize, mu, logvar, noise) for _ in range(2))
-drawn = "two calls with the same noise differ: use the argument `noise`, not a new random draw"
-assert not isinstance(z, Tensor) or z.equal(again), drawn
+z = repeated("z", reparameterize, mu, logvar, noise)
 expect("z", z, [[1.0, -1.0], [3.0, 0.5]], causes)
 
 mu = torch.tensor([[0.5]], requires_grad=True)
 logvar = torch.tensor([[0.0]], requires_grad=True)
-z = reparameterize(mu, logvar, torch.tensor([[2.0]]))
+z = on_copies(reparameterize, mu, logvar, torch.tensor([[2.0]]))
 assert z.requires_grad, (
     "no gradient flows from z to mu and logvar: do not use .data, .item() or torch.no_grad()"
 )
@@ -237,14 +235,14 @@ def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
 
 # %% nbgrader={"grade": false, "grade_id": "visible_kl_divergence", "locked": true, "schema_version": 3, "solution": false, "task": false}
 zeros = torch.zeros(2, 2)
-expect(
-    "the KL of the prior with itself", kl_divergence(zeros, zeros), 0.0, {"the -1 is missing": 1.0}
-)
+found = on_copies(kl_divergence, zeros, zeros)
+expect("the KL of the prior with itself", found, 0.0, {"the -1 is missing": 1.0})
 
 mu = torch.tensor([[1.0, -2.0], [0.0, 0.0], [1.0, 0.0]])
 causes = {
     "you summed over the images too; average over them": 3.0,
     "you averaged over the dimensions too; sum over them": 0.5,
+    "you summed over the images and averaged over the dimensions: it is the other way round": 1.5,
     "the factor 1/2 is missing": 2.0,
     "the sign is wrong; the KL is never negative": -1.0,
     "mu must be squared": 0.0,
@@ -261,13 +259,12 @@ causes = {
     "logvar must be subtracted, not added": 2.1931,
 }
 sigma_2 = torch.tensor([[1.386294]])  # sigma = 2, so sigma^2 = 4
-expect(
-    "the KL of one image with sigma = 2", kl_divergence(torch.zeros(1, 1), sigma_2), 0.8069, causes
-)
+found = on_copies(kl_divergence, torch.zeros(1, 1), sigma_2)
+expect("the KL of one image with sigma = 2", found, 0.8069, causes)
 
 mu = torch.tensor([[1.0, -2.0]], requires_grad=True)
 logvar = torch.tensor([[1.386294, 0.0]], requires_grad=True)
-loss = kl_divergence(mu, logvar)
+loss = on_copies(kl_divergence, mu, logvar)
 no_gradient = "no gradient reaches {}: in a loss, do not use .item(), .detach() or torch.no_grad()"
 assert loss.requires_grad, no_gradient.format("mu and logvar")
 loss.backward()
@@ -359,21 +356,25 @@ def vae_loss(
 x, recon = torch.zeros(2, 1, 28, 28), torch.full((2, 1, 28, 28), 1e-7)  # black images, except
 x[:, 0, 0, :2] = torch.tensor([[0.0, 1.0], [1.0, 1.0]])  # for the first two pixels of each
 recon[:, 0, 0, :2] = torch.tensor([[0.5, 0.5], [0.9, 0.6]])
-mu = torch.tensor([[1.0, -2.0], [0.0, 0.0]])
-answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "mse")
+mu = torch.tensor([[1.0, -2.0, 0.0], [0.0, 0.0, 0.0]])
+answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 3), 3.0, "mse")
 assert isinstance(answer, tuple | list), "return three tensors: total, recon, kl"
 assert len(answer) == 3, f"{len(answer)} values returned, expected three: total, recon, kl"
 total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
 causes = {
     "you summed over the images too; average over them": 0.67,
-    "you averaged over the pixels too (the default of F.mse_loss); sum over them": 0.0004,
+    "you averaged over the pixels (the default of F.mse_loss); sum over them": 0.0004,
     "return the plain squared error; beta belongs to the KL, in the total": 1.005,
+    "you took the absolute value of the error; square it": 0.75,
+    "this is half of it; the equation has no 1/2 (as in F.huber_loss and F.smooth_l1_loss)": 0.1675,
+    "the sign is wrong; a sum of squares is never negative": -0.335,
 }
 expect("the squared error", recon_loss, 0.335, causes)
 causes = {
     "return the KL itself; beta is used only in the total": 3.75,
     "you summed over the images too; average over them": 2.5,
-    "you averaged over the dimensions too; sum over them": 0.625,
+    "you averaged over the dimensions too; sum over them": 0.4167,
+    "you summed over the images and averaged over the dimensions: it is the other way round": 0.8333,
 }
 expect("the KL", kl, 1.25, causes)
 causes = {
@@ -383,31 +384,34 @@ causes = {
 }
 expect("the total at beta = 3", total, 4.085, causes)
 
-answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 2), 3.0, "bce")
+answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 3), 3.0, "bce")
 total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
 causes = {
     'loss_type "bce" still gives the squared error': 0.335,
     "you summed over the images too; average over them": 2.0025,
-    "you averaged over the pixels too; sum over them": 0.0013,
+    "you averaged over the pixels; sum over them": 0.0013,
     "the sign is wrong": -1.0012,
+    "recon holds probabilities already: use the cross-entropy without logits": 543.1546,
+    "recon and x are swapped: F.binary_cross_entropy takes recon first": 75.0078,
+    "the part of dark pixels, (1 - x) log(1 - recon), is missing": 0.6547,
 }
 expect("the cross-entropy", recon_loss, 1.0012, causes)
 expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.2512})
 
-inputs = {"recon": recon, "mu": mu, "logvar": torch.zeros(2, 2)}
+inputs = {"recon": recon, "mu": mu, "logvar": torch.zeros(2, 3)}
 recon, mu, logvar = (value.requires_grad_() for value in inputs.values())
-total, _, _ = vae_loss(recon, x, mu, logvar, 3.0, "bce")
+total, _, _ = on_copies(vae_loss, recon, x, mu, logvar, 3.0, "bce")
 no_gradient = "no gradient flows from total to {}: do not use .item(), .detach() or torch.no_grad()"
 assert getattr(total, "requires_grad", False), no_gradient.format("mu, logvar and recon")
 total.backward()
 assert recon.grad is not None, no_gradient.format('recon, with loss_type "bce",')
 recon.grad = mu.grad = logvar.grad = None
-total, _, _ = vae_loss(recon, x, mu, logvar, 3.0, "mse")
+total, _, _ = on_copies(vae_loss, recon, x, mu, logvar, 3.0, "mse")
 assert getattr(total, "requires_grad", False), no_gradient.format("mu, logvar and recon")
 total.backward()
 for name, value in inputs.items():
     assert value.grad is not None, no_gradient.format(name)
-expect("d total / d mu", mu.grad, [[1.5, -3.0], [0.0, 0.0]], {})
+expect("d total / d mu", mu.grad, [[1.5, -3.0, 0.0], [0.0, 0.0, 0.0]], {})
 expect("d total / d recon", recon.grad[:, 0, 0, :2], [[0.5, -0.5], [-0.1, -0.4]], {})
 print("vae_loss: the visible tests pass.")
 

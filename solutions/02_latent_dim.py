@@ -155,9 +155,8 @@ causes = {
     "logvar must be subtracted, not added": [2.1931, 0.0],
     "the factor 1/2 is missing": [1.6137, 0.0],
 }
-expect(
-    "KL where sigma is 2 and 1", kl_per_dimension(torch.zeros(2, 2), logvar), [0.8069, 0.0], causes
-)
+found = on_copies(kl_per_dimension, torch.zeros(2, 2), logvar)
+expect("KL where sigma is 2 and 1", found, [0.8069, 0.0], causes)
 print("kl_per_dimension: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_kl_per_dimension", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -249,9 +248,10 @@ expect_count(on_copies(active_units, moving), 1, causes, "one moving and two con
 
 quiet = torch.tensor([[0.05], [-0.05], [0.05], [-0.05]])
 causes = {1: "the standard deviation is above 0.01, the variance is not: compare the variance"}
-expect_count(active_units(quiet), 0, causes, "a dimension with variance 0.0025")
+expect_count(on_copies(active_units, quiet), 0, causes, "a dimension with variance 0.0025")
 causes = {0: "the argument threshold is not used"}
-expect_count(active_units(quiet, threshold=0.001), 1, causes, "variance 0.0025 and threshold 0.001")
+found = active_units(quiet, threshold=0.001)
+expect_count(found, 1, causes, "variance 0.0025 and threshold 0.001")
 print("active_units: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_active_units", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}

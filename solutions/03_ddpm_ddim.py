@@ -51,7 +51,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies, repeated
 from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
@@ -121,9 +121,9 @@ def add_noise(x0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> Tensor:
 
 # %% nbgrader={"grade": false, "grade_id": "visible_add_noise", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def noised(*arguments: Tensor) -> object:
-    """Call add_noise; explain the error if the shapes do not broadcast."""
+    """Call add_noise twice; explain the error if the shapes do not broadcast."""
     try:
-        return on_copies(add_noise, *arguments)
+        return repeated("x_t", add_noise, *arguments)
     except RuntimeError as error:
         if "size of tensor" not in str(error):
             raise
@@ -150,9 +150,7 @@ causes = {
     "abar is read at t - 1; t counts from 0": [[1.3359, -0.0282], [-0.2, 0.3]],
 }
 t = torch.tensor([1, 2])
-x_t, again = noised(x0, t, noise, abar), noised(x0, t, noise, abar)
-drawn = "two calls with the same noise differ: use the argument `noise`, not a new random draw"
-assert not isinstance(x_t, Tensor) or x_t.equal(again), drawn
+x_t = noised(x0, t, noise, abar)
 expect("x_t of two latents", x_t, [[1.4, 0.4], [-0.5, 0.4]], causes, axes_hint)
 
 x0 = torch.ones(2, 1, 1, 2)  # two images of width 2: a wrong axis broadcasts, too
@@ -168,6 +166,9 @@ expect("x_t of two images", noised(x0, t, noise, abar), expected, causes, axes_h
 x0 = torch.zeros(3, 1, 2, 2)
 found = noised(x0, torch.tensor([0, 1, 2]), torch.ones_like(x0), abar)[:, 0, 1, 1]
 expect("one pixel of three images of pure noise", found, [0.4359, 0.6, 0.8], {}, axes_hint)
+found = noised(torch.full((1, 2), 50.0), torch.tensor([2]), torch.zeros(1, 2), abar)
+clips = {f"do not clip x_t to {c}: noise has no bounds": [[c, c]] for c in (1, 2, 3, 5, 10)}
+expect("x_t of a large latent, without noise", found, [[30.0, 30.0]], clips, axes_hint)
 print("add_noise: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_add_noise", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -276,10 +277,7 @@ shape_hint = "The step keeps the shape of x_t."
 
 def step_of(x_t: Tensor, eps: Tensor, t: int, noise: Tensor) -> object:
     """Call ddpm_step twice with copies of the tensors; both results must be equal."""
-    found, again = (on_copies(ddpm_step, x_t, eps, t, betas, abar, noise) for _ in range(2))
-    drawn = "two calls with the same noise differ: use the argument `noise`, not a new random draw"
-    assert not isinstance(found, Tensor) or found.equal(again), drawn
-    return found
+    return repeated(f"x_{{t-1}} at t = {t}", ddpm_step, x_t, eps, t, betas, abar, noise)
 
 
 causes = {
@@ -296,6 +294,9 @@ causes = {
     "you used beta_t where 1 - abar_t belongs": [[0.8924, 0.6153]],
     "x0_hat and x_t are swapped": [[0.9688, 0.3125]],
     "this is DDIM's step, which comes later; DDPM's mean is different": [[1.1, 0.2]],
+    "x0_hat subtracts sqrt(1 - abar_t) eps, not (1 - sqrt(abar_t)) eps": [[1.151, 0.0979]],
+    "noise stands where eps belongs": [[1.3333, -0.2667]],
+    "eps and noise are swapped": [[1.5814, -0.7628]],
 }
 mean = step_of(x_t, eps, 2, torch.zeros(1, 2))
 expect("the mean (noise = 0) at t = 2", mean, [[0.9688, 0.4625]], causes, shape_hint)
@@ -324,9 +325,9 @@ causes = {
 }
 found = step_of(x_t, eps, 0, noise)
 expect("x_{t-1} at t = 0", found, [[0.869, 0.2621]], causes, shape_hint)
-causes = {"do not clip x0_hat to [-1, 1]: the equation does not": [[1.0, 0.0399]]}
-found = step_of(2 * x_t, eps, 0, noise)
-expect("x_{t-1} at t = 0, with a large x_t", found, [[1.9801, 0.0399]], causes, shape_hint)
+clips = {f"do not clip to [-{c}, {c}]": [[c, max(-c, -1.7379)]] for c in (1, 2, 3, 5, 10)}
+found = step_of(10 * x_t, eps, 0, noise)
+expect("x_{t-1} at t = 0, with a large x_t", found, [[10.8689, -1.7379]], clips, shape_hint)
 image = torch.ones(2, 1, 3, 3)
 shape = step_of(image, image, 1, image).shape
 assert shape == image.shape, (
@@ -396,6 +397,9 @@ def ddim_timesteps(num_train_timesteps: int, num_inference_steps: int) -> list[i
 
 
 # %% nbgrader={"grade": false, "grade_id": "visible_ddim_timesteps", "locked": true, "schema_version": 3, "solution": false, "task": false}
+from itertools import pairwise
+
+
 def expect_steps(total: int, steps: int, expected: list[int], causes: dict[tuple, str]) -> None:
     """Compare timesteps; if they differ, name a likely cause."""
     found = ddim_timesteps(total, steps)
@@ -409,6 +413,9 @@ def expect_steps(total: int, steps: int, expected: list[int], causes: dict[tuple
     why = causes.get(tuple(found), "compare it with the equation for i = 0, 1, ..., S - 1")
     if sorted(found) == sorted(expected) and found != expected:
         why = "the order is wrong; sampling starts at the noisiest timestep, T - 1"
+    gaps = sorted(before - after for before, after in pairwise(found))
+    if gaps and gaps[-1] - gaps[0] > 1:
+        why = f"the gaps between them are {gaps[0]} to {gaps[-1]}; all must be about T/S"
     if len(found) != steps:
         why = f"{len(found)} timesteps are returned, not S = {steps}"
     assert found == expected, f"{message}{why}."
@@ -622,14 +629,7 @@ shape_hint = "The step keeps the shape of x_t."
 def step_of(x_t: Tensor, abar_prev: float, eta: float) -> object:
     """Call ddim_step twice at abar_t = 0.36; both results must be equal."""
     pair = torch.tensor(0.36), torch.tensor(abar_prev)
-    found, again = (on_copies(ddim_step, x_t, eps, *pair, eta, noise) for _ in range(2))
-    if isinstance(found, Tensor):
-        assert not found.isnan().any(), f"x_prev at eta = {eta} is nan: is sigma too large?"
-        drawn = (
-            "two calls with the same noise differ: use the argument `noise`, not a new random draw"
-        )
-        assert found.equal(again), drawn
-    return found
+    return repeated(f"x_prev at eta = {eta}", ddim_step, x_t, eps, *pair, eta, noise)
 
 
 causes = {
@@ -637,6 +637,8 @@ causes = {
     "x0_hat is divided by abar_t; take its square root": [[1.6667, 1.6667]],
     "sqrt forgotten: x0_hat subtracts sqrt(1 - abar_t) eps from x_t": [[1.1333, 0.7333]],
     "for x0_hat, subtract the noise from x_t; do not add it": [[2.3333, -1.6667]],
+    "x0_hat subtracts sqrt(1 - abar_t) eps, not (1 - sqrt(abar_t)) eps": [[1.3333, 0.3333]],
+    "x0_hat is computed with noise, the fresh draw; it needs eps": [[0.3333, 2.3333]],
     "the result is eps; x0_hat and eps are swapped": [[0.5, -1.0]],
     "the result is x_t: x0_hat is x_t without its noise, and needs abar_t": [[1.0, -0.2]],
     "you used abar_t where abar_prev belongs, before eps": [[1.4, 0.2]],
@@ -654,6 +656,8 @@ causes = {
     "you used x_t where x0_hat belongs, or x0_hat and eps are swapped": [[1.0, -0.2]],
     "eta has no effect: at eta = 0, sigma is 0": [[1.4648, -0.5297]],
     "eta has no effect under the square root": [[0.9688, 0.4625]],
+    "1 - sqrt(abar_prev) is not sqrt(1 - abar_prev)": [[0.9, 0.6]],
+    "eps and noise are swapped: the old noise is eps": [[1.4, -0.4]],
 }
 found = step_of(x_t, 0.64, 0.0)
 expect("x_prev at eta = 0", found, [[1.1, 0.2]], causes, shape_hint)
@@ -669,7 +673,14 @@ causes = {
     "the noise is not used": [[1.0732, 0.2537]],
     "eta is not used in sigma": [[1.4648, -0.5297]],
     "the sigma under the square root lacks eta": [[1.2168, -0.0336]],
-    "eta is used twice; ddim_sigma already includes it": [[1.1972, 0.0056]],
+    "eta is used twice; sigma already includes it": [[1.2175, -0.0351]],
+    "eta is used twice before noise; sigma already includes it": [[1.1972, 0.0056]],
+    "eta is used twice under the square root; sigma already includes it": [[1.3416, -0.2831]],
+    "eta belongs in front of the root in sigma, not inside it": [[1.3942, -0.3883]],
+    "eta belongs in front of the root in sigma, not inside it, also before noise": [
+        [1.4239, -0.4479]
+    ],
+    "eps and noise are swapped: sigma scales the fresh noise": [[1.4703, -0.5407]],
 }
 found = step_of(x_t, 0.64, 0.5)
 expect("x_prev at eta = 0.5", found, [[1.3212, -0.2424]], causes, shape_hint)
@@ -677,9 +688,9 @@ found = step_of(x_t, 0.64, 1.0)
 expect("x_prev at eta = 1, DDPM's step", found, [[1.4648, -0.5297]], {}, shape_hint)
 last = {"noise is added on the last step; at abar_prev = 1, sigma is 0": [[1.8, -0.6]]}
 expect("the last step at eta = 1", step_of(x_t, 1.0, 1.0), [[1.0, 1.0]], last, shape_hint)
-causes = {"do not clip x0_hat to [-1, 1]: the equation does not": [[1.0, 0.6667]]}
-found = step_of(2 * x_t, 1.0, 0.0)
-expect("the last step, with a large x_t", found, [[2.6667, 0.6667]], causes, shape_hint)
+clips = {f"do not clip to [-{c}, {c}]": [[c, max(-c, -2)]] for c in (1, 2, 3, 5, 10)}
+found = step_of(10 * x_t, 1.0, 0.0)
+expect("the last step, with a large x_t", found, [[16.0, -2.0]], clips, shape_hint)
 image, abar_t, abar_prev = torch.ones(2, 1, 3, 3), torch.tensor(0.36), torch.tensor(0.64)
 shape = ddim_step(image.clone(), image, abar_t, abar_prev, 0.5, image).shape
 assert shape == image.shape, (

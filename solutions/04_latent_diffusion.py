@@ -51,7 +51,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies, repeated
 from mnistdiff.experiments import get_profile, load_digits
 from mnistdiff.schedules import add_noise
 
@@ -110,18 +110,25 @@ def scaling_factor(latents: Tensor) -> Tensor | float:
 
 # %% nbgrader={"grade": false, "grade_id": "visible_scaling_factor", "locked": true, "schema_version": 3, "solution": false, "task": false}
 narrow, wide = torch.linspace(-1, 1, 500), torch.linspace(-5, 5, 500)
-latents = torch.stack([narrow, wide], dim=1) + 2.0  # (500, 2), a mean of 2
+latents = torch.stack([narrow, wide], dim=1) + torch.tensor([0.5, 3.5])  # (500, 2)
 causes = {
-    "this is the standard deviation; the factor is 1 divided by it": 2.0869,
-    "you divided by the variance; take its square root": 0.2296,
+    "this is the standard deviation; the factor is 1 divided by it": 2.5705,
+    "this is the variance; the factor is 1 divided by the standard deviation": 6.6073,
+    "you divided by the variance; take its square root": 0.1513,
+    "you divided by the square root of the standard deviation": 0.6237,
     "you averaged one spread per dimension; take one spread over all entries": 0.5756,
-    "the mean must be subtracted first, as `std` does": 0.3460,
-    "you divided by the largest entry; divide by the spread": 0.1429,
+    "you averaged one variance per dimension; take one spread over all entries": 0.4789,
+    "you averaged one factor per dimension; take one spread over all entries": 1.0361,
+    "you averaged one spread per row; take one spread over all entries": 0.4523,
+    "the mean must be subtracted first, as `std` does": 0.3071,
+    "this is the mean absolute deviation; the spread is the root of the mean square": 0.4729,
+    "you divided by the largest entry; divide by the spread": 0.1176,
+    "you divided by the range; divide by the standard deviation": 0.1,
 }
 found = on_copies(scaling_factor, latents)
 found = found if isinstance(found, Tensor | None) else torch.tensor(found)
 about = "Return one number for all entries, not one per dimension or per digit."
-expect("the scaling factor", found, 0.4792, causes, about)
+expect("the scaling factor", found, 0.3890, causes, about)
 print("scaling_factor: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_scaling_factor", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -214,9 +221,16 @@ class Half(nn.Module):
         return 0.5 * x_t + 0.1 * t[:, None] + self.bias
 
 
+class Loud(nn.Module):
+    """A stand-in that predicts 10 everywhere."""
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        return torch.full_like(x_t, 10.0)
+
+
 causes = {
     "you summed over all entries; take the mean": 3.8425,
-    "you summed over the dimensions; take the mean over them too": 1.9212,
+    "you summed over the images or over the dimensions; take the mean over both": 1.9212,
     "the network predicts the noise, not z0": 0.5481,
     "you compared the prediction with z_t; compare it with the noise": 0.1431,
     "the network must get the noisy z_t, not z0": 2.0281,
@@ -228,15 +242,32 @@ causes = {
     "abar[t] lies along the wrong axis; add_noise does this correctly": 0.8050,
     "you took a square root at the end; the loss is the mean square itself": 0.9801,
     "this is the mean absolute error; square the differences": 0.7375,
+    "this is a Huber (smooth L1) loss; square all differences": 0.4191,
+    "this is half of the mean square, or its share of the batch": 0.4803,
+    "the sign is wrong; a mean of squares is never negative": -0.9606,
+    "square the differences before you take the mean": -0.2625,
+    "the difference is the prediction minus the noise; you added them": 2.6106,
+    "z0 and noise are swapped in z_t": 0.8081,
+    "the network predicts the noise, not v": 1.2206,
+    "compare eps with the noise; this is the error of x0_hat, or of rows weighted by 1/SNR": 0.8176,
+    "the rows are weighted by their SNR; all timesteps have the same weight": 1.4305,
 }
 network = Half()
-loss = on_copies(latent_loss, network, z0, t, noise, abar)
+loss = repeated("the loss", latent_loss, network, z0, t, noise, abar)
 expect("the loss", loss, 0.9606, causes, "The loss is a scalar: the mean over everything.")
 
 assert loss.requires_grad, (
     "no gradient reaches the network: do not use .item(), .detach() or no_grad"
 )
 loss.backward()
+causes = {
+    "the timesteps are weighted (by min-SNR?); all have the same weight": 54.6433,
+    "do not clip the prediction to [-1, 1]": 1.3125,
+    "do not clip the prediction to [-3, 3]": 6.8125,
+}
+given = z0, torch.tensor([0, 1]), noise, torch.tensor([0.99, 0.5])
+found = on_copies(latent_loss, Loud(), *given)
+expect("the loss of a network that predicts 10", found, 89.0625, causes)
 expect("the gradient of the network's bias", network.bias.grad, [0.375, -0.9], {})
 print("latent_loss: the visible tests pass.")
 

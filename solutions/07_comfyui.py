@@ -53,7 +53,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mnistdiff.comfyui.graph import Graph
-from mnistdiff.course.expect import expect_graph  # used by the visible tests
+from mnistdiff.course.expect import expect_graph, explain_link  # used by the visible tests
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -229,6 +229,8 @@ def edit(graph: Graph, *wanted: object) -> Graph:
             f"edit_sampler looks for {error}, which is not there: a graph can have any ids, in any "
             "order. Find the KSampler by its class_type, and the encoders by its links"
         ) from error
+    except TypeError as error:
+        raise explain_link(error) from None
 
 
 given, kept = (five_nodes("a digit", "one", "seven") for _ in range(2))
@@ -393,6 +395,8 @@ def insert(graph: Graph, *wanted: object) -> Graph:
             f"insert_lora fails ({type(error).__name__}: {error}): the loader can have any id, and "
             "it can be a MnistdiffLoader or a CheckpointLoaderSimple"
         ) from error
+    except TypeError as error:
+        raise explain_link(error) from None
 
 
 before, after = (["5", 1], ["5", 1]), (["new", 1], ["new", 1])  # where the encoders get their CLIP

@@ -14,6 +14,7 @@ from autograder.checks.base import (
     behaviour,
     close,
     diagnose,
+    require_finite,
     require_gradients,
     require_slopes,
 )
@@ -132,6 +133,7 @@ class KLDivergence(Check):
         mu, logvar = draw.signed(4, 3), draw.signed(4, 3)
         parts = self._parts(student, mu, logvar)
         result = student.call(self.name, mu, logvar)
+        require_finite(result)
         shape = getattr(result, "shape", ())
         if len(shape):
             raise WrongAnswer(
@@ -174,6 +176,7 @@ class VAELoss(Check):
         error = recon.double() - x.double()
         mistakes = [
             (error.abs(), "square the error, do not take its absolute value"),
+            (-(error**2), "the sign is wrong: a sum of squares is never negative"),
             (kl_entries(mu, logvar), "return the results in the order total, recon, kl"),
         ]
         self._compare(got, error**2, mistakes)
@@ -204,6 +207,11 @@ class VAELoss(Check):
         mistakes = [
             (entries.mean(), "sum the KL over the latent dimensions, do not average over them"),
             (entries.sum(), "average the KL over the batch, do not sum over it"),
+            (
+                entries.sum(0).mean(),
+                "sum the KL over the latent dimensions and average it over the batch, not the "
+                "other way round",
+            ),
             (
                 2.5 * entries.sum(1).mean(),
                 "return the KL without beta: beta is part of the total only",
@@ -272,7 +280,13 @@ class VAELoss(Check):
         reductions = [
             (entries.mean(), f"you averaged over the pixels too: {pixels}"),
             (entries.sum(), f"you summed over the batch too: {pixels}"),
-            (right / 2, "recon has a factor 1/2 that the definition does not have"),
+            (entries.sum(0).mean(), f"sum and mean are the wrong way round: {pixels}"),
+            (
+                right / 2,
+                "recon has a factor 1/2 that the definition does not have (F.huber_loss and "
+                "F.smooth_l1_loss have one too)",
+            ),
+            (right.sqrt(), "take no square root: recon is the sum itself"),
         ]
         wrong = [(value.sum() / len(value), hint) for value, hint in mistakes]
         wrong += [(value.mean(), f"{hint}; and {pixels}") for value, hint in mistakes]

@@ -12,6 +12,7 @@ from autograder.checks.base import (
     close,
     diagnose,
     kind,
+    require_finite,
 )
 from autograder.checks.gaussian import diagnose_kl, kl_entries
 from autograder.checks.student import Student
@@ -75,6 +76,7 @@ class KLPerDimension(Check):
     def _values(self, student: Student, mu: Tensor, logvar: Tensor) -> Tensor:
         """Return the result, which must have one value per dimension, (D,)."""
         result = student.call(self.name, mu, logvar)
+        require_finite(result)
         shape = tuple(getattr(result, "shape", (-1,)))
         if shape == (len(mu),):
             raise WrongAnswer(
@@ -116,13 +118,15 @@ class ActiveUnits(Check):
                     f"expected an int, got {kind(result)}: wrap the count in int(...)"
                 )
             if got != active:
+                if got == active + idle:
+                    self._require_squared(student, mu)
                 mistakes = [
                     (idle, "you counted the idle dimensions: active means above the threshold"),
                     (
                         int((mu.var(1) > 0.01).sum()),
                         "you took the variance over the latent dimensions: use dim 0",
                     ),
-                    (active + idle, "you counted every dimension: compare with the threshold"),
+                    (active + idle, f"you counted every dimension: {self.RULE}"),
                 ]
                 raise WrongAnswer(diagnose(got, mistakes, self.RULE))
 
@@ -137,9 +141,10 @@ class ActiveUnits(Check):
                 raise WrongAnswer("a mean that is large but constant carries no information")
             if got != active:
                 raise WrongAnswer(self.RULE)
-            got = self._count(student, self._means(draw, [0.5] * active + [0.002] * idle))
+            quiet = self._means(draw, [0.5] * active + [0.002] * idle)
+            got = self._count(student, quiet)
             if got == active + idle:
-                raise WrongAnswer("you compared the standard deviation: square it, or use var")
+                self._require_squared(student, quiet)
             if got != active:
                 raise WrongAnswer(self.RULE)
 
@@ -171,6 +176,13 @@ class ActiveUnits(Check):
         columns = columns / columns.std(0, correction=0)
         return (columns * torch.tensor(variances).sqrt())[:, draw.order(len(variances))]
 
+    def _require_squared(self, student: Student, mu: Tensor) -> None:
+        """Raise WrongAnswer if the answer compares a size that grows like mu, not like mu^2."""
+        everything = mu.shape[1]
+        counts = [self._count(student, size * mu, 0.04) for size in (1.0, 0.001)]
+        if counts == [everything, 0] and self._count(student, mu, 100.0) == 0:
+            raise WrongAnswer(NOT_SQUARED)
+
     def _count(self, student: Student, *arguments: object) -> float:
         """Return the result as a number: `count` judges its type."""
         result = student.call(self.name, *arguments)
@@ -178,6 +190,12 @@ class ActiveUnits(Check):
             raise WrongAnswer(f"expected one count for all dimensions, got {kind(result)}")
         whole = _as_integer(result)
         return as_number(result, "the count") if whole is None else whole
+
+
+NOT_SQUARED = (
+    "you compared a spread that is not squared, such as the standard deviation, the range or the "
+    "mean absolute value: compare the variance"
+)
 
 
 def _as_integer(value: object) -> int | None:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from autograder.checks import step_mistakes
@@ -13,6 +14,7 @@ from autograder.checks.base import (
     behaviour,
     close,
     diagnose,
+    require_finite,
     require_gradients,
     require_repeatable,
 )
@@ -92,6 +94,7 @@ class ScalingFactor(Check):
 
     def _factor(self, student: Student, latents: Tensor) -> float:
         result = student.call(self.name, latents)
+        require_finite(result, "the factor")
         if isinstance(result, Tensor) and result.numel() > 1:
             shape = tuple(result.shape)
             raise WrongAnswer(
@@ -103,6 +106,7 @@ class ScalingFactor(Check):
         return factor
 
 
+NO_PREDICTION = "the loss does not depend on what the model predicts"
 MEAN_SIZE = "you used the mean absolute value, not the standard deviation"
 
 
@@ -119,72 +123,65 @@ class LatentLoss(Check):
     def error(self, student: Student, draw: Draw) -> None:
         """Use a model whose prediction does not depend on its input."""
         for shape in ((4, 6), (1, 5), (3, 3)):
-            inputs = z0, t, noise, abar = self._inputs(draw, shape)
+            z0, t, noise, abar = self._inputs(draw, shape)
+            abar = 1 - (1 - abar) / 10  # an SNR so high that min-SNR weights show
+            inputs = z0, t, noise, abar
             guess = draw.signed(*shape, low=2.0, high=3.0)
-            got = self._loss(student, self._model(bias=guess), z0, t, noise, abar)
+            guess[0, 0] *= 8  # so large that clipping shows
+            got = self._loss(student, self._model(bias=guess), *inputs)
             if not close(got, (guess.double() - noise).square().mean()):
                 require_repeatable(student, self.name, self._model(bias=guess), *inputs)
                 mistakes = self._mistakes(guess.double(), z0, t, noise, abar)
-                otherwise = "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
+                otherwise = self._property(student, guess, inputs)
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("the model gets z_t, the noised latents", 1)
     def noised(self, student: Student, draw: Draw) -> None:
-        """Use a model whose error is a linear map of its input, plus an offset per entry."""
+        """Use a model whose prediction is a linear map of its input, plus an offset per entry."""
         for shape in ((4, 6), (5, 5)):
             inputs = z0, t, noise, abar = self._inputs(draw, shape)
             mix, off = draw.signed(shape[1], shape[1]), draw.signed(*shape)
-            unit, a = self._unit(student, *inputs), abar.double()[t][:, None]
-            got = self._loss(student, self._model(A=mix, bias=noise + off), *inputs)
-
-            def loss(
-                z_t: Tensor, mix: Tensor = mix, off: Tensor = off, unit: float = unit
-            ) -> Tensor:
-                return unit * (z_t.double() @ mix.T.double() + off).square().mean()
-
+            a = abar.double()[t][:, None]
             mistakes = [
-                (loss(z0), "the model is given z0: noise it first, with add_noise"),
-                (loss(noise), "the model is given the noise itself: give it z_t"),
-                (loss(z0 + noise), "you added the noise without scales: use add_noise"),
-                (
-                    loss(a * z0 + (1 - a) * noise),
-                    "the square roots are missing in z_t: use add_noise",
-                ),
-                (loss((1 - a).sqrt() * z0 + a.sqrt() * noise), "z0 and noise are swapped in z_t"),
+                (z0, "the model is given z0: noise it first, with add_noise"),
+                (noise, "the model is given the noise itself: give it z_t"),
+                (z0 + noise, "you added the noise without scales: use add_noise"),
+                (a * z0 + (1 - a) * noise, "the square roots are missing in z_t: use add_noise"),
+                ((1 - a).sqrt() * z0 + a.sqrt() * noise, "z0 and noise are swapped in z_t"),
             ]
-            if not close(got, loss(a.sqrt() * z0 + (1 - a).sqrt() * noise)):
-                otherwise = "the input of the model must be z_t = add_noise(z0, t, noise, abar)"
-                raise WrongAnswer(diagnose(got, mistakes, otherwise))
+            self._require_prediction(
+                student,
+                {"A": mix, "bias": off},
+                inputs,
+                (a.sqrt() * z0 + (1 - a).sqrt() * noise) @ mix.T.double() + off,
+                [(z_t.double() @ mix.T.double() + off, hint) for z_t, hint in mistakes],
+                "the input of the model must be z_t = add_noise(z0, t, noise, abar)",
+            )
 
     @behaviour("the model gets t, one per row", 1)
     def time(self, student: Student, draw: Draw) -> None:
-        """Use a model whose error is a multiple of t, plus an offset per entry."""
+        """Use a model whose prediction is a multiple of t, plus an offset per entry."""
         for shape in ((4, 6), (1, 5)):
-            inputs = _, t, noise, abar = self._inputs(draw, shape)
+            inputs = _, t, _, abar = self._inputs(draw, shape)
             slope, off = draw.signed(shape[1]), draw.signed(*shape)
-            unit, age, total = self._unit(student, *inputs), t.double(), len(abar)
-            got = self._loss(student, self._model(slope=slope, bias=noise + off), *inputs)
-
-            def loss(
-                t: Tensor, slope: Tensor = slope, off: Tensor = off, unit: float = unit
-            ) -> Tensor:
-                return unit * (t.double()[:, None] * slope + off).square().mean()
-
+            age, total = t.double(), len(abar)
             mistakes = [
-                (loss(age / total), "you divided t by T: pass t unchanged"),
-                (loss(age / (total - 1)), "you divided t by T - 1: pass t unchanged"),
-                (loss(age + 1), "you added 1 to t: pass t unchanged"),
-                (loss(age - 1), "you subtracted 1 from t: pass t unchanged"),
-                (loss(abar[t]), "the model is given abar_t: pass t itself"),
-                (loss(0 * age), "the model is always given t = 0: pass t"),
-                (
-                    loss(age[:1].expand_as(age)),
-                    "every row gets the t of the first row: pass all of t",
-                ),
+                (age / total, "you divided t by T: pass t unchanged"),
+                (age / (total - 1), "you divided t by T - 1: pass t unchanged"),
+                (age + 1, "you added 1 to t: pass t unchanged"),
+                (age - 1, "you subtracted 1 from t: pass t unchanged"),
+                (abar[t], "the model is given abar_t: pass t itself"),
+                (0 * age, "the model is always given t = 0: pass t"),
+                (age[:1].expand_as(age), "every row gets the t of the first row: pass all of t"),
             ]
-            if not close(got, loss(age)):
-                otherwise = "call the model as model(z_t, t), with t unchanged"
-                raise WrongAnswer(diagnose(got, mistakes, otherwise))
+            self._require_prediction(
+                student,
+                {"slope": slope, "bias": off},
+                inputs,
+                age[:, None] * slope + off,
+                [(given.double()[:, None] * slope + off, hint) for given, hint in mistakes],
+                "call the model as model(z_t, t), with t unchanged",
+            )
 
     @behaviour("gradients reach the model's weights", 1)
     def gradient(self, student: Student, draw: Draw) -> None:
@@ -209,20 +206,63 @@ class LatentLoss(Check):
 
     def _loss(self, student: Student, *arguments: object) -> float:
         result = student.call(self.name, *arguments)
+        require_finite(result, "the loss")
         shape = tuple(getattr(result, "shape", ()))
         if shape:
             raise WrongAnswer(f"expected a scalar, got shape {shape}: average over all entries")
         return as_number(result, "the loss")
 
-    def _unit(self, student: Student, z0: Tensor, *rest: Tensor) -> float:
-        """Return the student's loss if every entry is off by 1.
+    def _require_prediction(
+        self,
+        student: Student,
+        weights: dict[str, Tensor],
+        inputs: tuple[Tensor, ...],
+        right: Tensor,
+        mistakes: list[tuple],
+        otherwise: str,
+    ) -> None:
+        """Raise WrongAnswer unless a model with these weights was led to predict `right`.
 
-        Other losses are compared relative to it, so that a wrong mean costs its own points only.
+        A fixed prediction tells: it must give the student's own loss, whatever that loss is. So
+        another loss or target costs its own points only.
         """
-        unit = self._loss(student, self._model(bias=rest[1] + 1), z0, *rest)
-        if unit <= 0:
-            raise WrongAnswer("the loss is not positive, although every prediction is off by 1")
-        return unit
+
+        def loss(prediction: Tensor) -> float:
+            return self._loss(student, self._model(bias=prediction.float()), *inputs)
+
+        got = self._loss(student, self._model(**weights), *inputs)
+        if not close(got, loss(right)):
+            require_repeatable(student, self.name, self._model(**weights), *inputs)
+            found = (hint for prediction, hint in mistakes if close(got, loss(prediction)))
+            raise WrongAnswer(next(found, otherwise))
+        if close(loss(0 * right), got) and close(loss(-right), got):
+            raise WrongAnswer(NO_PREDICTION)
+
+    def _property(self, student: Student, guess: Tensor, inputs: tuple[Tensor, ...]) -> str:
+        """Return the hint of the first property of a mean squared error that the loss lacks."""
+        z0, t, noise, abar = inputs
+
+        def loss(guess: Tensor, z0: Tensor = z0, t: Tensor = t) -> float:
+            return self._loss(student, self._model(bias=guess), z0, t, noise, abar)
+
+        once, twice = loss(guess), loss(2 * guess - noise)  # of all errors, and of doubled ones
+        same = "although the prediction and the noise stay the same"
+        larger = guess.clone()
+        larger[0, 0] *= 2
+        if close(loss(0 * guess), once) and close(loss(-guess), once):
+            return NO_PREDICTION
+        if not close(loss(guess, z0=2 * z0), once):
+            return f"the loss changes with z0, {same}: compare the prediction with noise only"
+        if not close(loss(guess, t=13 - t), once):
+            return f"the loss changes with t, {same}: all timesteps have the same weight (no SNR)"
+        if close(loss(larger), once):
+            return "the loss stays the same if a large prediction grows: do not clip the prediction"
+        if not close(twice, 4 * once):
+            return (
+                f"twice the errors give {twice / once:.3g} times the loss, but squares give 4 "
+                "times: take the squared error, not its absolute value, a root or a Huber loss"
+            )
+        return "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
 
     def _mistakes(self, guess: Tensor, z0: Tensor, t: Tensor, noise: Tensor, abar: Tensor) -> list:
         """Return the values of typical wrong losses, each with its hint."""
@@ -238,6 +278,8 @@ class LatentLoss(Check):
             (error.square().sum(1).mean(), f"you summed over the latent dimensions: {over}"),
             (error.square().mean(1).sum(), f"you summed over the batch: {over}"),
             (error.square().mean() / 2, "the loss has no factor 1/2"),
+            (-error.square().mean(), "the sign is wrong: a mean of squares is never negative"),
+            (F.huber_loss(guess, noise.double()), "square every error: this is a Huber loss"),
             (
                 error.square().mean().sqrt(),
                 "take no square root: the loss is the mean squared error",

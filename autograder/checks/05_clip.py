@@ -13,6 +13,7 @@ from autograder.checks.base import (
     behaviour,
     close,
     diagnose,
+    require_finite,
 )
 from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
@@ -119,6 +120,7 @@ class ZeroShotAccuracy(Check):
 
     def _accuracy(self, student: Student, images: Tensor, texts: Tensor, labels: Tensor) -> float:
         result = student.call(self.name, images, texts, labels)
+        require_finite(result, "the accuracy")
         shape = tuple(getattr(result, "shape", ()))
         if shape:
             raise WrongAnswer(

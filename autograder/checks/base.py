@@ -10,9 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from autograder.checks.student import Student, Target
+from autograder.checks.student import Student
 from autograder.inside.student import Foreign, Interrupted, WrongAnswer
 
+NOT_FINITE = (
+    "although all inputs have ordinary values: look for the square root of a negative number, the "
+    "logarithm of 0 or less, a division by 0, or an exponential of a large number"
+)
 RTOL, ATOL = 1e-4, 1e-5  # float32 results on tiny tensors agree a hundred times more closely
 
 
@@ -127,6 +131,25 @@ def diagnose(got: Tensor | float, mistakes: Iterable[tuple], otherwise: str) -> 
     return next((hint for value, hint in mistakes if close(got, value)), otherwise)
 
 
+def clipped(right: Tensor, got: Tensor) -> Tensor:
+    """Return `right` clipped to the range of `got`, to recognise an answer that clips.
+
+    Return NaN if all values of `got` are equal, because then they do not tell.
+    """
+    low, high = got.double().min(), got.double().max()
+    return right.double().clamp(low, high) if low < high else torch.full_like(right, math.nan)
+
+
+def require_finite(value: object, what: str = "the result") -> None:
+    """Raise WrongAnswer if a number or float tensor holds NaN or infinity; ignore other types."""
+    if isinstance(value, Tensor) and value.is_floating_point():
+        numbers = value.flatten().tolist()
+    else:
+        numbers = [value] if type(value) is float else []
+    if not all(map(math.isfinite, numbers)):
+        raise WrongAnswer(f"{what} contains NaN or infinity, {NOT_FINITE}")
+
+
 def kind(value: object) -> str:
     """Describe a returned value for the student."""
     if value is None:
@@ -144,25 +167,21 @@ def as_tensor(value: object, shape: Sequence[int], axes: str) -> Tensor:
     """
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise WrongAnswer(f"expected a float tensor of shape {axes}, got {kind(value)}")
+    require_finite(value)
     if tuple(value.shape) != tuple(shape):
         raise WrongAnswer(
             f"expected shape {axes} = {tuple(shape)}, got {tuple(value.shape)}: check `dim`"
-        )
-    if not all(map(math.isfinite, value.flatten().tolist())):
-        raise WrongAnswer(
-            "the result contains NaN or infinity, although all inputs have ordinary values"
         )
     return value.to(torch.float64)
 
 
 def as_number(value: object, what: str = "the result") -> float:
     """Return a number, or a tensor of one float, as a Python float; WrongAnswer otherwise."""
+    require_finite(value, what)
     if isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point():
         value = value.item()
     if type(value) is not float and type(value) is not int:
         raise WrongAnswer(f"expected {what} to be one float, got {kind(value)}")
-    if not math.isfinite(value):
-        raise WrongAnswer(f"{what} is {value}, although all inputs have ordinary values")
     return float(value)
 
 
@@ -185,7 +204,7 @@ def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> list[T
                 f"no gradient reaches `{name}`: use tensor operations throughout (.item(), "
                 ".detach(), no_grad and a detour through NumPy cut the graph)"
             )
-        as_tensor(gradient, gradient.shape, "of the gradient")
+        require_finite(gradient, f"the gradient for `{name}`")
         found.append(gradient)
     return found
 
@@ -228,16 +247,3 @@ def require_slopes(
                     f"part of the gradient for `{wrt[place]}` is cut off or wrong: do not use "
                     ".detach(), .data, .item() or no_grad in any term"
                 )
-
-
-def require_untouched(
-    student: Student, target: Target, arguments: Sequence[object], names: Sequence[str]
-) -> None:
-    """Raise WrongAnswer if a call changes one of the tensors that it is given."""
-    _, after = student.call_and_look(target, *arguments)
-    for before, now, name in zip(arguments, after, names, strict=True):
-        if isinstance(before, Tensor) and not close(now, before):
-            raise WrongAnswer(
-                f"`{name}` was changed in place, but the caller still needs it: work on a new "
-                "tensor (no `+=`, no `x[...] =`, no methods ending in `_`; use clone())"
-            )

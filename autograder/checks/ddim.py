@@ -12,6 +12,7 @@ from autograder.checks.base import (
     as_number,
     as_tensor,
     behaviour,
+    clipped,
     close,
     diagnose,
     require_repeatable,
@@ -19,6 +20,8 @@ from autograder.checks.base import (
 from autograder.checks.runs import GaussianRun, draw_long_schedule
 from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
+
+CLIPPED = "do not clip the result: noise has no bounds"
 
 
 class DDIMSigma(Check):
@@ -100,27 +103,36 @@ class DDIMStep(Check):
         """Use eta 0, where the last step returns x0_hat alone."""
         for x_t, eps, (a, _), noise in self._cases(draw):
             got = self._step(student, x_t, eps, (a, self.ONE), 0.0, noise)
-            if not close(got, step_mistakes.predict_x0(x_t, eps, a)):
+            right = step_mistakes.predict_x0(x_t, eps, a)
+            if not close(got, right):
+                mistakes = step_mistakes.x0_mistakes(x_t, eps, a, noise)
+                mistakes.append((clipped(right, got), "do not clip x0_hat in this cell"))
                 otherwise = "x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)"
-                raise WrongAnswer(diagnose(got, step_mistakes.x0_mistakes(x_t, eps, a), otherwise))
+                raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("eta 0: moves along eps to abar_prev, independent of the noise", 2)
     def deterministic(self, student: Student, draw: Draw) -> None:
         """Step to near and far timesteps, with noise that must have no effect."""
         for x_t, eps, pair, noise in self._cases(draw):
             got = self._step(student, x_t, eps, pair, 0.0, noise)
-            if not close(got, self._step(student, x_t, eps, pair, 0.0, -2 * noise)):
-                raise WrongAnswer(
-                    "at eta 0 the result still changes with the noise: sigma is 0 there"
-                )
-            if not close(got, step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)):
+            right = step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)
+            if not close(got, right):
                 between = pair[0], (pair[0] + pair[1]) / 2
                 other = self._step(student, x_t, eps, between, 0.0, noise)
+                # A wrong x0_hat, which `x0_hat` explains, may hide what else is wrong or right.
+                own = self._step(student, x_t, eps, (pair[0], self.ONE), 0.0, noise)
+                true, p = step_mistakes.predict_x0(x_t, eps, pair[0]), pair[1].double()
+                after_own = p.sqrt() * own + (1 - p).sqrt() * eps
                 mistakes = [
                     (other, "the result does not depend on abar_prev"),
-                    *step_mistakes.eta_zero_mistakes(x_t, eps, pair),
+                    *step_mistakes.eta_zero_mistakes(x_t, eps, pair, true, noise),
+                    (after_own, "only x0_hat is wrong in this step: see the hint about it"),
+                    *step_mistakes.eta_zero_mistakes(x_t, eps, pair, own, noise),
+                    (clipped(right, got), CLIPPED),
                 ]
                 otherwise = "at eta 0, x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
+                if not close(got, self._step(student, x_t, eps, pair, 0.0, -2 * noise)):
+                    otherwise = "at eta 0 the result still changes with the noise: sigma is 0 there"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
     @behaviour("eta > 0: the noise is scaled by sigma", 1)
@@ -133,6 +145,8 @@ class DDIMStep(Check):
                 if not close(moved, step_mistakes.ddim_sigma(*pair, eta) * noise):
                     require_repeatable(student, self.name, x_t, eps, *pair, eta, noise)
                     mistakes = [(s * noise, h) for s, h in step_mistakes.scale_mistakes(pair, eta)]
+                    partly = step_mistakes.ddim_sigma(*pair, eta) * noise * (moved != 0)
+                    mistakes.append((partly, CLIPPED))
                     otherwise = "the noise must enter as sigma * noise, with the sigma of this eta"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
@@ -148,6 +162,14 @@ class DDIMStep(Check):
                     mistakes = [
                         (s * eps, h) for s, h in step_mistakes.direction_mistakes(pair, eta)
                     ]
+                    own = self._step(student, x_t, eps, pair, eta, noise) - got  # sigma * noise
+                    p, old = pair[1].double(), (1 - pair[1].double()).sqrt()
+                    by_own = ((1 - p - (own / noise).mean() ** 2).sqrt() - old) * eps
+                    mistakes.append((by_own, "only sigma is wrong here: see the hint about noise"))
+                    partly = (right - step_mistakes.ddim_step(x_t, eps, pair, 0.0, 0 * noise)) * (
+                        moved != 0
+                    )
+                    mistakes.append((partly, CLIPPED))
                     otherwise = "the coefficient of eps is sqrt(1 - abar_prev - sigma^2)"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
@@ -193,8 +215,8 @@ class DDIMStep(Check):
         """Return (x_t, eps, abar of both timesteps, noise), with another gap for each shape."""
         cases = []
         for shape, pair in zip(step_mistakes.SHAPES, step_mistakes.draw_pairs(draw), strict=True):
-            # Some entries of x0_hat are outside [-1, 1], so that clipping shows.
-            cases.append((2 * draw.signed(*shape), draw.signed(*shape), pair, draw.signed(*shape)))
+            x_t = step_mistakes.draw_x(draw, *shape)
+            cases.append((x_t, draw.signed(*shape), pair, draw.signed(*shape)))
         return cases
 
     def _step(
@@ -207,9 +229,9 @@ class DDIMStep(Check):
         noise: Tensor,
     ) -> Tensor:
         result = student.call(self.name, x_t, eps, *pair, eta, noise)
-        if isinstance(result, Tensor) and result.shape == x_t.shape and result.isnan().any():
+        if isinstance(result, Tensor) and result.isnan().any():
             raise WrongAnswer(
-                "the result contains NaN: a number under a square root is negative. "
+                "the result contains NaN: look for a negative number under a square root. "
                 "If it is 1 - abar_prev - sigma^2, then sigma is too large"
             )
         return as_tensor(result, x_t.shape, "of x_t")

@@ -9,12 +9,16 @@ from autograder.checks.base import (
     Draw,
     as_tensor,
     behaviour,
+    clipped,
     close,
     diagnose,
+    require_finite,
     require_repeatable,
 )
 from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
+
+CLIPPED = "do not clip x_t: noise has no bounds"
 
 
 class AddNoise(Check):
@@ -34,11 +38,11 @@ class AddNoise(Check):
                 ((1 - a[t]).sqrt() * x0, "the two scales are swapped: sqrt(abar_t) belongs to x0"),
                 ((1 - a[t]) * x0, "scale x0 by sqrt(abar_t), not by 1 - abar_t"),
                 (0 * x0, "x0 has no effect on the result"),
-                ((a[t].sqrt() * x0).clamp(-1, 1), "do not clip x_t: noise has no bounds"),
                 *self._mistakes(a, a.cumprod(0), t, x0, "sqrt(abar_t)"),
             ]
             given = x0, torch.tensor([t]), 0 * x0, abar
             got = self._noised(student, *given)
+            mistakes.append((clipped(a[t].sqrt() * x0, got), CLIPPED))
             if not close(got, a[t].sqrt() * x0):
                 require_repeatable(student, self.name, *given)
                 raise WrongAnswer(
@@ -58,11 +62,11 @@ class AddNoise(Check):
                 ((1 - a[t].sqrt()) * noise, "compute 1 - abar_t first, then its square root"),
                 (0 * noise, "the noise argument has no effect on the result"),
                 (-(1 - a[t]).sqrt() * noise, "you subtracted the noise: add it"),
-                (((1 - a[t]).sqrt() * noise).clamp(-1, 1), "do not clip x_t: noise has no bounds"),
                 *self._mistakes(1 - a, 1 - a.cumprod(0), t, noise, "sqrt(1 - abar_t)"),
             ]
             given = 0 * noise, torch.tensor([t]), noise, abar
             got = self._noised(student, *given)
+            mistakes.append((clipped((1 - a[t]).sqrt() * noise, got), CLIPPED))
             if not close(got, (1 - a[t]).sqrt() * noise):
                 require_repeatable(student, self.name, *given)
                 raise WrongAnswer(
@@ -86,7 +90,10 @@ class AddNoise(Check):
         abar = step_mistakes.draw_schedule(draw)[1]
         times = 3 + int(draw.order(4)[0]), 0, len(abar) - 1
         shapes = (1, 1, 3, 4), (1, 2, 3, 4), (1, 3, 2, 4)
-        return [(draw.signed(*s), t, abar) for s, t in zip(shapes, times, strict=True)]
+        images = [draw.signed(*shape) for shape in shapes]
+        for image in images:
+            image.view(-1)[0] *= 100  # so large that clipping x_t shows
+        return [(image, t, abar) for image, t in zip(images, times, strict=True)]
 
     def _mistakes(self, share: Tensor, again: Tensor, t: int, x: Tensor, name: str) -> list[tuple]:
         """Return the mistakes common to both scales; `again` comes from a second cumprod."""
@@ -108,6 +115,7 @@ class AddNoise(Check):
             if "must match the size" in str(wrong) or "is invalid for input" in str(wrong):
                 raise WrongAnswer(f"{wrong}. {self.AXES}") from None
             raise
+        require_finite(result)
         if isinstance(result, Tensor) and result.shape != x0.shape:
             found, asked = tuple(result.shape), tuple(x0.shape)
             raise WrongAnswer(f"x0 has shape {asked} and the result {found}: {self.AXES}")
@@ -150,6 +158,10 @@ class DDPMStep(Check):
             x0_hat = step_mistakes.predict_x0(x_t, eps, abar[t])
             if not close(got, step_mistakes.posterior_mean(x0_hat, x_t, beta, pair)):
                 mistakes = step_mistakes.ddpm_mean_mistakes(x_t, eps, beta, pair)
+                right = step_mistakes.posterior_mean(x0_hat, x_t, beta, pair)
+                mistakes.append(
+                    (clipped(right, got), "do not clip the result: noise has no bounds")
+                )
                 otherwise = "with noise = 0 the step must give the posterior mean of x_{t-1}"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
@@ -184,6 +196,7 @@ class DDPMStep(Check):
             x0_hat = step_mistakes.predict_x0(x_t, eps, abar[0])
             wrapped = step_mistakes.posterior_mean(x0_hat, x_t, betas[0], (abar[0], abar[-1]))
             mistakes = [(wrapped, "at t = 0, abar[t - 1] is abar[-1], the last entry: use 1")]
+            mistakes.append((clipped(x0_hat, results[0]), "do not clip x0_hat in this cell"))
             if not close(results[0], x0_hat):
                 otherwise = "at t = 0 the mean is x0_hat, because abar_{t-1} = 1"
                 raise WrongAnswer(diagnose(results[0], mistakes, otherwise))
@@ -193,8 +206,8 @@ class DDPMStep(Check):
         cases = []
         for shape, t in zip(step_mistakes.SHAPES, (4 + int(draw.order(4)[0]), 1, 9), strict=True):
             betas, abar = step_mistakes.draw_schedule(draw)
-            # Some entries of x0_hat are outside [-1, 1], so that clipping shows.
-            cases.append((2 * draw.signed(*shape), draw.signed(*shape), t, betas, abar))
+            x_t = step_mistakes.draw_x(draw, *shape)
+            cases.append((x_t, draw.signed(*shape), t, betas, abar))
         return cases
 
     def _step(self, student: Student, x_t: Tensor, *arguments: object) -> Tensor:

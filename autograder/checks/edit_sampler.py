@@ -10,7 +10,7 @@ from autograder.checks.graphs import (
     SAMPLER,
     Builder,
     Graph,
-    as_graph,
+    call_on_graph,
     is_link,
     isomorphic,
     place,
@@ -51,8 +51,8 @@ class EditSampler(Check):
     def rest(self, student: Student, draw: Draw) -> None:
         """Test everything else, such as the text of an encoder that the sampler does not use."""
         for graph, *wanted in self._cases(draw):
-            result, after = student.call_and_look(self.name, graph, *wanted)
-            found = as_graph(result)
+            found = self._edit(student, graph, *wanted)
+            _, after = student.call_and_look(self.name, graph, *wanted)
             if isomorphic(found, graph):
                 raise WrongAnswer("the returned graph is unchanged: edit it")
             if not isomorphic(self._blank(found), self._blank(graph)):
@@ -82,7 +82,7 @@ class EditSampler(Check):
             yield graph, *texts, sampler, made.whole(5, 50), made.number(1, 9)
 
     def _edit(self, student: Student, *arguments: object) -> Graph:
-        return as_graph(student.call(self.name, *arguments))
+        return call_on_graph(student, self.name, *arguments)
 
     def _require_text(self, student: Student, draw: Draw, which: str, other: str) -> None:
         for graph, *wanted in self._cases(draw):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from autograder.checks.base import Draw, kind
+from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
 
 Graph = dict[str, dict[str, Any]]
@@ -52,6 +53,19 @@ def as_graph(result: object) -> Graph:
                 f"the node {name!r} ({node['class_type']}) has no dictionary of inputs"
             )
     return result
+
+
+def call_on_graph(student: Student, name: str, *arguments: object) -> Graph:
+    """Return the graph that a function returns; explain the error of a link used as a key."""
+    try:
+        return as_graph(student.call(name, *arguments))
+    except WrongAnswer as wrong:
+        if "unhashable type: 'list'" not in str(wrong):
+            raise
+        raise WrongAnswer(
+            f"{wrong}. A link is a list [id, output]: the key of the graph is its first part, "
+            "link[0]"
+        ) from None
 
 
 def isomorphic(graph: Graph, wanted: Graph) -> bool:

@@ -8,7 +8,7 @@ from autograder.checks.graphs import (
     LORA,
     Builder,
     Graph,
-    as_graph,
+    call_on_graph,
     is_link,
     isomorphic,
     place,
@@ -50,8 +50,8 @@ class InsertLora(Check):
     def rest(self, student: Student, draw: Draw) -> None:
         """Test above all the VAE, which a LoRA does not affect."""
         for graph, lora_name, strength in self._cases(draw):
-            result, after = student.call_and_look(self.name, graph, lora_name, strength)
-            found = as_graph(result)
+            found = self._insert(student, graph, lora_name, strength)
+            _, after = student.call_and_look(self.name, graph, lora_name, strength)
             if not isomorphic(found, _with_lora(graph, lora_name, strength)):
                 self._require_rest(found, graph)
             require_unchanged(after[0], graph)
@@ -87,7 +87,7 @@ class InsertLora(Check):
             yield made.build(first), f"{made.words.pop()}.safetensors", strength
 
     def _insert(self, student: Student, *arguments: object) -> Graph:
-        return as_graph(student.call(self.name, *arguments))
+        return call_on_graph(student, self.name, *arguments)
 
     def _require_node(self, found: Graph, graph: Graph, lora_name: str, strength: float) -> None:
         _require_text_ids(found)

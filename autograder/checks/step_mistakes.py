@@ -6,6 +6,12 @@ from autograder.checks.base import Draw
 
 Pair = tuple[Tensor, Tensor]  # abar_t, abar_prev
 ETA = "eta has no effect: at eta 0, sigma is 0 everywhere, under the square root too;"
+ONE_MINUS_ROOT = "1 - sqrt(abar) is not sqrt(1 - abar): subtract first, then take the root"
+NOISE_FOR_EPS = "x0_hat must subtract eps, the prediction, and not `noise`"
+SWAPPED = (
+    "eps and noise are swapped: eps is the old noise, in x0_hat and under sqrt(1 - abar_prev - "
+    "sigma^2), and noise is the fresh draw, scaled by sigma"
+)
 SHAPES = ((2, 1, 3, 4), (3, 4), (1, 5))  # images, latents, a batch of one
 
 
@@ -20,6 +26,13 @@ def draw_pairs(draw: Draw) -> list[Pair]:
     abar = draw_schedule(draw)[1]
     starts = (1 + draw.order(4)).tolist()
     return [(abar[i + gap], abar[i]) for i, gap in zip(starts, (1, 2, 5), strict=False)]
+
+
+def draw_x(draw: Draw, *shape: int) -> Tensor:
+    """Return x_t with one entry of +-16, so that clipping always shows."""
+    x_t = 2 * draw.signed(*shape)
+    x_t.view(-1)[0] = 16 * x_t.view(-1)[0].sign()
+    return x_t
 
 
 def predict_x0(x_t: Tensor, eps: Tensor, abar_t: Tensor) -> Tensor:
@@ -69,7 +82,19 @@ def ddpm_mean_mistakes(x: Tensor, eps: Tensor, beta: Tensor, pair: Pair) -> list
         (eps, "this is eps itself: the step removes it from x_t"),
         (p.sqrt() * x0, "the second term of the posterior mean, the one with x_t, is missing"),
         (p.sqrt() * x0 + (1 - p).sqrt() * eps, "this is the DDIM step at eta 0, not the DDPM mean"),
-        (posterior_mean(x0.clamp(-1, 1), x, b, (a, p)), "do not clip x0_hat in this cell"),
+        *(
+            (posterior_mean(x0.clamp(-c, c), x, b, (a, p)), "do not clip x0_hat in this cell")
+            for c in (1, 2, 3, 5, 10)
+        ),
+        (
+            posterior_mean((x - (1 - a.sqrt()) * eps) / a.sqrt(), x, b, (a, p)),
+            f"in x0_hat, {ONE_MINUS_ROOT}",
+        ),
+        (posterior_mean(x / a.sqrt(), x, b, (a, p)), NOISE_FOR_EPS),
+        (
+            posterior_mean(x / a.sqrt(), x, b, (a, p)) + posterior_variance(b, (a, p)).sqrt() * eps,
+            f"eps and noise are swapped: {NOISE_FOR_EPS}",
+        ),
         (posterior_mean(eps, x, b, (a, p)), "eps is not x0_hat: compute x0_hat from x_t and eps"),
         (posterior_mean(x, x0, b, (a, p)), "x0_hat and x_t are swapped in the posterior mean"),
         (posterior_mean(x0, x, b, (a, a)), "the posterior mean needs abar[t - 1] as well"),
@@ -106,6 +131,7 @@ def ddpm_scale_mistakes(beta: Tensor, pair: Pair) -> list[tuple]:
         ((1 - a).sqrt(), f"this is all the noise in x_t, not the noise of one step: {tilde}"),
         ((1 - p).sqrt(), f"this is all the noise in x_t, not the noise of one step: {tilde}"),
         (-variance.sqrt(), "you subtracted sigma_t * noise: add it"),
+        (-b * (p / a / (1 - a)).sqrt(), NOISE_FOR_EPS),
     ]
 
 
@@ -129,7 +155,7 @@ def sigma_mistakes(abar_t: Tensor, abar_prev: Tensor) -> list[tuple]:
     ]
 
 
-def x0_mistakes(x_t: Tensor, eps: Tensor, abar_t: Tensor) -> list[tuple]:
+def x0_mistakes(x_t: Tensor, eps: Tensor, abar_t: Tensor, noise: Tensor) -> list[tuple]:
     """Return typical wrong values of x0_hat, each with its hint."""
     a, x, eps = abar_t.double(), x_t.double(), eps.double()
     noise_part, formula = (1 - a).sqrt() * eps, "x0_hat solves the forward process for x0"
@@ -144,14 +170,19 @@ def x0_mistakes(x_t: Tensor, eps: Tensor, abar_t: Tensor) -> list[tuple]:
         ((x + noise_part) / a.sqrt(), f"you added eps: subtract it from x_t; {formula}"),
         ((x - a.sqrt() * eps) / (1 - a).sqrt(), f"the two scales are swapped: {formula}"),
         ((x - eps) / a.sqrt(), f"scale eps by sqrt(1 - abar_t): {formula}"),
-        (predict_x0(x, eps, a).clamp(-1, 1), "do not clip x0_hat in this cell"),
+        ((x - (1 - a.sqrt()) * eps) / a.sqrt(), f"{ONE_MINUS_ROOT}; {formula}"),
+        ((x - noise_part) / (1 - a).sqrt(), f"divide by sqrt(abar_t): {formula}"),
+        (predict_x0(x, noise, a), "x0_hat is computed with `noise`, the fresh draw: it needs eps"),
+        (predict_x0(x, eps, a) + noise_part, "on the last step eps has no share: use abar_prev"),
         (0 * x, "the last step must return x0_hat, but it returns zero"),
     ]
 
 
-def eta_zero_mistakes(x_t: Tensor, eps: Tensor, pair: Pair) -> list[tuple]:
-    """Return the results of typical wrong steps at eta 0, each with its hint."""
-    (a, p), x0 = (v.double() for v in pair), predict_x0(x_t, eps, pair[0])
+def eta_zero_mistakes(
+    x_t: Tensor, eps: Tensor, pair: Pair, x0: Tensor, noise: Tensor
+) -> list[tuple]:
+    """Return the results of typical wrong steps at eta 0 from this x0_hat, each with its hint."""
+    a, p = (v.double() for v in pair)
     eps, right = eps.double(), "x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
     return [
         (p.sqrt() * x0, f"the direction along eps is missing: {right}"),
@@ -166,12 +197,15 @@ def eta_zero_mistakes(x_t: Tensor, eps: Tensor, pair: Pair) -> list[tuple]:
         (p.sqrt() * eps + (1 - p).sqrt() * x0, f"x0_hat and eps are swapped: {right}"),
         (p.sqrt() * x0 - (1 - p).sqrt() * eps, f"you subtracted the direction along eps: {right}"),
         (p.sqrt() * x0 + (1 - p - ddim_sigma(a, p, 1.0) ** 2).sqrt() * eps, f"{ETA} {right}"),
+        (p.sqrt() * x0 + (1 - p.sqrt()) * eps, f"{ONE_MINUS_ROOT}; {right}"),
+        (p.sqrt() * x0 + (1 - p).sqrt() * noise, SWAPPED),
     ]
 
 
 def scale_mistakes(pair: Pair, eta: float) -> list[tuple]:
     """Return typical wrong scales of the noise of a DDIM step, each with its hint."""
     sigma, full = ddim_sigma(*pair, eta), ddim_sigma(*pair, 1.0)
+    a, p = (v.double() for v in pair)
     return [
         (0 * sigma, "the noise has no effect at eta > 0: add sigma * noise"),
         (sigma**2, "scale the noise by sigma, not by its square"),
@@ -181,6 +215,11 @@ def scale_mistakes(pair: Pair, eta: float) -> list[tuple]:
         (eta * sigma, "eta is applied twice: sigma already contains it"),
         (sigma.sqrt(), "scale the noise by sigma, not by its square root"),
         (-sigma, "you subtracted sigma * noise: add it"),
+        (eta**0.5 * full, "eta is inside the square root of sigma: it belongs in front of it"),
+        ((1 - p - sigma**2).sqrt(), SWAPPED),
+        ((1 - p).sqrt(), f"the scale sqrt(1 - abar_prev) belongs to eps: {SWAPPED}"),
+        (sigma - (p * (1 - a) / a).sqrt(), "x0_hat is computed with `noise`: it needs eps"),
+        ((1 - p - sigma**2).sqrt() - (p * (1 - a) / a).sqrt(), SWAPPED),
     ] + [(eta * scale, hint) for scale, hint in sigma_mistakes(*pair)]
 
 
@@ -197,4 +236,9 @@ def direction_mistakes(pair: Pair, eta: float) -> list[tuple]:
         ((1 - p + sigma**2).sqrt() - root, f"you added sigma^2: subtract it; {right}"),
         ((1 - p - full**2).sqrt() - root, f"the sigma under the root lacks eta: {right}"),
         ((1 - p - (eta * sigma) ** 2).sqrt() - root, f"eta is applied twice: {right}"),
+        (
+            (1 - p - eta * full**2).sqrt() - root,
+            "eta is inside the square root of sigma: it belongs in front of it",
+        ),
+        (sigma, SWAPPED),
     ]

@@ -21,7 +21,7 @@ class DDIMTimesteps(Check):
     @behaviour("S different ints, from high to low, within 0 ... T - 1", 1)
     def form(self, student: Student, draw: Draw) -> None:
         """Test number, type, order and range for any spacing."""
-        for total, count in (self._divisible(draw), self._uneven(draw)):
+        for total, count in (self._divisible(draw), self._uneven(draw), (30, 20)):
             result = student.call(self.name, total, count)
             values = self._numbers(result)
             if not all(type(value) is int for value in values):
@@ -114,8 +114,17 @@ class DDIMTimesteps(Check):
             (plain, f"round to whole timesteps: {self.RULE}"),
         ]
         if got != right:
-            hint = next((hint for value, hint in mistakes if value == got), self.RULE)
+            hint = next((hint for value, hint in mistakes if value == got), None)
+            hint = hint or self._about_gaps(got, total, count)
             raise WrongAnswer(f"T = {total}, S = {count}: {hint}")
+
+    def _about_gaps(self, got: list[int | float], total: int, count: int) -> str:
+        """Describe the spacing of wrong timesteps, in descending order."""
+        gaps = [before - after for before, after in pairwise(got)]
+        if len(got) == count and gaps and max(gaps) - min(gaps) > 1:
+            between = f"{min(gaps):g} to {max(gaps):g}"
+            return f"the gaps between your timesteps are {between}: all must be about T / S"
+        return self.RULE
 
     def _cut(self, values: list[float]) -> list[list]:
         """Return the values rounded in each of the usual ways, and unrounded."""

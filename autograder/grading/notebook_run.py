@@ -8,6 +8,8 @@ ends the process is tried twice, because a machine that is short of memory also 
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -154,6 +156,7 @@ class Run:
         self.ends: Counter[int] = Counter()  # how often each cell ended a sandbox
         self.excluded: set[int] = set()  # cells that are not run again
         self.interrupted: list[NotebookNode] = []  # cells that had too little time or memory
+        self.missing: list[tuple[NotebookNode, str]] = []  # cells that lack a package, its name
         self.results: dict[str, CellResult] = {}
         self.budget = Budget()
         self.outputs = Outputs(MAX_NOTEBOOK)
@@ -215,6 +218,8 @@ class Run:
         value = answer.get("value")
         if isinstance(value, dict) and isinstance(value.get("outputs"), list):
             self.outputs.replace(cell, value["outputs"])
+        if isinstance(value, dict) and (package := _missing_package(str(value.get("error")))):
+            self.missing.append((cell, package))
 
     def _judge(self, cell: NotebookNode, sandbox: Sandbox) -> None:
         """Judge an answer with its check, unless it has a result already."""
@@ -240,15 +245,21 @@ class Run:
         self, cell: NotebookNode, answer: str, verdicts: list[base.Verdict]
     ) -> CellResult:
         """Return the result of an answer whose check has come to its end."""
-        whole = all(verdict.passed for verdict in verdicts)
-        if not whole and self._needs_interrupted_cell(cell, answer):
-            line = f"{answer}: not judged: the cells that it needs took more time than was left"
-            return _cell_result(cell, None, "not reached", [line])
+        if not all(verdict.passed for verdict in verdicts):
+            needed = self._needed_cells(cell, answer)
+            if any(one is other for one in needed for other in self.interrupted):
+                line = f"{answer}: not judged: the cells that it needs took more time than was left"
+                return _cell_result(cell, None, "not reached", [line])
+            packages = [package for one in needed for own, package in self.missing if own is one]
+            packages += filter(None, (_missing_package(verdict.hint) for verdict in verdicts))
+            if packages:
+                line = f"{answer}: it needs `{packages[0]}`, which is not installed here: "
+                return _cell_result(cell, None, "by hand", [line + "a person decides"])
         points, checks = float(base.earned(verdicts)), map(_check_result, verdicts)
         return _cell_result(cell, points, "judged", report(answer, verdicts), list(checks))
 
-    def _needs_interrupted_cell(self, test: NotebookNode, answer: str) -> bool:
-        """Return whether the answer depends on a cell that was interrupted."""
+    def _needed_cells(self, test: NotebookNode, answer: str) -> list[NotebookNode]:
+        """Return the cells that define the answer, and all that they depend on."""
         end = next(place for place, cell in enumerate(self.cells) if cell is test)
         code = {p: c for p, c in enumerate(self.cells[: end + 1]) if c.cell_type == "code"}
         defined = find(answer).answer or answer
@@ -258,7 +269,7 @@ class Run:
             if role_of(cell).get("grade_id") == answer or defined in _names_bound_by(cell)
         }
         read = dependencies.needed({place: cell.source for place, cell in code.items()}, own)
-        return any(code[place] is cell for place in read for cell in self.interrupted)
+        return [code[place] for place in read]
 
     def _record_process_ended(self, cell: NotebookNode, reason: str) -> None:
         """Give no points to an answer that ended the sandbox while it was checked."""
@@ -283,6 +294,12 @@ class Run:
 def _scaled(verdicts: list[base.Verdict], factor: float) -> list[base.Verdict]:
     """Return verdicts worth the points that the released notebook gives to their cell."""
     return [dataclasses.replace(v, points=v.points * factor) for v in verdicts]
+
+
+def _missing_package(error: str) -> str | None:
+    """Return the package that an error says is missing, if it is not installed in the grader."""
+    found = re.search(r"ModuleNotFoundError.*?: No module named '(\w+)", error)
+    return found[1] if found and importlib.util.find_spec(found[1]) is None else None
 
 
 def _names_bound_by(cell: NotebookNode) -> set[str]:

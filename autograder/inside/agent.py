@@ -24,7 +24,7 @@ from traitlets.config import Config
 
 from . import wire
 from .guards import deadline
-from .student import InKernel, Interrupted, WrongAnswer
+from .student import InKernel, Interrupted, WrongAnswer, described
 
 MAX_TEXT = 100_000  # characters of printed text that are kept of a cell
 MAX_PICTURE = 1_000_000  # characters of one output's base64
@@ -169,6 +169,8 @@ class Agent:
                 error = done.error_before_exec or done.error_in_exec
             except BaseException as raised:
                 error = raised
+        if error is not None:
+            self.student.failures.append((source, described(error)))
         printed = [("stdout", out), ("stderr", err)]
         texts = [{"output_type": "stream", "name": n, "text": "".join(s.parts)} for n, s in printed]
         return {

@@ -16,8 +16,10 @@
 across processes. So a check never sees a student's object, only its value.
 """
 
+import ast
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
 from typing import Any
@@ -99,12 +101,33 @@ def explain(error: BaseException, label: str, file_name: str | None) -> WrongAns
         return WrongAnswer(f"`{label}` is not written yet: replace the line that raises this error")
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(f"`{label}` was interrupted: does it ever end?")
+    if "call numpy() on" in text:  # its own advice, .detach(), is wrong in a loss
+        text = "NumPy cuts the gradient, and so does .detach(): use torch operations throughout"
     line, trace = "", error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file_name:
             line = f" in line {trace.tb_lineno} of its cell"
         trace = trace.tb_next
     return WrongAnswer(f"`{label}` raised {type(error).__name__}{line}: {text}".rstrip(": "))
+
+
+def described(error: BaseException) -> str:
+    """Return the name and the text of an error; for a SyntaxError also its line."""
+    name = type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{name} in line {error.lineno}: {error.msg}"[:MAX_TEXT]
+    return f"{name}: {error}"[:MAX_TEXT]
+
+
+def _unreadable_cells(namespace: dict) -> list[tuple[str, str]]:
+    """Return source and error of the cells that a Jupyter kernel was given and cannot compile."""
+    found = []
+    for source in namespace.get("In") or []:
+        try:
+            compile(source, "cell", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except (SyntaxError, ValueError, TypeError) as error:
+            found.append((str(source), described(error)))
+    return found
 
 
 def gradients(result: object, leaves: Sequence[Sequence[Tensor]]) -> list[Tensor | None]:
@@ -126,6 +149,7 @@ class InKernel:
 
     def __init__(self, namespace: dict) -> None:
         self.namespace = namespace
+        self.failures: list[tuple[str, str]] = []  # source and error of cells that stopped
         self._objects: list[object] = []
 
     def call(self, target: str | Handle, *args: object) -> object:
@@ -235,15 +259,24 @@ class InKernel:
                 return code.__code__.co_filename
         return None
 
+    def _why_missing(self, name: str) -> str:
+        """Return the error of the cell that should have defined a name, if it is known."""
+        defines = re.compile(rf"^\s*(?:(?:async )?def|class)\s+{name}\b|^\s*{name}\s*=", re.M)
+        for source, error in reversed(self.failures or _unreadable_cells(self.namespace)):
+            if defines.search(source):
+                return f"`{name}` is not defined, because its cell stops with {error}"
+        return (
+            f"`{name}` is not defined: run its cell, see if it stops with an error, and keep the "
+            "name it was given"
+        )
+
     def _find(self, target: str | Handle) -> tuple[str, Any]:
         if isinstance(target, Handle):
             found: Any = self._objects[target.number]
             return type(found).__name__, found
         found = self.namespace.get(target)
         if found is None:
-            raise WrongAnswer(
-                f"`{target}` is not defined: run its cell, and keep the name it was given"
-            )
+            raise WrongAnswer(self._why_missing(target))
         if not callable(found):
             raise WrongAnswer(
                 f"`{target}` is a value of type {type(found).__name__}, not a function: "

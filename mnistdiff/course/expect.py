@@ -11,6 +11,12 @@ from torch import Tensor
 Numbers = list | float
 
 AXES = "Which axes do you sum or average over?"
+DRAWN = "two equal calls differ: use the arguments, and do not draw random numbers inside"
+NOT_FINITE = (
+    "Look for the square root of a negative number, the logarithm of 0 or less, a division by 0, "
+    "or an exponential of a large number"
+)
+NO_NUMPY = "NumPy cuts the gradient, and so does .detach(): use torch operations throughout"
 
 
 def expect(
@@ -26,8 +32,7 @@ def expect(
     the numbers that it gives. `about_shape` ends the message about a wrong shape.
     """
     wanted = torch.as_tensor(expected, dtype=torch.float64)
-    kind = type(found).__name__
-    assert isinstance(found, Tensor), f"{name} is {kind}, expected a tensor. Is there a `return`?"
+    found = require_tensor(name, found)
     shape = f"{name} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}."
     assert found.shape == wanted.shape, f"{shape} {about_shape}"
     values = found.detach().double()
@@ -37,12 +42,42 @@ def expect(
     assert values.allclose(wanted, atol=1e-3), f"{shown}. Likely cause: {why}."
 
 
+def require_tensor(name: str, found: object) -> Tensor:
+    """Return the answer; raise AssertionError unless it is a tensor of finite numbers."""
+    assert found is not None, f"{name} is None, expected a tensor. Is there a `return`?"
+    if not isinstance(found, Tensor):
+        kind = type(found).__name__
+        why = "; .item(), float() and NumPy leave torch" if hasattr(found, "__float__") else ""
+        raise AssertionError(f"{name} is of type {kind}, expected a torch tensor{why}.")
+    values = found.detach()
+    finite = bool(values.isfinite().all())
+    shown = f": {values.tolist()}" if values.numel() <= 12 else ""
+    assert finite, f"{name} contains NaN or infinity{shown}. {NOT_FINITE}."
+    return found
+
+
 def on_copies(function: Callable, *given: object) -> object:
     """Call a function on copies of its tensors, so that in-place changes spoil no other test."""
-    return function(*(value.clone() if isinstance(value, Tensor) else value for value in given))
+    try:
+        return function(*(value.clone() if isinstance(value, Tensor) else value for value in given))
+    except RuntimeError as error:
+        if "call numpy() on" not in str(error):  # its own advice, .detach(), is wrong in a loss
+            raise
+        raise AssertionError(f"{NO_NUMPY}.") from error
+
+
+def repeated(name: str, function: Callable, *given: object) -> object:
+    """Return the result of a call on copies; raise AssertionError if a second call differs."""
+    found, again = (on_copies(function, *given) for _ in range(2))
+    if isinstance(found, Tensor):
+        require_tensor(name, found)
+        assert isinstance(again, Tensor), f"{name}: {DRAWN}."
+        assert found.equal(again), f"{name}: {DRAWN}."
+    return found
 
 
 Graph = dict[str, dict[str, Any]]
+LINK = 'a link such as ["8", 0] is a list [id, output]: the key of the graph is its first part, link[0]'
 
 
 def expect_graph(name: str, found: object, expected: Graph, causes: dict[str, Graph]) -> None:
@@ -58,6 +93,13 @@ def expect_graph(name: str, found: object, expected: Graph, causes: dict[str, Gr
     why = next((why for why, wrong in causes.items() if ours == _fingerprint(wrong)), None)
     reason = f"Likely cause: {why}." if why else _difference(graph, expected)
     raise AssertionError(f"{name} differs from the expected graph. {reason}")
+
+
+def explain_link(error: TypeError) -> Exception:
+    """Return the error of a function on graphs; explain it if a link was used as a key."""
+    if "unhashable type: 'list'" not in str(error):
+        return error
+    return AssertionError(f'{LINK} ({error}).')
 
 
 def _as_graph(name: str, found: object) -> Graph:

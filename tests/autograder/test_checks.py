@@ -103,6 +103,21 @@ def test_what_student_code_raises_becomes_a_hint(grade_id, namespace, hint, capf
     assert hint in capfd.readouterr().out
 
 
+def test_the_hint_names_the_error_of_a_cell_that_cannot_be_compiled(capfd) -> None:
+    broken = "def add_noise(x0, t, noise, abar):\n    return (x0"
+    for cells in (["", broken], ["", "x = 1", broken, "y = 2"]):
+        assert check("add_noise", {"In": cells}) == 0.0
+        hint = "`add_noise` is not defined, because its cell stops with SyntaxError in line 2"
+        assert hint in capfd.readouterr().out
+
+
+def test_the_hint_about_numpy_does_not_advise_to_detach(capfd) -> None:
+    assert check("kl_divergence", {"kl_divergence": lambda mu, v: mu.numpy().sum()}) < 4.0
+    out = capfd.readouterr().out
+    assert "NumPy cuts the gradient" in out
+    assert "Use tensor.detach()" not in out
+
+
 class BadText(Exception):
     def __str__(self) -> str:
         raise ValueError

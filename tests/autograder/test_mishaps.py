@@ -200,3 +200,37 @@ def test_grading_is_over_in_time_whatever_is_in_a_notebook():
     from autograder.grading.pools import JOB_SECONDS
 
     assert slowest + notebook_run.MAX_RESTARTS * 5 < JOB_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (STEP + ")", "SyntaxError in line"),
+        (STEP.replace("    sigma =", "    sigma\xa0=", 1), "SyntaxError in line"),
+        ("```python\n" + STEP, "SyntaxError in line 1"),
+        ("@decorated\n" + STEP, "NameError: name 'decorated' is not defined"),
+        ("from mnistdiff.vae import nonsense\n" + STEP, "ImportError: cannot import name"),
+    ],
+)
+def test_the_hint_names_the_error_that_stopped_a_cell(fork_server, school, broken, error):
+    school.hand_in("ann", filled(ddim_step=broken))
+    school.grade(fork_server)
+    assert school.points("ann") == FULL | {"ddim_step": 0.0}
+    text = school.shown("ann")
+    assert f"`ddim_step` is not defined, because its cell stops with {error}" in text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "from no_such_package import rearrange\n" + STEP,
+        STEP.replace("    x0_hat", "    import no_such_package\n\n    x0_hat", 1),
+    ],
+)
+def test_a_package_that_is_not_installed_is_for_a_person(fork_server, school, answer):
+    assert answer != STEP
+    school.hand_in("ann", filled(ddim_step=answer))
+    school.grade(fork_server)
+    assert school.points("ann") == FULL | {"ddim_step": None}
+    text = school.shown("ann")
+    assert "`no_such_package`, which is not installed here" in text

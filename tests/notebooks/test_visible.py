@@ -1,6 +1,7 @@
 """Do the visible tests pass every answer that the hidden checks give full marks?"""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RIGHT = sorted((ROOT / "tests" / "answers").glob("*/right_*.py"))
+VISIBLE = re.compile(r"^# visible: (.+)$", re.M)
+EXPLAINED = [
+    path
+    for path in sorted((ROOT / "tests" / "answers").glob("*/wrong_*.py"))
+    if VISIBLE.search(path.read_text())
+]
 
 
 @cache
@@ -51,3 +58,15 @@ def test_a_right_answer_passes_the_visible_tests(path, capsys):
     exec(compile(path.read_text(), str(path), "exec"), found)
     exec(notebooks()[answer][f"visible_{answer}"], found)
     assert f"{answer}: the visible tests pass." in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", EXPLAINED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_wrong_answer_gets_the_sentence_of_its_second_line(path):
+    answer, source = path.parent.name, path.read_text()
+    found = namespace(answer)
+    exec(compile(source, str(path), "exec"), found)
+    sentence = VISIBLE.search(source)
+    assert sentence
+    with pytest.raises(AssertionError, match=re.escape(sentence[1])):
+        exec(notebooks()[answer][f"visible_{answer}"], found)

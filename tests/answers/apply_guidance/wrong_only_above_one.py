@@ -1,4 +1,4 @@
-# points: 3 | hint: you start from eps_cond
+# points: 3 | hint: the result is eps_cond at another guidance_scale than 1
 def apply_guidance(eps_uncond, eps_cond, guidance_scale):
     if guidance_scale <= 0.1:
         return eps_cond

@@ -1,4 +1,4 @@
-# points: 5 | hint: `image_emb` was changed in place
+# points: 5 | hint: modified by an inplace operation
 def contrastive_loss(image_emb, text_emb, logit_scale):
     image_emb /= image_emb.norm(dim=1, keepdim=True).clone()
     text_emb = text_emb / text_emb.norm(dim=1, keepdim=True)

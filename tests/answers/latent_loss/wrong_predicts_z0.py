@@ -1,3 +1,3 @@
-# points: 1 | hint: the model predicts the noise
+# points: 3 | hint: the model predicts the noise
 def latent_loss(model, z0, t, noise, abar):
     return F.mse_loss(model(add_noise(z0, t, noise, abar), t), z0)

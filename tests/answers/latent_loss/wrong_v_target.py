@@ -1,4 +1,4 @@
-# points: 1 | hint: not with v
+# points: 3 | hint: not with v
 def latent_loss(model, z0, t, noise, abar):
     a = abar[t][:, None]
     v = a.sqrt() * noise - (1 - a).sqrt() * z0

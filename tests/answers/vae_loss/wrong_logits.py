@@ -1,4 +1,5 @@
 # points: 4 | hint: holds probabilities already
+# visible: without logits
 import torch.nn.functional as F
 
 

@@ -1,4 +1,5 @@
 # points: 4 | hint: recon and x are swapped
+# visible: recon and x are swapped
 import torch.nn.functional as F
 
 

@@ -1,4 +1,4 @@
-# points: 5 | hint: `cond` was changed in place
+# points: 7 | hint: return the output of `head`
 from torch import nn
 
 from mnistdiff.latent import EpsMLP
@@ -14,5 +14,4 @@ class EpsMLPCond(EpsMLP):
     def forward(self, x_t, t, cond=None):
         if cond is None:
             cond = self.null_cond.expand(len(x_t), -1)
-        cond += 0.1
-        return self.denoise(x_t, self.embed_time(t) + self.cond(cond))
+        return self.denoise(x_t, self.embed_time(t) + self.cond(cond)).clamp(-1, 1)

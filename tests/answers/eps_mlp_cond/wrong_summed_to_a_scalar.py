@@ -1,4 +1,5 @@
-# points: 7 | hint: `x_t` was changed in place
+# points: 8 | hint: changes other rows
+# visible: do you take a mean
 from torch import nn
 
 from mnistdiff.latent import EpsMLP
@@ -14,5 +15,4 @@ class EpsMLPCond(EpsMLP):
     def forward(self, x_t, t, cond=None):
         if cond is None:
             cond = self.null_cond.expand(len(x_t), -1)
-        x_t *= 0.5
-        return self.denoise(x_t, self.embed_time(t) + self.cond(cond))
+        return self.denoise(x_t, self.embed_time(t) + cond.sum())

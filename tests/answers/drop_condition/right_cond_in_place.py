@@ -1,4 +1,4 @@
-# points: 2 | hint: `cond` was changed in place
+# points: 3 | hint:
 def drop_condition(cond, null_cond, drop):
     cond[drop] = null_cond
     return cond

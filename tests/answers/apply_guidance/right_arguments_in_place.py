@@ -1,4 +1,4 @@
-# points: 3 | hint: `eps_cond` was changed in place
+# points: 4 | hint:
 def apply_guidance(eps_uncond, eps_cond, guidance_scale):
     eps_cond -= eps_uncond
     eps_cond *= guidance_scale
