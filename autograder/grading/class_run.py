@@ -9,6 +9,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from autograder.gradebook import commit, ledger
 from autograder.gradebook.records import Record
 from autograder.grading.pools import UNSAFE, DaskPool, LocalPool, Pool, shard
 from autograder.sandbox.bubblewrap import require_bubblewrap
-from autograder.submissions.intake import jobs, passed_over
+from autograder.submissions.intake import jobs, remarks
 from autograder.submissions.job import Job
 from autograder.submissions.release import require_importable
 
@@ -52,7 +53,7 @@ def grade(options: argparse.Namespace) -> int:
         if todo:
             ahead.join()  # two threads that import nbgrader at once each get half of it
         _enter_marks(everyone, options)
-    for line in passed_over(options.course, options.assignment):
+    for line in remarks(options.course, options.assignment):
         print(line, file=sys.stderr)
     return STOPPED if stop.is_set() else 1 if counts["failed"] else 0
 
@@ -70,10 +71,17 @@ def _jobs_to_grade(everyone: list[Job], options: argparse.Namespace) -> list[Job
             f"{', '.join(unknown)}: no submission for {options.assignment} "
             f"in {options.course / 'submitted'}. Check the spelling of the name."
         )
+    only = set(options.notebook) if options.again else set()
+    if unknown := sorted(only - {job.notebook for job in everyone}):
+        raise AutograderError(
+            f"{', '.join(unknown)}: no such notebook in the release of {options.assignment}."
+        )
     todo = [
-        job
+        replace(job, turn=ledger.next_turn(record))
         for job, record in ledger.records_of(options.course, everyone)
-        if (not chosen or job.student in chosen) and (options.again or _is_open(record))
+        if (not chosen or job.student in chosen)
+        and (not only or job.notebook in only)
+        and (options.again or _is_open(record))
     ]
     return shard(todo, options.shard) if options.shard else todo
 

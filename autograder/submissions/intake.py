@@ -15,8 +15,14 @@ from pathlib import Path
 from autograder.errors import AutograderError
 from autograder.submissions.files import Listing, SubmissionRefused, find, list_files, read_regular
 from autograder.submissions.job import Job
-from autograder.submissions.receipts import own_time, read_receipts
-from autograder.submissions.release import PACKAGES, read_released, released_notebooks, sources_of
+from autograder.submissions.receipts import about_times, own_time, read_receipts
+from autograder.submissions.release import (
+    PACKAGES,
+    read_released,
+    released_notebooks,
+    sources_of,
+    without_points,
+)
 from autograder.text import drop_controls, replace_controls
 
 STUDENT = re.compile(r"[^/\0\n\r]{1,100}")
@@ -35,8 +41,9 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
             files: Listing | SubmissionRefused = list_files(folder, released)
         except SubmissionRefused as refused:
             files = refused
-        stated = None if isinstance(files, SubmissionRefused) else own_time(folder)
-        received = receipts.get(student) or stated
+        received = receipts.get(student)
+        if not receipts and not isinstance(files, SubmissionRefused):
+            received = own_time(folder)
         for name, path in released.items():
             spooled, digest, reason = "", "", ""
             try:
@@ -96,6 +103,13 @@ def students(course: Path, assignment: str) -> list[tuple[str, Path]]:
             raise AutograderError(f"{entry.path!r} is not a valid student name: rename the folder.")
         found[name] = folder
     return list(found.items())
+
+
+def remarks(course: Path, assignment: str) -> list[str]:
+    """Return a line for each file, folder and time that is not taken into account."""
+    times = about_times(course, assignment, dict(students(course, assignment)))
+    lines = [*without_points(course, assignment), *passed_over(course, assignment), *times]
+    return [replace_controls(drop_controls(line)) for line in lines]
 
 
 def passed_over(course: Path, assignment: str) -> list[str]:

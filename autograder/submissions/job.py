@@ -16,3 +16,4 @@ class Job:
     spooled: str  # path of the copy, "" if there is none
     released: str  # path of the notebook that students were given
     reason: str = ""  # why it cannot be graded
+    turn: int = 0  # how many results there are already
