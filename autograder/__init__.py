@@ -5,6 +5,8 @@ Importing this package is cheap: torch and the checks are loaded on the first ca
 
 from collections.abc import Iterable
 
+from autograder.text import one_line
+
 __all__ = ["check"]
 
 
@@ -36,5 +38,6 @@ def report(grade_id: str, verdicts: Iterable) -> list[str]:
         missed = f"0 of {sum(v.points for v in group):g}"
         parts = "; ".join(v.property for v in group)
         everything = len(group) == len(verdicts)
-        lines.append(f"{grade_id}{'' if everything else ': ' + parts} ({missed}): {hint}")
+        named = grade_id if everything else f"{grade_id}: {parts}"
+        lines.append(one_line(f"{named} ({missed}): {hint}"))
     return lines

@@ -8,12 +8,15 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from autograder.errors import STOPPED, AutograderError
 from autograder.gradebook.records import Record, with_receipt
 from autograder.submissions.job import Job
 from autograder.text import drop_controls
+
+if TYPE_CHECKING:
+    from autograder.reports.marks import Marks
 
 ASSIGNMENT = "project3"
 Options = argparse.Namespace
@@ -73,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_grading(command("grade", run_grade, text), again=False)
     text = "grade submissions again, whether or not they have changed, and enter the marks"
     _add_grading(command("regrade", run_grade, text), again=True)
-    command("status", run_status, "count the notebooks in each state, and list what needs you")
+    text = "count the notebooks in each state, and list what needs you"
+    _add_roster(command("status", run_status, text))
     report = command("report", run_report, "write a web page about the class")
     report.add_argument("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE",
                         help="the page to write (default: %(default)s)")  # fmt: skip
@@ -94,6 +98,9 @@ def _add_grading(parser: argparse.ArgumentParser, again: bool) -> None:
     add("--scheduler", metavar="ADDRESS", help="grade on the Dask cluster with this scheduler")
     text = "run student code without a sandbox: it can do anything that you can do"
     add("--unsafe", action="store_true", help=text)
+    if again:
+        text = "grade only this notebook, such as 03_ddpm_ddim; may be repeated (default: all)"
+        add("--notebook", action="append", default=[], metavar="NAME", help=text)
 
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
@@ -101,10 +108,16 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("kind", choices=("csv", "canvas", "moodle", "gradescope"), help="the format")
     text = "the file to write; the folder for gradescope (default: marks.csv, or the format's name)"
     add("-o", "--output", type=Path, metavar="FILE", help=text)
-    text = "the list of students that the other system exported; its rows and ids are kept"
-    add("--roster", type=Path, metavar="FILE", help=text)
+    text = "the roster's column for the marks (default: the assignment's name; `Grade` in Moodle)"
+    add("--into", metavar="NAME", help=text)
+    _add_roster(parser)
+
+
+def _add_roster(parser: argparse.ArgumentParser) -> None:
+    text = "the list of students that another system exported; an export keeps its rows and ids"
+    parser.add_argument("--roster", type=Path, metavar="FILE", help=text)
     text = "the roster's column that holds the names in submitted/ (default: the best match)"
-    add("--column", metavar="NAME", help=text)
+    parser.add_argument("--column", metavar="NAME", help=text)
 
 
 def _check_course(options: Options) -> None:
@@ -152,12 +165,13 @@ def run_status(options: Options) -> int:
     """Print the number of notebooks in each state, and what needs a person."""
     from autograder.grading.class_run import line_of
     from autograder.reports import status
+    from autograder.reports.roster import match, read_roster
     from autograder.submissions.intake import remarks
 
     current = _current(options)
     counts = Counter("waiting" if record is None else record["state"] for _, record in current)
-    students = len({job.student for job, _ in current})
-    print(f"{students} students, {len(current)} notebooks")
+    students = {job.student for job, _ in current}
+    print(f"{len(students)} students, {len(current)} notebooks")
     for state in ("graded", "missing", "rejected", "failed", "waiting"):
         print(f"{counts[state]:6d} {state}")
     course, assignment = options.course, options.assignment
@@ -167,6 +181,8 @@ def run_status(options: Options) -> int:
             lines.append(line_of(record))
     lines += [*status.not_handed_in(current), *remarks(course, assignment)]
     lines += status.without_submission(course, assignment, current)
+    if options.roster:
+        lines += match(read_roster(options.roster), students, options.column).messages()
     print("".join(f"{line}\n" for line in lines), end="")
     return 0
 
@@ -176,10 +192,8 @@ def run_report(options: Options) -> int:
     from autograder.reports import answers, class_page
 
     current = _current(options)
-    records = _graded(current)
-    marks = _gradebook(options)
-    written = answers.collect(current)
-    page = class_page.render(records, options.assignment, *written, *marks)
+    marks = _marks(options, current)
+    page = class_page.render(marks, options.assignment, *answers.collect(current))
     _write(options.output, page)
     print(f"wrote {options.output}")
     return 0
@@ -187,16 +201,15 @@ def run_report(options: Options) -> int:
 
 def run_export(options: Options) -> int:
     """Write the marks in another system's format."""
-    from autograder.reports.export import export
+    from autograder.reports.export import Target, export
     from mnistdiff.errors import MnistdiffError
 
-    records = _records(options)
-    by_hand, penalties = _gradebook(options)
+    marks = _marks(options, _current(options))
     name = "marks" if options.kind == "csv" else options.kind
     path = options.output or Path(name if options.kind == "gradescope" else f"{name}.csv")
-    about = (options.assignment, path, options.roster, penalties, options.column)
+    target = Target(options.roster, options.column, options.into)
     try:
-        messages = export(options.kind, records, by_hand, *about)
+        messages = export(options.kind, marks, options.assignment, path, target)
     except MnistdiffError as error:
         raise AutograderError(str(error)) from None
     for sentence in messages:
@@ -208,29 +221,33 @@ def run_export(options: Options) -> int:
 def run_explain(options: Options) -> int:
     """Print one student's marks, and the reason for each."""
     from autograder.reports.explain import explain
-    from autograder.reports.marks import tabulate
 
     student = unicodedata.normalize("NFC", options.student)
-    records = [record for record in _records(options) if record["student"] == student]
-    if not records:
+    marks = _marks(options, _current(options))
+    row = next((row for row in marks.rows if row.student == student and row.records), None)
+    if row is None:
         raise AutograderError(
             f"{student}: no graded notebook. Check the name, or run `autograder grade` first."
         )
-    (row,) = tabulate(records, *_gradebook(options)).rows
-    print(explain(student, records, row.points, row.penalty))
+    print(explain(row, marks.most))
     return 0
 
 
-def _gradebook(options: Options) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
-    """Return the points that people gave, and each student's late penalty."""
-    from autograder.gradebook.commit import Gradebook
+def _marks(options: Options, current: list[tuple[Job, Record | None]]) -> "Marks":
+    """Return the marks of the class, after bringing the gradebook up to date.
 
-    with Gradebook(options.course, options.assignment) as book:
-        return book.by_hand(), book.penalties()
+    A due date, an extension or a mark by hand may be newer than the penalties in it.
+    """
+    from autograder.gradebook import commit
+    from autograder.reports.marks import tabulate
+    from autograder.submissions.release import released_points
 
-
-def _records(options: Options) -> list[Record]:
-    return _graded(_current(options))
+    records = _graded(current)
+    commit.enter(options.course, options.assignment, commit.submissions(current))
+    with commit.Gradebook(options.course, options.assignment) as book:
+        given = book.given()
+    released = released_points(options.course, options.assignment)
+    return tabulate(records, released, given, {job.student for job, _ in current})
 
 
 def _current(options: Options) -> list[tuple[Job, Record | None]]:

@@ -9,6 +9,11 @@ def drop_controls(text: str) -> str:
     return "".join(kept)
 
 
+def one_line(text: str) -> str:
+    """Return the text as one line without control characters: it can forge no further lines."""
+    return drop_controls(" ".join(text.split()))
+
+
 def _sets_direction(character: str) -> bool:
     return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
 

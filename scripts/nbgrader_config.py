@@ -27,7 +27,10 @@ c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {  # only the first is ever the last filter in nbgrader's templates
     "strip_files_prefix": "autograder.safe_html.clean",
     "clean_html": "autograder.safe_html.clean",
+    "markdown2html": "autograder.safe_html.markdown",
 }
+# Pages are made anew each time: without a receipt, nbgrader cannot see that one is outdated.
+c.GenerateFeedback.force = True
 
 # Small tensors are slower on several threads, and a class is graded in several processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

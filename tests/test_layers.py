@@ -22,7 +22,7 @@ LAYERS = {
         {"cli"},
     ],
     "autograder": [
-        {"errors", "text", "fast_imports", "safe_html", "inside"},
+        {"errors", "text", "csv_files", "fast_imports", "safe_html", "inside"},
         {"checks", "submissions", "sandbox"},
         {"gradebook"},
         {"grading", "reports"},

@@ -1,7 +1,6 @@
 """The assignment in nbgrader's gradebook: its notebooks and cells, as students were given them."""
 
 import contextlib
-import json
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import AutograderError
-from autograder.submissions.release import released_notebooks
+from autograder.submissions.release import released_notebooks, roles_in
 
 
 def enter_cells(course: Path, assignment: str, config: Any, url: str) -> None:
@@ -66,9 +65,10 @@ def _in_database(url: str, assignment: str) -> dict[str, Any]:
             notebooks = book.find_assignment(assignment).notebooks
         except MissingEntry:
             return {}
-        return {
+        found = {
             n.name: _cell_names(n.grade_cells, n.solution_cells, n.source_cells) for n in notebooks
         }
+        return {name: cells for name, cells in found.items() if cells[0]}  # worth points
 
 
 def _cell_names(graded: list, answers: list, sources: list) -> tuple[dict[str, float], set, set]:
@@ -79,8 +79,7 @@ def _cell_names(graded: list, answers: list, sources: list) -> tuple[dict[str, f
 def _released(course: Path, assignment: str) -> dict[str, Any]:
     found = {}
     for name, path in released_notebooks(course, assignment).items():
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        roles = [c["metadata"]["nbgrader"] for c in cells if "nbgrader" in c["metadata"]]
+        roles = roles_in(path)
         found[name] = (
             {r["grade_id"]: float(r["points"]) for r in roles if r["grade"]},
             {r["grade_id"] for r in roles if r["solution"]},

@@ -17,7 +17,7 @@ from typing import Any
 from autograder import fast_imports  # noqa: F401  before nbgrader
 from autograder.gradebook.assignment import enter_cells, readable_errors
 from autograder.gradebook.differences import Entered, database, settings
-from autograder.gradebook.records import Record, Records, cells_of, with_receipt
+from autograder.gradebook.records import Given, Record, Records, cells_of, with_receipt
 from autograder.submissions.job import Job
 
 Mark = tuple[float | None, bool]  # automatic score, whether a person must look
@@ -66,34 +66,27 @@ class Gradebook:
         finally:
             del session.commit
 
-    def by_hand(self) -> dict[tuple[str, str], float]:
-        """Return the marks that people gave, by student and cell."""
-        from nbgrader.api import MissingEntry
+    def given(self) -> Given:
+        """Return the marks and extra credit that people gave, and the late penalties.
 
-        try:
-            submissions = self.stock.find_assignment(self.assignment).submissions
-        except MissingEntry:
-            return {}
-        return {
-            (submission.student_id, grade.name): grade.manual_score
-            for submission in submissions
-            for notebook in submission.notebooks
-            for grade in notebook.grades
-            if grade.manual_score is not None
-        }
-
-    def penalties(self) -> dict[str, float]:
-        """Return each student's late penalty, summed over the notebooks."""
-        from nbgrader.api import MissingEntry
-
-        try:
-            submissions = self.stock.find_assignment(self.assignment).submissions
-        except MissingEntry:
-            return {}
-        return {
-            submission.student_id: sum(n.late_submission_penalty or 0 for n in submission.notebooks)
-            for submission in submissions
-        }
+        A mark that a person must look at again, because the answer changed, is None.
+        """
+        found = self.stock.find_assignment(self.assignment).submissions
+        grades = [(s.student_id, g) for s in found for n in s.notebooks for g in n.grades]
+        return Given(
+            by_hand={
+                (student, grade.name): None if grade.needs_manual_grade else grade.manual_score
+                for student, grade in grades
+                if grade.manual_score is not None
+            },
+            bonus={
+                (s, grade.name): grade.extra_credit for s, grade in grades if grade.extra_credit
+            },
+            penalties={
+                s.student_id: sum(n.late_submission_penalty or 0 for n in s.notebooks)
+                for s in found
+            },
+        )
 
     def commit(self, student: str, records: Records, keys: dict[str, str]) -> None:
         """Enter a submission's marks, receipt time and penalties, and copy its executed notebooks.
@@ -108,7 +101,8 @@ class Gradebook:
             submission = book.update_or_create_submission(self.assignment, student)
             submission.timestamp = parse_utc(received) if received else None
             for notebook in submission.notebooks:
-                record = records[notebook.name]
+                if (record := records.get(notebook.name)) is None:  # it is worth no points
+                    continue
                 same_job = keys.get(notebook.name, record["key"]) == record["key"]
                 rewritten = self._rewritten(student, notebook, record, same_job)
                 self._enter(notebook, record, rewritten)
@@ -152,7 +146,8 @@ class Gradebook:
 
     def _penalise(self, submission: Any, notebook: Any) -> None:
         """Enter the penalty that the course's late-submission plugin sets."""
-        late, plugin = submission.total_seconds_late, self._penalties.plugin_inst
+        due, plugin = submission.assignment.duedate, self._penalties.plugin_inst
+        late = submission.total_seconds_late if due else 0  # an extension needs a due date
         notebook.late_submission_penalty = None
         if late > 0:
             self.stock.db.flush()
@@ -180,6 +175,8 @@ class Gradebook:
                 new.replace(path)
             elif record["state"] != "graded" or keys.get(name) != record["key"]:
                 path.unlink(missing_ok=True)  # of an earlier submission
+                page = self.course / "feedback" / student / self.assignment / f"{name}.html"
+                page.unlink(missing_ok=True)
 
 
 def _sources(path: Path) -> dict[str, str]:

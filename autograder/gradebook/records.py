@@ -4,7 +4,9 @@ The keys are the ledger's format: they stay, so that older ledgers can be read.
 """
 
 import time
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 from autograder.submissions.job import Job
 
@@ -57,6 +59,7 @@ class JobRecord(TypedDict):
     submission: str
     received: str | None
     time: float
+    turn: NotRequired[int]  # how many results of the job there were before
 
 
 class GradedRecord(JobRecord):
@@ -76,6 +79,15 @@ class UngradedRecord(JobRecord):
 
 Record = GradedRecord | UngradedRecord
 Records = dict[str, Record]  # of one submission, by notebook
+NOTHING = MappingProxyType({})
+
+
+class Given(NamedTuple):
+    """What nbgrader's gradebook adds to the ledger: by (student, grade_id), or by student."""
+
+    by_hand: Mapping[tuple[str, str], float | None] = NOTHING  # None: must be looked at again
+    bonus: Mapping[tuple[str, str], float] = NOTHING
+    penalties: Mapping[str, float] = NOTHING
 
 
 def graded(job: Job, verdict: Verdict) -> GradedRecord:
@@ -99,6 +111,7 @@ def _job_fields(job: Job) -> JobRecord:
         "submission": job.submission,
         "received": job.received,
         "time": time.time(),
+        "turn": job.turn,
     }
 
 

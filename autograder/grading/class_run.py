@@ -9,6 +9,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -71,10 +72,17 @@ def _jobs_to_grade(everyone: list[Job], options: argparse.Namespace) -> list[Job
             f"{', '.join(unknown)}: no submission for {options.assignment} "
             f"in {options.course / 'submitted'}. Check the spelling of the name."
         )
+    only = set(options.notebook) if options.again else set()
+    if unknown := sorted(only - {job.notebook for job in everyone}):
+        raise AutograderError(
+            f"{', '.join(unknown)}: no such notebook in the release of {options.assignment}."
+        )
     todo = [
-        job
+        replace(job, turn=ledger.next_turn(record))
         for job, record in ledger.records_of(options.course, everyone)
-        if (not chosen or job.student in chosen) and (options.again or _is_open(record))
+        if (not chosen or job.student in chosen)
+        and (not only or job.notebook in only)
+        and (options.again or _is_open(record))
     ]
     return shard(todo, options.shard) if options.shard else todo
 

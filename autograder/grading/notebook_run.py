@@ -28,6 +28,7 @@ from autograder.sandbox.process import START_SECONDS, ForkServer, Sandbox
 from autograder.sandbox.watch import OverLimit, SandboxDied
 from autograder.submissions.cells import is_answer, is_test, role_of
 from autograder.submissions.rebuild import Rebuilt, rebuild
+from autograder.text import one_line
 from mnistdiff.course import dependencies
 
 CELL_SECONDS = 20.0
@@ -233,7 +234,8 @@ class Run:
                 verdicts = find(answer)().run(student, seed_of(*self.who, answer))
             verdicts = _scaled(verdicts, role_of(cell)["points"] / find(answer).points)
         except WrongAnswer as wrong:  # outside any behaviour: the student's code broke the agent
-            self._store_result(cell, _cell_result(cell, 0.0, "ended", [f"{answer}: {wrong}"]))
+            line = one_line(f"{answer}: {wrong}")
+            self._store_result(cell, _cell_result(cell, 0.0, "ended", [line]))
         except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
             # The check itself failed on what it was given: a person looks before it costs points.
             line = f"{answer}: its result could not be judged ({type(error).__name__})"
@@ -312,6 +314,6 @@ def _check_result(verdict: base.Verdict) -> CheckResult:
         "property": verdict.property,
         "points": verdict.points,
         "passed": verdict.passed,
-        "hint": verdict.hint[:1000],
+        "hint": one_line(verdict.hint[:1000]),
         "seconds": round(verdict.seconds, 4),
     }

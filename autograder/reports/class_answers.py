@@ -42,14 +42,14 @@ def exercises(marks: Marks, records: Iterable[Record]) -> Html:
         for cell, is_blank in _cells(r)
         if is_blank
     }
-    unmarked = {key for row in marks.rows for key in row.to_mark}
     rows = [
         row
         for key, most in marks.most.items()
-        if key not in unmarked and (row := _exercise(marks, key, most, blank))
+        if key not in marks.undecided and (row := _exercise(marks, key, most, blank))
     ]
     head = ["Exercise", "Results", *(f"#{text}" for text in KINDS.values()), "#Mean"]
-    text = "Of the students who handed it in. A written answer is listed once all are marked."
+    text = "Of the students who handed it in and have a mark for it. "
+    text += "A written answer is listed once half of them are marked."
     drawn = table("In the order of the course", head, rows)
     return section("The exercises", text, _legend(), drawn)
 

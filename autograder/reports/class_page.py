@@ -1,7 +1,7 @@
 """The page about a class: the marks, what was hard, what needs a person, and how long it took."""
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -20,34 +20,23 @@ from autograder.reports.html_page import (
     table,
     tag,
 )
-from autograder.reports.marks import (
-    ByHand,
-    Column,
-    Marks,
-    Row,
-    newest,
-    sum_if_known,
-    tabulate,
-)
+from autograder.reports.marks import Column, Marks, Row, sum_if_known
 
 BINS = 10
 
 
 def render(
-    records: Iterable[Record],
+    marks: Marks,
     assignment: str,
     answers: Mapping[str, Mapping[str, str]] | None = None,
     released: Mapping[str, str] | None = None,
-    by_hand: ByHand | None = None,
-    penalties: Mapping[str, float] | None = None,
 ) -> str:
     """Return the page as HTML.
 
     `answers` holds each student's answers by cell, and `released` the text that all were given;
-    both are used to find similar answers. `penalties` holds the late penalties by student.
+    both are used to find similar answers.
     """
-    records = newest(records)
-    marks = tabulate(records, by_hand, penalties)
+    records = marks.records
     body = [
         _head(marks, records, assignment),
         _needs_a_person(marks, records),
@@ -70,12 +59,15 @@ def _to_mark(marks: Marks) -> list[Column]:
 
 
 def _decided(marks: Marks) -> tuple[list[tuple[Row, float]], float]:
-    """Return the rows and totals of all columns that no person has to mark, and their maximum."""
-    columns = set(marks.most) - set(_to_mark(marks))
+    """Return the rows and totals without the undecided cells, and their maximum.
+
+    A student with an unknown mark in another cell has no total, and hides no cell of the others.
+    """
+    columns = set(marks.most) - marks.undecided
     found = []
     for row in marks.rows:
         points = sum_if_known([row.points[key] for key in columns])
-        if points is not None and row.points.keys() <= marks.most.keys():
+        if points is not None:
             found.append((row, max(0.0, points - row.penalty)))
     return found, sum(marks.most[key] for key in columns)
 
@@ -165,6 +157,8 @@ def _totals(marks: Marks) -> Html:
     )
     text += f"{middle:g}; the mean is {statistics.fmean(values):.1f}."
     text += f" {open_:g} more points are still to be marked by a person." if open_ else ""
+    if without := len(marks.rows) - len(values):
+        text += f" Not counted, because one of their marks is unknown: {without}."
     spans = [
         f"{low:g} to {'' if high == most else 'below '}{high:g}" for low, high in pairwise(edges)
     ]

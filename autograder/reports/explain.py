@@ -1,21 +1,20 @@
 """Explain a student's marks in plain text, for the student and for a mail to them."""
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from autograder.gradebook.records import (
     CellResult,
     CheckResult,
     GradedRecord,
-    Record,
     cells_of,
     notes_of,
     restarts_of,
     seconds_of,
     total_seconds,
 )
-from autograder.reports.marks import Column, newest
-from autograder.text import drop_controls
+from autograder.reports.marks import Column, Row
+from autograder.text import one_line
 
 WIDTH = 96
 STATES = {
@@ -24,50 +23,39 @@ STATES = {
     "ended": "its code ended the notebook's process",
     "not reached": "not reached",
 }
-Points = Mapping[Column, float | None]
+AGAIN = "a person must look at it again: the answer has changed since it was marked by hand"
 
 
-def explain(
-    student: str, records: Iterable[Record], points: Points | None = None, penalty: float = 0.0
-) -> str:
+def explain(row: Row, most: Mapping[Column, float]) -> str:
     """Return an explanation of one student's marks: every notebook, cell by cell.
 
-    `points` replace the automatic ones; `penalty` is the late penalty.
+    `most` holds the points of every cell that students were given.
     """
-    records = [record for record in newest(records) if record["student"] == student]
-    parts = [_notebook(record, points or {}) for record in records]
-    head = f"{drop_controls(student)}: {_total(records, points or {})}"
-    head += f"; minus {penalty:g} for lateness" if penalty else ""
-    return "\n\n".join([head, *parts])
+    head = f"{one_line(row.student)}: {_total(row, most)}"
+    head += f"; minus {row.penalty:g} for lateness" if row.penalty else ""
+    return "\n\n".join([head, *(_notebook(row, name) for name in sorted(row.records))])
 
 
-def _total(records: list[Record], points: Points) -> str:
-    if not records:
+def _total(row: Row, most: Mapping[Column, float]) -> str:
+    if not row.records:
         return "nothing was graded"
-    pairs = [
-        (_points(r, cell, points), float(cell["max"])) for r in records for cell in cells_of(r)
-    ]
-    known = [(mine, most) for mine, most in pairs if mine is not None]
-    total = f"{sum(p for p, _ in known):g} of {sum(m for _, m in known):g} points"
-    if rest := sum(most for mine, most in pairs if mine is None):
+    known = sum(most[key] for key, points in row.points.items() if points is not None)
+    total = f"{row.so_far:g} of {known:g} points"
+    if rest := sum(most[key] for key in row.to_mark):
         total += f", {rest:g} more to be marked by a person"
-    other = [f"{r['notebook']} is {r['state']}" for r in records if r["state"] != "graded"]
-    return "; ".join([total, *other])
+    other = [f"{name} is {r['state']}" for name, r in row.records.items() if r["state"] != "graded"]
+    waiting = [f"{name} is not graded yet" for name in row.waiting]
+    return "; ".join([total, *sorted(other + waiting)])
 
 
-def _points(record: Record, cell: CellResult, points: Points) -> float | None:
-    given = points.get((record["notebook"], cell["grade_id"]))
-    return cell["points"] if given is None else given
-
-
-def _notebook(record: Record, points: Points) -> str:
-    name = drop_controls(record["notebook"])
+def _notebook(row: Row, notebook: str) -> str:
+    record, name = row.records[notebook], one_line(notebook)
     received = f", received {record['received']}" if record.get("received") else ""
     if record["state"] != "graded":
         return _wrap(f"{name}: {record['state']}{received}: {record.get('reason', '')}", "")
     lines = [f"{name}{received}"]
     for cell in cells_of(record):
-        lines += _cell(cell, _points(record, cell, points))
+        lines += _cell(cell, row.points.get((notebook, cell["grade_id"])))
     lines += [_wrap(f"{note['kind']}: {note['text']}", "  ! ") for note in notes_of(record)]
     return "\n".join([*lines, f"  {_timing(record)}"])
 
@@ -76,10 +64,11 @@ def _cell(cell: CellResult, points: float | None) -> list[str]:
     """Return the lines about one cell; a person's mark replaces "to be marked by a person"."""
     score = "-" if points is None else f"{points:g}"
     head = f"  {cell['grade_id'].removeprefix('test_')}: {score} of {cell['max']:g}"
-    by_person = points is not None and points != cell["points"]
-    text = "" if by_person and cell["state"] == "by hand" else cell_text(cell)
-    if by_person and cell["state"] != "by hand":
-        text = f"marked by a person\n{text}"
+    text = cell_text(cell)
+    if points is None and cell["points"] is not None:
+        text = f"{AGAIN}\n{text}"
+    elif points != cell["points"]:
+        text = "" if cell["state"] == "by hand" else f"marked by a person\n{text}"
     return [head, *(_wrap(line, "    ") for line in text.split("\n") if line)]
 
 
@@ -99,7 +88,7 @@ def cell_text(cell: CellResult) -> str:
         lines.append(f"- {named} (0 of {missed:g}): {hint}")
     if not cell.get("checks"):
         lines += [line for line in cell.get("lines", []) if line not in lines]
-    return drop_controls("\n".join(lines))
+    return "\n".join(map(one_line, lines))
 
 
 def _timing(record: GradedRecord) -> str:
@@ -110,12 +99,12 @@ def _timing(record: GradedRecord) -> str:
 
 
 def _wrap(text: str, indent: str) -> str:
-    """Return the text wrapped to WIDTH, with the other lines indented below the first."""
+    """Return the text wrapped to WIDTH, with the other lines indented more than any first line."""
     return textwrap.fill(
-        drop_controls(text),
+        one_line(text),
         WIDTH,
         initial_indent=indent,
-        subsequent_indent=" " * (len(indent) + 2),
+        subsequent_indent=" " * 6,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -2,25 +2,25 @@
 
 Unknown marks are left out or left empty, never zero, and every field is safe to open in a
 spreadsheet. A `roster` is the file that the other system exported: Canvas's gradebook, or Moodle's
-grading worksheet. Its rows and ids are kept, and the marks are added.
+grading worksheet. Its rows and ids are kept, and the marks are added. Whoever is in it and handed
+in nothing gets zero, unless a mark is there already.
 """
 
-import csv
 import html
-import io
 import json
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from autograder.csv_files import Format, written
 from autograder.errors import AutograderError
-from autograder.gradebook.records import Record, cells_of, total_seconds
+from autograder.gradebook.records import cells_of, total_seconds
 from autograder.reports.explain import cell_text, explain
-from autograder.reports.marks import ByHand, Column, Marks, Row, tabulate
-from autograder.text import drop_controls
+from autograder.reports.marks import Column, Marks, Row
+from autograder.reports.roster import Matched, Roster, match, read_roster
+from autograder.text import drop_controls, one_line
 from mnistdiff.storage import write_atomically
 
 KINDS = ("csv", "canvas", "moodle", "gradescope")
@@ -28,52 +28,64 @@ CANVAS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
 MOODLE = ["Identifier", "Full name", "Email address", "Status", "Grade", "Maximum grade",
           "Grade can be changed", "Last modified (submission)", "Last modified (grade)",
           "Feedback comments"]  # fmt: skip
-# Columns that identify people, the most reliable first; Canvas's own ID is used nowhere else.
-UNIQUE = ["sis login id", "login", "username", "user name", "identifier", "sis user id",
-          "id number", "email address", "e-mail address", "email", "e-mail", "id"]  # fmt: skip
-IDENTITY = [*UNIQUE[:-1], "student", "full name", "name", "first name", "last name", "id"]
+MARKS = {"moodle": "Grade"}  # the column for marks; elsewhere it has the assignment's name
+FEEDBACK = "Feedback comments"
+ABSENT = "nothing was handed in"
 
 Rows = Sequence[Sequence[object]]
 Export = tuple[Rows, list[str]]  # rows to write, and messages
 
 
+class Target(NamedTuple):
+    """Where marks go: the roster, and the columns that the user chose; None chooses the best."""
+
+    roster: Path | None = None
+    column: str | None = None  # that identifies the students
+    into: str | None = None  # that receives the marks
+
+
+BEST = Target()
+
+
 def export(
-    kind: str,
-    records: Iterable[Record],
-    by_hand: ByHand,
-    assignment: str,
-    path: Path,
-    roster: Path | None = None,
-    penalties: Mapping[str, float] | None = None,
-    column: str | None = None,
+    kind: str, marks: Marks, assignment: str, path: Path, target: Target = BEST
 ) -> list[str]:
     """Write the marks in another system's format, and return messages for the user.
 
-    `by_hand` holds the points that people gave, by (student, grade_id); `penalties` holds the late
-    penalties by student. `column` is the roster's column that identifies the students; by default
-    it is the one that identifies the most. "gradescope" writes a folder, the others a file.
-    Raises AutograderError if the roster cannot be read, or does not identify the students.
+    "gradescope" writes a folder, the others a file, in the encoding and with the separator of the
+    roster. Raises AutograderError if the roster cannot be read, or does not identify the students.
     """
     if kind not in KINDS:
         raise AutograderError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}.")
-    records = list(records)
-    marks = tabulate(records, by_hand, penalties)
     if kind == "gradescope":
         return _gradescope(marks, path)
-    given = _read_roster(roster) if roster else None
-    if kind == "csv":
-        rows, messages = _table(marks), []
+    if target.roster is None:
+        rows, messages = BARE[kind](marks, assignment)
+        form = Format()
     else:
-        fill = _canvas if kind == "canvas" else _moodle
-        rows, messages = fill(marks, assignment, given, column)
-    write_atomically(path, _csv(rows))
+        roster = read_roster(target.roster)
+        people = match(roster, [row.student for row in marks.rows], target.column)
+        rows, messages = FILL[kind](
+            marks, roster, people, target.into or MARKS.get(kind, assignment)
+        )
+        form = Format() if kind == "csv" else roster.form
+        messages = [*messages, *_about_zeros(people)]
+    write_atomically(path, written([[safe(field) for field in row] for row in rows], form))
     return messages
 
 
-def _csv(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows([[safe(field) for field in row] for row in rows])
-    return text.getvalue().encode()
+def _zeros(people: Matched) -> list[dict[str, str]]:
+    """Return the rows that get zero: none while the row of a student has not been found."""
+    return [] if people.lost else people.absent
+
+
+def _about_zeros(people: Matched) -> list[str]:
+    if not people.absent:
+        return []
+    if people.lost:
+        text = "They get no zero, because one of them may be a student who was not found in it."
+        return [f"{text} Rename the folder in submitted/, or choose another --column."]
+    return ["They get zero, unless a mark is there already."]
 
 
 def safe(field: object) -> str:
@@ -92,7 +104,7 @@ def number(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
-def _table(marks: Marks) -> Rows:
+def _table(marks: Marks, _: str) -> Export:
     """Return a table of everything that is known, a row per student."""
     columns = [*marks.most]
     head = ["student", *(cell for _, cell in columns), *marks.notebooks]
@@ -101,31 +113,67 @@ def _table(marks: Marks) -> Rows:
     for row in marks.rows:
         cells = [row.points.get(column) for column in columns]
         books = [row.of_notebook(name) for name in marks.notebooks]
-        about = [row.penalty, row.total, most, row.state, "; ".join(row.reasons())]
+        about = [row.penalty, row.total, most, row.state, one_line("; ".join(row.reasons()))]
         rows.append([row.student, *cells, *books, *about])
-    return rows
+    return rows, []
 
 
-def _canvas(
-    marks: Marks, assignment: str, roster: list[dict[str, str]] | None, by: str | None
-) -> Export:
+def _whole_table(marks: Marks, roster: Roster, people: Matched, assignment: str) -> Export:
+    """Return the table with a row of zeros for whoever handed in nothing."""
+    rows, _ = _table(marks, assignment)
+    number = len(marks.most) + len(marks.notebooks) + 2  # the penalty and the total, too
+    about = [*[0.0] * number, sum(marks.most.values()), "missing", ABSENT]
+    names = [line[people.column].strip() for line in _zeros(people)]
+    return [*rows, *([name, *about] for name in names)], people.messages()
+
+
+def _canvas(marks: Marks, assignment: str) -> Export:
     """Return the rows of Canvas's gradebook import, and messages.
 
     A student without a total has no row: Canvas would delete the mark that it has.
     """
-    known = {row.student: row for row in marks.rows if row.total is not None}
-    messages = _left_out(marks)
-    column = assignment
-    if roster is not None:
-        named = re.compile(rf"{re.escape(assignment)}(\s*\(\d+\))?$")
-        column = next((name for name in roster[0] if named.match(name)), assignment)
-        people, found = _match(roster, known, by)
-        messages += found
-        lines = [[*(r.get(name, "") for name in CANVAS), known[s].total] for r, s in people]
-    else:
-        lines = [[name, "", "", name, "", row.total] for name, row in known.items()]
-    top = ["    Points Possible", "", "", "", "", sum(marks.most.values())]
-    return [[*CANVAS, column], top, *lines], messages
+    known = [row for row in marks.rows if row.total is not None]
+    lines = [[row.student, "", "", row.student, "", row.total] for row in known]
+    return [*_canvas_head(marks, assignment), *lines], _left_out(marks)
+
+
+def _canvas_head(marks: Marks, column: str) -> Rows:
+    return [
+        [*CANVAS, column],
+        ["    Points Possible", "", "", "", "", sum(marks.most.values())],
+    ]
+
+
+def _filled_canvas(marks: Marks, roster: Roster, people: Matched, name: str) -> Export:
+    """Return the rows of Canvas's own export that get a mark."""
+    column, added = _mark_column(roster, name)
+    totals = {row.student: row.total for row in marks.rows}
+    lines = [(line, totals[s]) for line, s in people.found if totals[s] is not None]
+    lines += [(line, 0.0) for line in _zeros(people) if not line.get(column, "").strip()]
+    rows = [[*(line.get(name, "") for name in CANVAS), total] for line, total in lines]
+    head = _canvas_head(marks, column)
+    return [*head, *rows], [*_left_out(marks), *people.messages(), *added]
+
+
+def _mark_column(roster: Roster, name: str) -> tuple[str, list[str]]:
+    """Return the roster's column of this name, maybe with Canvas's number, and a message if new.
+
+    Raises AutograderError if two columns have the name.
+    """
+    named = re.compile(rf"{re.escape(name)}(\s*\(\d+\))?", re.IGNORECASE)
+    found = [column for column in roster.head if named.fullmatch(column)]
+    exact = [column for column in found if column == name]
+    if len(exact or found) > 1:
+        raise AutograderError(
+            f"the roster has {len(found)} columns for the marks: {', '.join(found)}. "
+            "Choose one with --into."
+        )
+    if found:
+        return (exact or found)[0], []
+    return name, [
+        f"the roster has no column {name!r}: it was added. To fill one of its own, name it with "
+        f"--into: {', '.join(roster.head)}"
+    ]
 
 
 def _left_out(marks: Marks) -> list[str]:
@@ -135,119 +183,49 @@ def _left_out(marks: Marks) -> list[str]:
     return [f"{len(out)} left out because their total is not known yet: {', '.join(out)}"]
 
 
-def _moodle(
-    marks: Marks, assignment: str, roster: list[dict[str, str]] | None, by: str | None
-) -> Export:
-    """Return the rows of Moodle's grading worksheet, where an empty grade changes nothing."""
-    known = {row.student: row for row in marks.rows}
+def _moodle(marks: Marks, _: str) -> Export:
+    """Return the rows of a grading worksheet, where an empty grade changes nothing."""
     most = sum(marks.most.values())
-    if roster is None:
-        lines = [
-            [_participant(name), name, "", "", row.total, most, "Yes", "-", "-", _feedback(row)]
-            for name, row in known.items()
-        ]
-        return [MOODLE, *lines], [
-            "Moodle identifies students by the Identifier in its own worksheet, `Participant 123`: "
-            "download the worksheet, and name it with --roster."
-        ]
-    people, messages = _match(roster, known, by)
-    head = [*roster[0]]
-    head += [name for name in ("Grade", "Feedback comments") if name not in head]
-    for line, student in people:
+    lines = [
+        [_participant(row.student), row.student, "", "", row.total, most, "Yes", "-", "-",
+         _feedback(marks, row)]
+        for row in marks.rows
+    ]  # fmt: skip
+    return [MOODLE, *lines], [
+        "Moodle identifies students by the Identifier in its own worksheet, `Participant 123`: "
+        "download the worksheet, and name it with --roster."
+    ]
+
+
+def _filled_moodle(marks: Marks, roster: Roster, people: Matched, name: str) -> Export:
+    """Return the rows of Moodle's own worksheet with grades and feedback."""
+    column, added = _mark_column(roster, name)
+    feedback = next((c for c in roster.head if c.casefold().startswith("feedback")), FEEDBACK)
+    known = {row.student: row for row in marks.rows}
+    for line, student in people.found:
         total = known[student].total
-        line["Grade"] = line.get("Grade", "") if total is None else number(total)
-        line["Feedback comments"] = _feedback(known[student])
-    return [head, *([line.get(name, "") for name in head] for line, _ in people)], messages
+        line[column] = line.get(column, "") if total is None else number(total)
+        line[feedback] = _feedback(marks, known[student])
+    for line in _zeros(people):
+        if not line.get(column, "").strip(" -"):
+            line |= {column: number(0.0), feedback: f"<pre>{ABSENT}</pre>"}
+    head = [*roster.head, *(c for c in (column, feedback) if c not in roster.head)]
+    filled = [*(line for line, _ in people.found), *_zeros(people)]
+    lines = [[line.get(name, "") for name in head] for line in filled]
+    return [head, *lines], [*people.messages(), *added]
 
 
 def _participant(student: str) -> str:
     return f"Participant {student}" if student.isdigit() else student
 
 
-def _feedback(row: Row) -> str:
+def _feedback(marks: Marks, row: Row) -> str:
     """Return a student's feedback, escaped: Moodle reads HTML, and students wrote parts of this."""
-    text = explain(row.student, row.records.values(), row.points, row.penalty)
-    return f"<pre>{html.escape(text, quote=False)}</pre>"
+    return f"<pre>{html.escape(explain(row, marks.most), quote=False)}</pre>"
 
 
-def _read_roster(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a file that another system exported."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AutograderError(f"{path} cannot be read as a roster ({error}).") from None
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # feedback may be long
-    try:
-        rows = [row for row in csv.DictReader(io.StringIO(text)) if any(row.values())]
-    except csv.Error as error:
-        raise AutograderError(f"{path} cannot be read as a roster ({error}).") from None
-    if not rows:
-        raise AutograderError(f"{path} has no rows; export it again from Canvas or Moodle.")
-    return [{(k or "").strip(): v or "" for k, v in row.items() if k} for row in rows]
-
-
-def _match(
-    roster: list[dict[str, str]], known: Mapping[str, Row], by: str | None
-) -> tuple[list[tuple[dict[str, str], str]], list[str]]:
-    """Return the roster's rows that one column identifies, with their students, and messages.
-
-    One person's ID may be another's login. A column that identifies everyone is used; otherwise
-    the user must choose if two columns disagree about a row.
-    """
-    columns = {c: c.casefold() for c in roster[0] if c.casefold() in IDENTITY}
-    if by is not None:
-        columns = {c: folded for c, folded in columns.items() if c == by}
-    if not columns:
-        raise AutograderError(
-            f"the roster has no column that names people, such as {by or IDENTITY[0]!r}. Export it "
-            "again, or name the column with --column."
-        )
-    named = {c: _students([line.get(c, "") for line in roster], known) for c in columns}
-    trusted = sorted(columns, key=lambda c: IDENTITY.index(columns[c]))
-    people = {c: set(named[c]) - {None} for c in trusted}
-    column = max(trusted, key=lambda c: len(people[c]))
-    rivals = [
-        c for c in trusted if len(people[c]) == len(known) or len(people[column]) < len(known)
-    ]
-    for other in rivals:
-        for one, two in zip(named[column], named[other], strict=True):
-            if None not in (one, two) and one != two and columns[other] in UNIQUE:
-                raise AutograderError(
-                    f"one row of the roster is {one} by column {column}, and {two} by {other}. "
-                    f"Name the column that identifies your students: --column {column!r}, or the "
-                    "other."
-                )
-    rows = [(line, name) for line, name in zip(roster, named[column], strict=True) if name]
-    counts = Counter(name for _, name in rows)
-    if twice := sorted(name for name, count in counts.items() if count > 1):
-        raise AutograderError(
-            f"the roster has more than one row for {', '.join(twice)} (column {column}). "
-            "Remove the others, or name another column with --column."
-        )
-    lost = sorted(set(known) - set(counts))
-    messages = [f"not in the roster: {', '.join(lost)}"] if lost else []
-    return rows, [*messages, f"{len(rows)} found in the roster by column {column}"]
-
-
-def _students(fields: list[str], known: Mapping[str, Row]) -> list[str | None]:
-    """Return the student whom each field of a column names, or None.
-
-    A field may differ in case, begin with "Participant ", or be an address. A field that could name
-    two students, and an address whose name two people share, name nobody.
-    """
-    exact = [unicodedata.normalize("NFC", field.strip()) for field in fields]
-    by_fold = {name.casefold(): name for name in known}
-    alike = Counter(map(str.casefold, known))
-    before_at = Counter(text.casefold().split("@")[0] for text in exact)
-    found: list[str | None] = []
-    for text in exact:
-        folded = text.casefold()
-        forms = [folded, folded.removeprefix("participant ")]
-        if before_at[local := folded.split("@")[0]] == 1:
-            forms.append(local)
-        one = next((by_fold[form] for form in forms if alike[form] == 1), None)
-        found.append(text if text in known else one)
-    return found
+BARE = {"csv": _table, "canvas": _canvas, "moodle": _moodle}
+FILL = {"csv": _whole_table, "canvas": _filled_canvas, "moodle": _filled_moodle}
 
 
 def _gradescope(marks: Marks, folder: Path) -> list[str]:
@@ -265,7 +243,7 @@ def _gradescope(marks: Marks, folder: Path) -> list[str]:
         result = {
             "score": round(max(0.0, row.so_far - row.penalty), 2),
             "tests": [_test(row, key, marks.most[key]) for key in marks.most if _known(row, key)],
-            "output": "\n".join(row.reasons()),
+            "output": "\n".join(map(one_line, row.reasons())),
             "visibility": "after_published",
             "stdout_visibility": "hidden",
             "execution_time": round(sum(map(total_seconds, records)), 3),

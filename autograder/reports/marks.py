@@ -1,19 +1,20 @@
-"""The ledger's records as one table: a row per student, a column per graded cell.
+"""The ledger's records as one table: a row per student, a column per graded cell of the release.
 
 A cell that a person still has to mark, or that could not be graded, has no number, and neither has
 the student's total: nothing unknown counts as zero. A notebook that was not handed in is zero, as
 in nbgrader's gradebook.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from autograder.gradebook.records import Record, cells_of
+from autograder.gradebook.records import Given, Record, cells_of
 
-ByHand = Mapping[tuple[str, str], float]  # (student, grade_id): points that a person gave
 Column = tuple[str, str]  # notebook, grade_id
 STATES = ("waiting", "failed", "rejected", "by hand", "missing", "graded")  # worst first
+NOTHING_GIVEN = Given()
 
 
 @dataclass
@@ -34,9 +35,9 @@ class Row:
 
     @cached_property
     def to_mark(self) -> list[Column]:
-        """The cells that a person still has to mark."""
-        graded = {name for name, record in self.records.items() if record["state"] == "graded"}
-        return [key for key, value in self.points.items() if value is None and key[0] in graded]
+        """The cells that a person still has to mark, or has to look at again."""
+        decided = {n for n, record in self.records.items() if record["state"] in STATES[-2:]}
+        return [key for key, value in self.points.items() if value is None and key[0] in decided]
 
     @cached_property
     def so_far(self) -> float:
@@ -78,11 +79,32 @@ class Marks:
     @cached_property
     def notebooks(self) -> list[str]:
         """The names of all notebooks, in order."""
-        return sorted({name for row in self.rows for name in row.records})
+        return sorted({name for name, _ in self.most})
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """All records, sorted by student and notebook."""
+        return [row.records[name] for row in self.rows for name in sorted(row.records)]
+
+    @cached_property
+    def undecided(self) -> set[Column]:
+        """The cells that a person still has to mark for most of those who filled them in."""
+        balance: Counter[Column] = Counter()
+        for row in self.rows:
+            for key in _filled_in(row):
+                balance[key] += 1 if row.points[key] is None else -1
+        return {key for key, more_unmarked in balance.items() if more_unmarked > 0}
 
     def most_of(self, notebook: str) -> float:
         """Return the maximum points of one notebook."""
         return sum(value for (name, _), value in self.most.items() if name == notebook)
+
+
+def _filled_in(row: Row) -> set[Column]:
+    """Return the graded cells of a student without the written answers that were left blank."""
+    cells = ((n, cell) for n, record in row.records.items() for cell in cells_of(record))
+    found = {(n, cell["grade_id"]) for n, cell in cells if cell["state"] != "blank"}
+    return found & row.points.keys()
 
 
 def sum_if_known(values: Collection[float | None]) -> float | None:
@@ -91,46 +113,38 @@ def sum_if_known(values: Collection[float | None]) -> float | None:
     return sum(known) if known and len(known) == len(values) else None
 
 
-def newest(records: Iterable[Record]) -> list[Record]:
-    """Return the newest record for each student and notebook, sorted by name."""
-    found: dict[tuple[str, str], Record] = {}
-    for record in sorted(records, key=lambda r: r["time"]):
-        found[record["student"], record["notebook"]] = record
-    return [found[key] for key in sorted(found)]
-
-
 def tabulate(
     records: Iterable[Record],
-    by_hand: ByHand | None = None,
-    penalties: Mapping[str, float] | None = None,
+    released: Mapping[Column, float],
+    given: Given = NOTHING_GIVEN,
+    students: Iterable[str] = (),
 ) -> Marks:
-    """Return the table of these records; a person's mark replaces the automatic one."""
-    records, by_hand = newest(records), by_hand or {}
-    most: dict[Column, float] = {}
-    for record in records:
-        for cell in cells_of(record):
-            most.setdefault((record["notebook"], cell["grade_id"]), float(cell["max"]))
-    most = {
-        key: most[key] for key in sorted(most, key=lambda key: key[0])
-    }  # cells keep their order
-    rows: dict[str, Row] = {}
+    """Return the table of these records, one for each student and notebook.
+
+    `released` holds the points of every cell that students were given, and `students` those whose
+    work may not have been graded yet. A person's mark replaces the automatic one.
+    """
+    rows = {student: Row(student) for student in students}
     for record in records:
         row = rows.setdefault(record["student"], Row(record["student"]))
         row.records[record["notebook"]] = record
-    notebooks = sorted({record["notebook"] for record in records})
+    notebooks = sorted({name for name, _ in released})
     for row in rows.values():
-        row.penalty = (penalties or {}).get(row.student, 0.0)
+        row.penalty = given.penalties.get(row.student, 0.0)
         row.waiting = tuple(name for name in notebooks if name not in row.records)
-        row.points = {key: _points(row, key, by_hand) for key in most}
-        for name in set(notebooks) - {name for name, _ in most}:
-            row.points[name, ""] = None  # nobody's was graded, so its cells are unknown
-    return Marks(most, sorted(rows.values(), key=lambda row: row.student))
+        row.points = {key: _points(row, key, given) for key in released}
+    return Marks(dict(released), sorted(rows.values(), key=lambda row: row.student))
 
 
-def _points(row: Row, key: Column, by_hand: ByHand) -> float | None:
-    given = by_hand.get((row.student, key[1]))
-    if given is not None:
-        return float(given)
+def _points(row: Row, key: Column, given: Given) -> float | None:
+    """Return the points of a cell with its extra credit; None while they are unknown."""
+    who = row.student, key[1]
+    automatic = _automatic_points(row, key)
+    points = given.by_hand.get(who, automatic) if key[0] in row.records else None
+    return None if points is None else float(points) + given.bonus.get(who, 0.0)
+
+
+def _automatic_points(row: Row, key: Column) -> float | None:
     record = row.records.get(key[0])
     if record is None:
         return None

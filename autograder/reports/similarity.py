@@ -2,8 +2,9 @@
 
 An answer becomes the tokens of its syntax tree without names, and the tokens become a set of
 fingerprints (winnowed hashes of runs of tokens). The rarer a fingerprint is in the class, the more
-it counts: everybody writes the right two-line formula, but few take the same odd detour. In a
-class of a dozen students nothing is rare, so nothing is listed.
+it counts: everybody writes the right two-line formula, but few take the same odd detour. A long
+answer that only two or three students wrote in that way counts by its length, too. In a class of
+ten students nothing is rare, so nothing is listed.
 """
 
 import ast
@@ -26,6 +27,8 @@ SHORT, LONG = (
     8,
     2.0,
 )  # fingerprints of an answer that counts fully; the limit of the factor for length
+FEW = 3  # owners of a fingerprint that nobody else has
+ODD = 44  # such fingerprints, from which one shared answer is listed on its own
 
 
 class Pair(NamedTuple):
@@ -85,7 +88,17 @@ def _in_cell(
         if share >= LEAST_ALIKE:
             # Fingerprints of one function are not independent: they are copied together.
             length = min(LONG, len(both) / SHORT)
-            yield (first, second), share, share * length * sum(both) / len(both)
+            bits = share * length * sum(both) / len(both)
+            alone = sum(weight >= _bits(FEW, len(prints)) for weight in both)
+            yield (first, second), share, max(bits, _bits_of_odd(alone, len(prints)))
+
+
+def _bits_of_odd(alone: int, students: int) -> float:
+    """Return the surprise of an answer of which `alone` fingerprints have few owners.
+
+    Each SHORT of them count as one choice that one student in the class makes.
+    """
+    return alone / SHORT * math.log2(students) if alone >= ODD else 0.0
 
 
 def _bits(owners: int, students: int) -> float:

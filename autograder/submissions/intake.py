@@ -27,8 +27,14 @@ from autograder.submissions.files import (
     read_regular,
 )
 from autograder.submissions.job import Job
-from autograder.submissions.receipts import own_time, read_receipts
-from autograder.submissions.release import PACKAGES, read_released, released_notebooks, sources_of
+from autograder.submissions.receipts import about_times, own_time, read_receipts
+from autograder.submissions.release import (
+    PACKAGES,
+    read_released,
+    released_notebooks,
+    sources_of,
+    without_points,
+)
 from autograder.text import drop_controls, replace_controls, shown
 
 MAX_NAME = 128  # characters of a student's name in nbgrader's gradebook
@@ -58,8 +64,9 @@ def jobs(course: Path, assignment: str, only: set[str] | None = None) -> Iterato
             files: Listing | SubmissionRefused = list_files(folder, released)
         except SubmissionRefused as refused:
             files = refused
-        stated = None if isinstance(files, SubmissionRefused) else own_time(folder)
-        received = receipts.get(student) or stated
+        received = receipts.get(student)
+        if not receipts and not isinstance(files, SubmissionRefused):
+            received = own_time(folder)
         helpers, remark = _take_helpers(course, folder, files)
         for name, path in released.items():
             spooled, digest, reason = "", "", ""
@@ -163,7 +170,7 @@ def _is_student(name: str) -> bool:
 def remarks(course: Path, assignment: str) -> list[str]:
     """Return a line for each thing in submitted/ that is not graded, or needs another name."""
     known = _assignments(course) | {assignment}
-    found: list[str] = []
+    found = without_points(course, assignment)
     for entry in _entries(course):
         who = shown(entry.name)
         if entry.name.startswith("."):
@@ -177,7 +184,9 @@ def remarks(course: Path, assignment: str) -> list[str]:
             found += _beside(entry, assignment, known)
             if _is_handed_in(entry, assignment) and GLOB.search(entry.name):
                 found.append(f"{who}: nbgrader writes no feedback for a name with * ? or [")
-    return found
+    folders = {each.student: each.folder for each in submissions(course, assignment)}
+    times = about_times(course, assignment, folders)
+    return found + [replace_controls(drop_controls(line)) for line in times]
 
 
 def _beside(entry: os.DirEntry, assignment: str, known: set[str]) -> list[str]:

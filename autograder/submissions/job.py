@@ -19,3 +19,4 @@ class Job:
     reason: str = ""  # why it cannot be graded
     helpers: Sequence[Sequence[str]] = ()  # (path, path of the copy) of Python files beside it
     remark: str = ""  # on what was handed in beside it
+    turn: int = 0  # how many results there are already

@@ -6,6 +6,7 @@ stay between the same neighbours.
 """
 
 import ast
+import base64
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -23,7 +24,7 @@ ACCIDENT, TAMPERING = "accident", "tampering"
 ELSEWHERE = "# written in another cell"
 PROFILE = 'profile = "smoke"'
 BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
-PICTURES = ("image/png", "image/jpeg", "image/gif")
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 ROLE = ("grade", "solution", "locked", "points", "schema_version")
 
 
@@ -100,10 +101,18 @@ def _take_pictures(cell: NotebookNode, other: NotebookNode) -> None:
     for name, data in found.items():
         pictures = data if isinstance(data, dict) else {}
         pictures = {k: v for k, v in pictures.items() if k in PICTURES and isinstance(v, str)}
+        pictures = {kind: _as_base64(kind, text) for kind, text in pictures.items()}
         if pictures and all(BASE64.fullmatch(text) for text in pictures.values()):
             kept[name.encode("utf-8", "replace").decode()] = pictures
     if kept:
         cell.attachments = kept
+
+
+def _as_base64(kind: str, text: str) -> str:
+    """Return a picture's base64 text: some programs paste SVG as it is."""
+    if kind != "image/svg+xml" or not text.lstrip().startswith("<"):
+        return text
+    return base64.b64encode(text.encode("utf-8", "replace")).decode()
 
 
 def _clear_stub(cell: NotebookNode, result: Rebuilt) -> None:

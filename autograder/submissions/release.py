@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from autograder.errors import AutograderError
 
@@ -16,16 +17,47 @@ IMPORTS = re.compile(
 
 
 def released_notebooks(course: Path, assignment: str) -> dict[str, Path]:
-    """Return the notebooks that students were given, by name."""
+    """Return the notebooks that students were given, by name: those with graded cells."""
     folder = course / "release" / assignment
-    # macOS writes a ._ file beside each file
-    found = {p.stem: p for p in sorted(folder.glob("*.ipynb")) if not p.name.startswith(".")}
+    found = {path.stem: path for path in _files(course, assignment) if points_in(path)}
     if not found:
         raise AutograderError(
-            f"{folder} has no notebooks; `make course` (or nbgrader generate_assignment) "
-            "creates the release."
+            f"{folder} has no notebooks with points; `make course` (or nbgrader "
+            "generate_assignment) creates the release."
         )
     return found
+
+
+def without_points(course: Path, assignment: str) -> list[str]:
+    """Return a line for each notebook in the release's folder that nobody has to hand in."""
+    where = "passed over: none of its cells is worth points, so nobody has to hand it in"
+    return [f"{path}: {where}" for path in _files(course, assignment) if not points_in(path)]
+
+
+def released_points(course: Path, assignment: str) -> dict[tuple[str, str], float]:
+    """Return the points of every graded cell, by (notebook, grade_id), in the course's order."""
+    return {
+        (name, cell): points
+        for name, path in released_notebooks(course, assignment).items()
+        for cell, points in points_in(path).items()
+    }
+
+
+def points_in(path: Path) -> dict[str, float]:
+    """Return the points of each graded cell of a released notebook, by grade_id."""
+    return {r["grade_id"]: float(r["points"]) for r in roles_in(path) if r.get("grade")}
+
+
+def roles_in(path: Path) -> list[dict[str, Any]]:
+    """Return the grading roles of a released notebook's cells. Raises as `read_released`."""
+    cells = json.loads(read_released(path))["cells"]
+    found = (cell.get("metadata", {}).get("nbgrader") for cell in cells)
+    return [role for role in found if role]
+
+
+def _files(course: Path, assignment: str) -> list[Path]:
+    found = sorted((course / "release" / assignment).glob("*.ipynb"))
+    return [path for path in found if not path.name.startswith(".")]  # macOS writes ._ files
 
 
 def read_released(path: Path) -> bytes:

@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 
-from autograder.reports.class_page import render
+from autograder.gradebook.records import Given
+from autograder.reports import class_page
 from autograder.reports.class_times import throughput
+from autograder.reports.marks import tabulate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&\x1b[2J\u202egnp'
@@ -50,6 +52,17 @@ def record(student: str, notebook: str, time: float, rng: random.Random, skill: 
     return {"key": f"{student}{notebook}", "student": student, "assignment": "project3",
             "notebook": notebook, "submission": "0" * 64, "received": None, "time": time,
             "state": "graded", "verdict": verdict}  # fmt: skip
+
+
+RELEASED = {
+    (book, name if name.startswith("explain") else f"test_{name}"): float(most)
+    for book, cells in CELLS.items()
+    for name, most in cells.items()
+}
+
+
+def render(records: list[dict], assignment: str, answers: dict | None = None) -> str:
+    return class_page.render(tabulate(records, RELEASED), assignment, answers)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +141,41 @@ def test_a_class_without_anything_graded_has_a_page():
     only = {"key": "k", "student": "a", "assignment": "p", "notebook": "01", "time": 1.0,
             "state": "rejected", "reason": "it is no notebook"}  # fmt: skip
     assert "it is no notebook" in render([only], "p")
+
+
+def not_reached(record: dict) -> dict:
+    """The same, but the run did not get to its last exercise."""
+    *others, last = record["verdict"]["cells"]
+    last = last | {"points": None, "state": "not reached", "checks": []}
+    return record | {"verdict": record["verdict"] | {"cells": [*others, last]}}
+
+
+def test_an_answer_of_one_student_that_is_not_judged_hides_no_exercise():
+    rng = random.Random(3)
+    some = [record(f"s{i}", "02_latent_dim", float(i), rng, 0.5) for i in range(8)]
+    released = {key: most for key, most in RELEASED.items() if key[0] == "02_latent_dim"}
+    whole, page = (
+        class_page.render(tabulate([first, *some[1:]], released), "p")
+        for first in (some[0], not_reached(some[0]))
+    )
+    for text in (whole, page):
+        rows = text[text.index("The exercises") : text.index("The checks")]
+        assert "active_units" in rows
+    assert "unknown: 1." in page
+    assert "unknown:" not in whole
+    assert "7 totals" in page
+
+
+def test_written_answers_count_once_most_of_them_are_marked():
+    rng = random.Random(4)
+    some = [record(f"s{i}", "03_ddpm_ddim", float(i), rng, 1.0) for i in range(8)]
+    released = {key: most for key, most in RELEASED.items() if key[0] == "03_ddpm_ddim"}
+    for marked, shown in ((0, False), (3, False), (5, True)):
+        given = Given({(f"s{i}", "explain_ddim"): 2.0 for i in range(marked)})
+        text = class_page.render(tabulate(some, released, given), "p")
+        exercises = text[text.index("The exercises") : text.index("The checks")]
+        assert ("explain_ddim" in exercises) is shown
+        assert f"{marked if shown else 8} totals" in text
 
 
 def test_throughput_leaves_out_the_time_between_runs():

@@ -1,7 +1,10 @@
 """Do the ledger's marks, and people's, stand in nbgrader's gradebook as they should?"""
 
+import base64
 import csv
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,8 +18,11 @@ import small_course
 from bs4 import BeautifulSoup
 from small_course import ASSIGNMENT, copies, environment, gradebook, marks, query
 
+from autograder import cli
 from autograder.errors import AutograderError
 from autograder.gradebook import commit
+from autograder.submissions import release
+from autograder.submissions.job import Job
 
 NOTEBOOK = "03_ddpm_ddim"
 WRITTEN = "explain_ddim"
@@ -407,3 +413,119 @@ def test_export_holds_the_marks(course):
     total = sum(r[3] or 0.0 for r in gradebook(course) if r[0] == "ada")
     written = sum(1 for r in gradebook(course) if r[0] == "ada" and r[4] is not None)
     assert scores == {"ada": total + 2.0 * written, "bob": total + 2.0 * written - 5.0}
+
+
+def test_a_mark_of_another_text_leaves_as_no_mark(course):
+    """What the exports read from the gradebook: marks by hand, extra credit, penalties."""
+    enter(course, ada=graded(course))
+    by_hand(course, WRITTEN, 3.0)
+    query(course, "UPDATE grade SET extra_credit = 1.5 WHERE auto_score = 8")
+    with commit.Gradebook(course, ASSIGNMENT) as book:
+        given = book.given()
+        assert given.by_hand["ada", WRITTEN] == 3.0
+        assert given.bonus["ada", TESTED] == 1.5
+    enter(course, ada=graded(course, "k2", text="It is otherwise."))
+    with commit.Gradebook(course, ASSIGNMENT) as book:
+        assert book.given().by_hand["ada", WRITTEN] is None
+
+
+def test_a_notebook_without_points_is_nobodys_work(course):
+    """A stray notebook beside the release, or one that students only read."""
+    folder = course / "release" / ASSIGNMENT
+    stray = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    nbformat.write(stray, folder / "Untitled.ipynb")
+    nbformat.write(stray, course / "source" / ASSIGNMENT / "Untitled.ipynb")
+    assert list(release.released_notebooks(course, ASSIGNMENT)) == [NOTEBOOK]
+    (line,) = release.without_points(course, ASSIGNMENT)
+    assert "Untitled.ipynb: passed over" in line
+    query(course, "DELETE FROM source_cell")  # nbgrader enters the source again, and the notebook
+    assert enter(course, ada=graded(course)) == ["ada"]
+    assert query(course, "SELECT count(*) FROM notebook") == [(2,)]
+    assert enter(course, ada=graded(course)) == []
+
+
+def test_an_extension_without_a_due_date_is_no_lateness(course):
+    enter(course, ada=graded(course))
+    query(course, "UPDATE submitted_assignment SET extension = '1970-01-03 00:00:00.000000'")
+    late(course, graded(course), "2026-05-01T12:00:01+00:00")
+    assert penalty(course) is None
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+TEXTS = {
+    "explain": "![p](attachment:p.svg) ![w](attachment:w.webp)",
+    "lost": "**Mine** ![x](attachment:lost.png)",
+    "deep": "> " * 3000 + "x",
+    "nested": "<div>" * 3000,
+}
+
+
+def pasted(notebook: nbformat.NotebookNode) -> None:
+    """Honest and odd texts as `rebuild` hands them on, one below the other."""
+    encoded = base64.b64encode(SVG.encode()).decode()
+    pictures = {"p.svg": {"image/svg+xml": encoded}, "w.webp": {"image/webp": "UklGRg=="}}
+    for name, text in TEXTS.items():
+        cell = nbformat.v4.new_markdown_cell(text, id=f"own-{name}")
+        cell.attachments = pictures
+        notebook.cells.insert(1, cell)
+
+
+def feedback(course: Course, student: str = "ada") -> str:
+    return (course / "feedback" / student / ASSIGNMENT / f"{NOTEBOOK}.html").read_text()
+
+
+def test_no_text_costs_the_feedback_and_every_run_makes_it_anew(course):
+    enter(course, ada=graded(course, edit=pasted), bob=graded(course, "k2"))
+    nbgrader(course, "generate_feedback", ASSIGNMENT)
+    page = feedback(course)
+    assert "data:image/svg+xml;base64," in page
+    assert "data:image/webp;base64," in page
+    assert "**Mine** ![x](attachment:lost.png)" in page, "shown as it was written"
+    enter(course, ada=graded(course, "k3", text="A new answer."))
+    by_hand(course, WRITTEN, 1.25)
+    enter(course, bob={NOTEBOOK: record("k4", "rejected", reason="broken")})
+    assert not (course / "feedback" / "bob" / ASSIGNMENT / f"{NOTEBOOK}.html").exists()
+    nbgrader(course, "generate_feedback", ASSIGNMENT)
+    assert "A new answer." in feedback(course)
+    assert "1.25" in feedback(course)
+
+
+PAGE = (small_course.ROOT / "book" / "instructor.md").read_text()
+
+
+def recipe(word: str) -> str:
+    """The code of the instructor's page that holds a word."""
+    blocks = re.findall(r"```(?:bash|python)\n(.*?)```", PAGE, re.DOTALL)
+    (found,) = (block for block in blocks if word in block)
+    return found
+
+
+def exported(course: Course, monkeypatch, received: str) -> dict[str, str]:
+    """The row of ann in `autograder export csv`, without a run of `autograder grade`."""
+    found = graded(course)[NOTEBOOK] | {"student": "ann", "notebook": NOTEBOOK}
+    job = Job("k1", "ann", ASSIGNMENT, NOTEBOOK, "", received, "", "")
+    monkeypatch.setattr(cli, "_current", lambda options: [(job, found)])
+    path = course / "marks.csv"
+    assert cli.main(["export", "csv", "--course", str(course), "-o", str(path)]) == 0
+    with path.open() as file:
+        return next(csv.DictReader(file))
+
+
+def test_the_recipes_of_the_instructors_page_do_what_they_say(course, monkeypatch):
+    """Each one counts in the next export, although nothing is graded again."""
+    received = "2026-12-01T23:30:00+00:00"  # half past midnight in Berlin
+    monkeypatch.chdir(course.parent)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    (course / "nbgrader_local.py").write_text(recipe("class Tenth"))
+    first = exported(course, monkeypatch, received)
+    assert first["late_penalty"] == "0"
+    by_hand(course, WRITTEN, 4.0)
+    subprocess.run(["bash", "-ec", recipe("--duedate")], check=True, env=environment() | os.environ)
+    late = exported(course, monkeypatch, received)
+    assert float(late["late_penalty"]) == pytest.approx(0.1 * float(late["max"]))
+    assert float(late["total"]) == pytest.approx(0.9 * float(late["max"]))
+    exec(recipe("grant_extension"), {})
+    assert exported(course, monkeypatch, received)["total"] == late["max"]
+    assert row(course, TESTED, "ann") == (8.0, None, 0)
+    exec(recipe("manual_score"), {})
+    assert row(course, TESTED, "ann") == (8.0, 8.0, 0)

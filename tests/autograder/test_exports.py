@@ -13,10 +13,12 @@ import pytest
 
 from autograder import cli
 from autograder.errors import AutograderError
+from autograder.gradebook.records import Given
+from autograder.reports import export as exports
 from autograder.reports import similarity
-from autograder.reports.explain import explain
-from autograder.reports.export import export, safe
-from autograder.reports.marks import tabulate
+from autograder.reports.explain import explain as explain_row
+from autograder.reports.export import Target, safe
+from autograder.reports.marks import Marks, tabulate
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 
@@ -70,6 +72,35 @@ def records() -> list[dict]:
     ]
 
 
+def points_of(records: list[dict]) -> dict[tuple[str, str], float]:
+    """What the release would say: the points of each cell that these records hold."""
+    return {
+        (r["notebook"], cell["grade_id"]): float(cell["max"])
+        for r in sorted(records, key=lambda r: r["notebook"])
+        for cell in r.get("verdict", {}).get("cells", [])
+    }
+
+
+NOTHING = Given()
+
+
+def marks_of(records: list[dict], given: Given = NOTHING, **more) -> Marks:
+    return tabulate(records, more.pop("released", points_of(records)), given, **more)
+
+
+def export(kind: str, records: list[dict], by_hand: dict, *about, **target) -> list[str]:
+    """Write marks with a roster, or without."""
+    given = Given(by_hand, penalties=target.pop("penalties", {}))
+    assignment, path, *roster = about
+    return exports.export(kind, marks_of(records, given), assignment, path,
+                          Target(*roster, **target))  # fmt: skip
+
+
+def explain(student: str, records: list[dict], given: Given = NOTHING) -> str:
+    marks = marks_of(records, given)
+    return explain_row(next(r for r in marks.rows if r.student == student), marks.most)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
 
@@ -93,14 +124,9 @@ def test_marks_by_a_person_count_and_stand_before_the_programs(records, tmp_path
     assert (ada["student"], ada["total"], ada["state"]) == ("ada", "13.5", "graded")
 
 
-def test_a_later_record_wins(records):
-    again = record("bob", "03", time=2.0, verdict=verdict(judged("ddim_step", 8, 8), by_a_person()))
-    assert tabulate([again, *records]).rows[2].points["03", "test_ddim_step"] == 8.0
-
-
 def test_where_nothing_can_be_written_is_told_in_words(records, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cli, "_records", lambda options: records)
-    monkeypatch.setattr(cli, "_gradebook", lambda options: ({}, {}))
+    monkeypatch.setattr(cli, "_current", lambda options: [])
+    monkeypatch.setattr(cli, "_marks", lambda options, current: marks_of(records))
     (tmp_path / "file").write_text("")
     for kind in ("csv", "canvas", "moodle", "gradescope"):
         line = ["export", kind, "--course", str(tmp_path), "-o", str(tmp_path / "file" / "x")]
@@ -341,3 +367,212 @@ def test_names_are_found_in_either_spelling_of_unicode(tmp_path):
 def test_long_fields_of_a_roster_are_read(tmp_path):
     text = f"Student,Login,Notes\nOne,ada,{'x' * 200_000}\n"
     assert exported(tmp_path, text, {"ada": 8}) == {"One": "8"}
+
+
+RELEASE = {("01", "test_kl"): 10.0, ("02", "test_active_units"): 3.0, ("02", "explain_ddim"): 4.0}
+
+
+def test_what_nobody_handed_in_is_zero_and_still_counts_in_the_maximum(tmp_path):
+    """One student with one notebook: the other one is worth its points all the same."""
+    one = [
+        record("ada", "01", "missing", reason="it was not handed in"),
+        record("ada", "02", verdict=verdict(judged("active_units", 3, 3), by_a_person(0.0))),
+    ]
+    marks = marks_of(one, released=RELEASE)
+    assert (marks.rows[0].total, marks.rows[0].state) == (3.0, "missing")
+    for kind in ("csv", "canvas", "moodle"):
+        exports.export(kind, marks, "p", tmp_path / kind)
+    (found,) = rows(tmp_path / "csv")
+    assert (found["total"], found["max"], found["test_kl"]) == ("3", "17", "0")
+    assert rows(tmp_path / "canvas")[1]["p"] == "3"
+    (found,) = rows(tmp_path / "moodle")
+    assert (found["Grade"], found["Maximum grade"]) == ("3", "17")
+    assert "ada: 3 of 17 points; 01 is missing" in found["Feedback comments"]
+
+
+def test_a_student_whose_work_is_not_graded_yet_has_a_row_and_no_zero(tmp_path):
+    ada = record("ada", "02", verdict=verdict(judged("active_units", 3, 3)))
+    (tmp_path / "r.csv").write_text("Student,Login\nAda,ada\nBob,bob\n")
+    marks = marks_of([ada], students=["ada", "bob"])
+    exports.export("canvas", marks, "p", tmp_path / "c.csv", Target(tmp_path / "r.csv"))
+    assert [row["Student"] for row in rows(tmp_path / "c.csv")[1:]] == ["Ada"]
+    exports.export("csv", marks, "p", tmp_path / "m.csv")
+    assert [row["state"] for row in rows(tmp_path / "m.csv")] == ["graded", "waiting"]
+
+
+def test_a_mark_by_hand_of_another_text_is_no_mark(records, tmp_path):
+    given = Given(by_hand={("ada", "explain_ddim"): None, ("ada", "test_ddim_step"): None})
+    export("csv", records, given.by_hand, "p", tmp_path / "m.csv")
+    ada = rows(tmp_path / "m.csv")[1]
+    assert (ada["total"], ada["state"], ada["test_ddim_step"]) == ("", "by hand", "")
+    assert "explain_ddim: a person decides" in ada["reasons"]
+    text = explain("ada", records, given)
+    assert "ada: 3 of 3 points, 12 more to be marked by a person" in text
+    assert "ddim_step: - of 8\n    a person must look at it again" in text
+
+
+def test_extra_credit_counts_as_in_nbgrader(records, tmp_path):
+    given = Given({("ada", "explain_ddim"): 4.0}, bonus={("ada", "test_ddim_step"): 1.5})
+    exports.export("csv", marks_of(records, given), "p", tmp_path / "m.csv")
+    ada = rows(tmp_path / "m.csv")[1]
+    assert (ada["total"], ada["test_ddim_step"]) == ("14", "7")
+
+
+FORGED = "\n+ the last step (8)\n  ddim_step: 8 of 8\r\u2028TOTAL 100 of 100\x85more\x0bmore"
+
+
+def forged() -> list[dict]:
+    hint = f"`ddim_step` raised Exception in line 2: {FORGED}"
+    ended = judged("add_noise", 4, 0) | {"state": "ended", "checks": [], "lines": [hint]}
+    notes = ({"kind": "accident", "text": hint},)
+    return [
+        record("ada", "03", verdict=verdict(judged("ddim_step", 8, 0, hint), ended, notes=notes)),
+        record("ada", "04", "rejected", reason=f"the work may be in {FORGED}"),
+    ]
+
+
+def test_a_students_text_forges_no_line(tmp_path):
+    """Every line that looks like a result is one: in a terminal, a mail, Moodle, Gradescope."""
+    texts = [explain("ada", forged())]
+    export("moodle", forged(), {}, "p", tmp_path / "m.csv")
+    texts += [row["Feedback comments"] for row in rows(tmp_path / "m.csv")]
+    honest = [record("ada", "04", verdict=verdict(judged("kl", 2, 2))), forged()[0]]
+    export("gradescope", honest, {}, "p", tmp_path)
+    result = json.loads((tmp_path / "ada" / "results.json").read_text())
+    texts += [result["output"], *(test["output"] for test in result["tests"])]
+    lines = [line for text in texts for line in text.splitlines()]
+    assert any("the last step (8)" in line for line in lines), "it is shown, but not as a line"
+    starts = re.compile(r" {0,5}(\+ the last step|TOTAL|more|ddim_step: 8 of 8)")
+    assert not list(filter(starts.match, lines))
+    export("csv", forged(), {}, "p", tmp_path / "m.csv")
+    assert len((tmp_path / "m.csv").read_text().splitlines()) == 2
+
+
+def test_a_hint_in_the_notebook_is_one_line():
+    from autograder import report
+    from autograder.checks.base import Verdict
+
+    failed = Verdict("the last step", 8.0, False, f"it raised Exception: {FORGED}", 0.0)
+    (line,) = report("ddim_step", [failed])
+    assert line.splitlines() == [line]
+
+
+ROSTER = "Student;Login;Grade\nAda;ada;\nJosé;bob;\nCleo;cleo;\n"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_roster_is_read_and_written_as_the_other_system_writes_it(tmp_path, separator, encoding):
+    two = [
+        record(s, "03", verdict=verdict(judged("ddim_step", 8, 5, "use √abar")))
+        for s in ("ada", "bob")
+    ]
+    roster, path = tmp_path / "r.csv", tmp_path / "m.csv"
+    roster.write_bytes(ROSTER.replace(";", separator).encode(encoding))
+    export("moodle", two, {}, "p", path, roster)
+    data = path.read_bytes()
+    assert data.startswith(roster.read_bytes()[:4])
+    found = list(csv.DictReader(io.StringIO(data.decode(encoding)), delimiter=separator))
+    assert [(r["Student"], r["Grade"]) for r in found] == [
+        ("Ada", "5"),
+        ("José", "5"),
+        ("Cleo", "0"),
+    ]
+    assert ("use √abar" in found[0]["Feedback comments"]) is (encoding != "cp1252")
+
+
+def test_any_column_may_be_chosen_by_its_name(tmp_path):
+    text = "Vorname,ID-Nummer,Ort\nAda,7,ada\nBob,8,bob\n"
+    two = [record(s, "03", verdict=verdict(judged("ddim_step", 8, 8))) for s in ("7", "8")]
+    roster = tmp_path / "r.csv"
+    roster.write_text(text)
+    for name in ("ID-Nummer", " id-nummer"):
+        said = export("moodle", two, {}, "p", tmp_path / "m.csv", roster, column=name)
+        assert "2 found in the roster by column ID-Nummer" in said
+    with pytest.raises(AutograderError, match="separated by ',', are Vorname, ID-Nummer, Ort"):
+        export("moodle", two, {}, "p", tmp_path / "m.csv", roster)
+
+
+def test_the_column_for_marks_is_found_or_chosen_and_a_new_one_is_told(tmp_path):
+    one = [record("ada", "03", verdict=verdict(judged("ddim_step", 8, 8)))]
+    roster, path = tmp_path / "r.csv", tmp_path / "c.csv"
+    for head, into, column, new in (
+        ("Project3 (123)", None, "Project3 (123)", False),
+        ("Project 3 (9)", None, "project3", True),
+        ("Project 3 (9)", "Project 3", "Project 3 (9)", False),
+        ("project3 (1),project3", None, "project3", False),
+    ):
+        roster.write_text(f"Student,SIS Login ID,{head}\nAda,ada,,\n")
+        said = export("canvas", one, {}, "project3", path, roster, into=into)
+        assert rows(path)[1][column] == "8"
+        assert any("it was added" in line for line in said) is new
+    roster.write_text("Student,SIS Login ID,project3 (1),Project3 (2)\nAda,ada,,\n")
+    with pytest.raises(AutograderError, match="--into"):
+        export("canvas", one, {}, "project3", path, roster)
+    roster.write_text("ID,Anmeldename,Bewertung,Feedback als Kommentar\n1,ada,,\n")
+    about = {"column": "Anmeldename", "into": "Bewertung"}
+    export("moodle", one, {}, "project3", path, roster, **about)
+    (row,) = rows(path)
+    assert (row["Bewertung"], "8 of 8" in row["Feedback als Kommentar"]) == ("8", True)
+
+
+def test_whoever_handed_in_nothing_gets_zero_unless_a_mark_is_there(tmp_path):
+    text = (
+        "Student,ID,SIS Login ID,p (4)\n    Points Possible,,,8\nAda,1,ada,\nBob,2,bob,\n"
+        "Cy,3,cy,EX\nNo Login,4,,\n"
+    )
+    one = [record("ada", "03", verdict=verdict(judged("ddim_step", 8, 8)))]
+    roster, path = tmp_path / "r.csv", tmp_path / "c.csv"
+    roster.write_text(text)
+    said = export("canvas", one, {}, "p", path, roster)
+    assert {r["Student"]: r["p (4)"] for r in rows(path)[1:]} == {"Ada": "8", "Bob": "0"}
+    assert "2 in the roster handed in nothing: bob, cy" in said
+    export("csv", one, {}, "p", path, roster)
+    assert [(r["student"], r["total"], r["state"]) for r in rows(path)] == [
+        ("ada", "8", "graded"), ("bob", "0", "missing"), ("cy", "0", "missing")]  # fmt: skip
+
+
+def test_nobody_gets_zero_while_a_student_may_be_under_another_name(tmp_path):
+    two = [record(s, "03", verdict=verdict(judged("ddim_step", 8, 8))) for s in ("ada", "robert")]
+    roster, path = tmp_path / "r.csv", tmp_path / "c.csv"
+    roster.write_text("Student,ID,SIS Login ID,p\nAda,1,ada,\nBob,2,bob,\n")
+    said = export("canvas", two, {}, "p", path, roster)
+    assert [r["Student"] for r in rows(path)[1:]] == ["Ada"]
+    assert any("get no zero" in line for line in said)
+
+
+def test_a_group_has_one_submission_and_each_member_its_mark(tmp_path):
+    two = [
+        record(g, "03", verdict=verdict(judged("ddim_step", 8, p)))
+        for g, p in (("g1", 8), ("g2", 5))
+    ]
+    roster, path = tmp_path / "r.csv", tmp_path / "c.csv"
+    roster.write_text("Student,ID,Team\nAda,1,G1\nBob,2,G1\nCy,3,G2\nDan,4,G3\nEve,5,\n")
+    export("canvas", two, {}, "p", path, roster, column="Team")
+    found = {r["Student"]: r["p"] for r in rows(path)[1:]}
+    assert found == {"Ada": "8", "Bob": "8", "Cy": "5", "Dan": "0"}
+
+
+ODD = """def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
+    ratio = [abar_t / abar_prev, (1 - abar_prev) / (1 - abar_t)]
+    sig = eta
+    for r in range(2):
+        sig = sig * (ratio[1] if r else 1 - ratio[0]) ** 0.5
+    parts = {"a": abar_prev ** 0.5, "b": (1 - abar_t) ** 0.5, "c": abar_t ** 0.5}
+    guess = (x_t - parts["b"] * eps) / parts["c"]
+    rest = max(0.0, float(1 - abar_prev - sig * sig)) ** 0.5
+    total = sum([parts["a"] * guess, rest * eps, sig * noise])
+    return total
+"""
+
+
+@pytest.mark.parametrize("students", [14, 30, 60, 200])
+def test_one_long_odd_answer_that_two_share_is_listed(students):
+    found = a_class(students, 0, 1)
+    others = {(p.first, p.second) for p in similarity.pairs(found)}
+    found["000"]["ddim_step"] = ODD
+    found["001"]["ddim_step"] = re.sub("ratio|sig|parts|guess|total", lambda m: m[0][0] * 2, ODD)
+    listed = {(p.first, p.second) for p in similarity.pairs(found)}
+    assert ("000", "001") in listed
+    assert len(listed - others) <= 2
+    assert len(others) <= 3

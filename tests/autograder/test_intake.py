@@ -19,6 +19,7 @@ from autograder.errors import AutograderError
 from autograder.gradebook import differences, ledger
 from autograder.gradebook.assignment import enter_cells
 from autograder.gradebook.records import ungraded
+from autograder.grading import class_run
 from autograder.submissions import intake
 from autograder.submissions.files import SubmissionRefused, find, list_files
 from autograder.submissions.reading import UnreadableNotebook, read_notebook
@@ -674,3 +675,42 @@ def test_why_nbgrader_refuses_the_assignments_cells_is_told(tmp_path):
         path.write_text(json.dumps(notebook))
     with pytest.raises(AutograderError, match=r"cannot enter .*(submission|remove|Cannot)"):
         enter_cells(course, "project3", config, url)
+
+
+def test_one_notebook_of_the_class_is_graded_again(school, monkeypatch, capsys):
+    school.hand_in("ann", filled())
+    other = school.course / "release" / "project3" / "02_latent_dim.ipynb"
+    shutil.copy(ROOT / "notebooks" / other.name, other)
+    asked: list[list[str]] = []
+
+    class Pool:
+        def run(self, todo, keep, stop):
+            asked.append([job.notebook for job in todo])
+            return iter(())
+
+    monkeypatch.setattr(class_run, "LocalPool", lambda workers: Pool())
+    monkeypatch.setattr(class_run, "_stop_on_signals", lambda stop: None)
+    line = ["regrade", "--course", str(school.course)]
+    for more in ([], ["--notebook", NAME], ["ann", "--notebook", NAME]):
+        assert cli.main([*line, *more]) == 0
+    assert asked == [["02_latent_dim", NAME], [NAME], [NAME]]
+    assert cli.main([*line, "--notebook", "03"]) == 2
+    assert "03: no such notebook in the release" in capsys.readouterr().err
+
+
+def test_status_names_who_is_in_the_roster_and_handed_in_nothing(school, capsys):
+    school.hand_in("ann", filled())
+    roster = school.course / "roster.csv"
+    roster.write_text("Name;Login\nAnn;ann\nBob;bob\n")
+    assert cli.main(["status", "--course", str(school.course), "--roster", str(roster)]) == 0
+    assert "1 in the roster handed in nothing: bob" in capsys.readouterr().out
+
+
+def test_status_names_a_notebook_without_points_and_asks_nobody_for_it(school, capsys):
+    school.hand_in("ann", filled())
+    path = school.course / "release" / "project3" / "Untitled.ipynb"
+    path.write_text('{"cells": [], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}')
+    assert cli.main(["status", "--course", str(school.course)]) == 0
+    said = capsys.readouterr().out
+    assert "1 students, 1 notebooks" in said
+    assert "Untitled.ipynb: passed over: none of its cells is worth points" in said

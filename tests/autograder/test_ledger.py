@@ -109,3 +109,18 @@ def test_a_full_disk_is_told_and_leaves_no_half_line(tmp_path, room):
 def test_a_line_of_megabytes_is_written_whole(tmp_path):
     write(tmp_path, record("a", text="x" * 5_000_000))
     assert len(ledger.read(tmp_path)["a"]["text"]) == 5_000_000
+
+
+def test_a_regrade_counts_although_the_clock_went_back(tmp_path):
+    write(tmp_path, record("a", time=9.0, n=1), record("a", time=2.0, n=2))
+    assert ledger.read(tmp_path)["a"]["n"] == 2
+
+
+def test_a_regrade_counts_although_the_clock_of_its_shard_is_behind(tmp_path):
+    first = record("a", time=9.0, n=1)
+    again = record("a", time=2.0, n=2, turn=ledger.next_turn(first))
+    write(tmp_path, again, name="main")
+    write(tmp_path, first, name="shard-1-of-2")
+    assert ledger.read(tmp_path)["a"]["n"] == 2
+    write(tmp_path, record("a", "failed", time=99.0, turn=7), name="shard-2-of-2")
+    assert ledger.read(tmp_path)["a"]["n"] == 2

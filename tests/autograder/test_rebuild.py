@@ -97,7 +97,7 @@ def test_the_newest_own_definition_is_the_one_that_counts():
 
 def test_pictures_in_a_text_are_kept_and_nothing_else_that_is_pasted():
     notebook = filled(explain_ddim="![](attachment:image.png)")
-    odd = {"x": {"image/svg+xml": "<svg>"}, "y": {"image/png": '"><script>'}, "z": 5}
+    odd = {"x": {"text/html": "<svg>"}, "y": {"image/png": '"><script>'}, "z": 5}
     cell_of(notebook, "explain_ddim").attachments = PICTURE | odd
     notebook.cells.append(new_markdown_cell("mine"))
     notebook.cells[-1]["attachments"] = []
@@ -121,6 +121,19 @@ def test_an_earlier_release_is_no_tampering():
     assert cell_of(built.notebook, "visible_ddim_step").source != cell.source
     cell.source += "\n# by the student"
     assert rebuild(released(), earlier).notes[0]["kind"] == "tampering"
+
+
+def test_vector_pictures_and_new_formats_are_kept():
+    """As Jupyter pastes them, and an SVG as other programs do: a person must see them."""
+    given = {
+        "a.svg": {"image/svg+xml": "PHN2Zy8+"},
+        "b.svg": {"image/svg+xml": ' <svg a="\ud800"/>'},
+        "c.webp": {"image/webp": "UklGRg=="},
+    }
+    notebook = filled(explain_ddim="![](attachment:a.svg)")
+    cell_of(notebook, "explain_ddim").attachments = given
+    kept = cell_of(rebuild(released(), notebook).notebook, "explain_ddim").attachments
+    assert kept == given | {"b.svg": {"image/svg+xml": "IDxzdmcgYT0iPyIvPg=="}}
 
 
 def test_many_copies_of_a_cell_take_no_time():
