@@ -657,7 +657,7 @@ def test_no_long_text_is_parsed(tmp_path, monkeypatch, kind):
     assert 0 < max(sizes) <= 20_000
 
 
-@pytest.mark.filterwarnings("ignore:Object of type <SubmittedAssignment>")  # nbgrader's own
+@pytest.mark.filterwarnings("ignore:Object of type <Submitted")  # nbgrader's own
 def test_why_nbgrader_refuses_the_assignments_cells_is_told(tmp_path):
     """It refuses to remove a graded cell that was handed in."""
     from nbgrader.api import Gradebook
