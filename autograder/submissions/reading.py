@@ -12,11 +12,14 @@ from autograder import fast_imports  # noqa: F401  first
 # isort: split
 import nbformat
 
+from mnistdiff.course.dependencies import MAX_CELL
+
 MAX_CELLS = 5_000
 MAX_NAMED = 100  # entries of one dictionary, e.g. pictures pasted into a cell
 MAX_PICTURES = 1_000  # of all cells; each is a dictionary of its own
 MAX_LINES = 1_000_000  # of all cells; each line is a text of its own for a while
-MAX_CODE = 1_000_000  # characters of all code cells; a syntax tree takes a thousand times a text
+# Characters of all code cells that are parsed: a syntax tree takes a thousand times its text.
+MAX_CODE = 1_000_000
 VERSION = ("nbformat", "nbformat_minor")
 TEXT = ("source", "input", "code", "text")  # the last two of format 1
 CELL = ("cell_type", "id", "level", "language", *TEXT)
@@ -46,7 +49,8 @@ def read_notebook(path: str) -> nbformat.NotebookNode:
         raise UnreadableNotebook("one of its cells is not a valid notebook cell")
     if (lines := sum(c.source.count("\n") for c in cells)) > MAX_LINES:
         raise UnreadableNotebook(f"it has {lines:,} lines, more than {MAX_LINES:,}")
-    if (size := sum(len(c.source) for c in cells if c.cell_type == "code")) > MAX_CODE:
+    sizes = [len(cell.source) for cell in cells if cell.cell_type == "code"]
+    if (size := sum(size for size in sizes if size <= MAX_CELL)) > MAX_CODE:
         raise UnreadableNotebook(f"it has {size:,} characters of code, more than {MAX_CODE:,}")
     return notebook
 

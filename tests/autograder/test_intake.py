@@ -599,21 +599,11 @@ def test_what_grading_does_not_read_takes_no_memory(tmp_path, monkeypatch, place
     assert sizes[0] < 50_000
 
 
-PARSED_TREES = "0;" * 1_000_000
-
-
-@pytest.mark.parametrize(
-    ("cells", "said"),
-    [
-        ([PARSED_TREES], "characters of code"),
-        ([PARSED_TREES[:19_000]] * 60, "characters of code"),
-    ],
-)
-def test_more_code_than_can_be_parsed_is_refused(tmp_path, cells, said):
+def test_more_code_than_can_be_parsed_is_refused(tmp_path):
     notebook = json.loads(json.dumps(filled()))
     given = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    notebook["cells"] += [given | {"source": text, "id": f"x{i}"} for i, text in enumerate(cells)]
-    with pytest.raises(UnreadableNotebook, match=said):
+    notebook["cells"] += [given | {"source": "0;" * 9_500, "id": f"x{i}"} for i in range(60)]
+    with pytest.raises(UnreadableNotebook, match="characters of code"):
         read_notebook(write(tmp_path / "x.ipynb", notebook))
 
 
