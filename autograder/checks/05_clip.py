@@ -40,13 +40,15 @@ class ZeroShotAccuracy(Check):
     @behaviour("the length of a text does not matter", 1)
     def lengths(self, student: Student, draw: Draw) -> None:
         """Compare with the student's own value for texts of length 1."""
-        for n, k in ((40, 5), (30, 7)):
+        for n, k in ((40, 5), (30, 7), (40, 13)):
             images, texts, labels, _ = self._case(draw, n, k, rival=0.6)
             lengths = 4.0 ** (draw.order(k) - k // 2)[:, None].clamp(-2, 2)
             once = self._accuracy(student, images, texts, labels)
-            if close(self._accuracy(student, images, texts, (labels + 1) % k), once):
-                unused = "the labels have no effect on the result: compare with labels"
-                raise WrongAnswer(unused if once else NO_HIT)
+            shifted = self._accuracy(student, images, texts, (labels + 1) % k)
+            if once and close(shifted, once):
+                raise WrongAnswer("the labels have no effect on the result: compare with labels")
+            if abs(once - shifted) < 0.5:  # right: 0.8 of the images; by chance 1 / k of them
+                raise WrongAnswer(FEW_HITS if once else NO_HIT)
             # Two texts lie along an axis, the others do not: their 1-norms differ after the turn.
             turn = torch.linalg.qr(torch.cat([texts.T, draw.signed(16, 16)], 1))[0]
             turn = turn @ torch.block_diag(torch.eye(2), torch.linalg.qr(draw.signed(14, 14))[0])
@@ -129,6 +131,10 @@ class ZeroShotAccuracy(Check):
         return as_number(result, "the accuracy")
 
 
+FEW_HITS = (
+    "no more images count as right than by chance: compare the argmax over dim=1, one text for "
+    "each image, with the labels of all images"
+)
 NO_HIT = (
     "no image counts as right: compare the argmax (not argmin) over dim=1 with the unchanged "
     "labels, and divide with / (not //)"

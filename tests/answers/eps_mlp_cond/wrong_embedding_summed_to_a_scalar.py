@@ -1,4 +1,4 @@
-# points: 8 | hint: changes other rows
+# points: 8 | hint: keep the rows separate
 # visible: do you take a mean
 from torch import nn
 
