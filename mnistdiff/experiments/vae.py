@@ -69,7 +69,9 @@ def fit_vae(
         "seed": seed,
         "profile": profile.name,
         "data": train.source,
-        **_mean_losses(model, train.images, loss, seed),
+        **_mean_losses(
+            model, train.images, loss, torch.Generator().manual_seed(SAMPLE_SEED + seed)
+        ),
         **measure_vae(model, test, loss, profile.samples, seed),
         "seconds": fit.seconds,
     }
@@ -78,16 +80,14 @@ def fit_vae(
 
 @torch.inference_mode()
 def _mean_losses(
-    model: VAE, images: Float[Tensor, "n 1 28 28"], loss: VAELoss, seed: int
+    model: VAE, images: Float[Tensor, "n 1 28 28"], loss: VAELoss, generator: torch.Generator
 ) -> dict[str, float]:
     """Return the mean losses over all images, with one latent draw per image."""
-    generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
-    sums = {"total": 0.0, "recon": 0.0, "kl": 0.0}
+    sums: dict[str, float] = {}
     for part in images.split(PART):
-        losses = loss(model, part, generator)
-        for name in sums:
-            sums[name] += float(losses[name]) * len(part)
-    return {name: value / len(images) for name, value in sums.items()}
+        for name, value in loss(model, part, generator).items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(part)
+    return {name: total / len(images) for name, total in sums.items()}
 
 
 @torch.inference_mode()
@@ -96,7 +96,7 @@ def measure_vae(
 ) -> dict[str, Any]:
     """Measure test losses, label accuracy of reconstructions, and the quality of prior samples."""
     generator = torch.Generator().manual_seed(SAMPLE_SEED + seed)
-    losses = loss(model, test.images, generator)
+    losses = _mean_losses(model, test.images, loss, generator)
     mu, _ = model.encode(test.images)
     judge = load_judge()
     reading = read_digits(model.decode(mu), judge.classifier)
@@ -104,7 +104,7 @@ def measure_vae(
     drawn = read_digits(sample_prior(model, samples, generator), judge.classifier)
     confident = int((drawn.confidence > CONFIDENT).sum())
     return {
-        **{f"{name}_test": float(value) for name, value in losses.items()},
+        **{f"{name}_test": value for name, value in losses.items()},
         "recon_accuracy": correct / len(test.labels),
         "recon_accuracy_interval": wilson_interval(correct, len(test.labels)),
         "confident_share": confident / samples,
