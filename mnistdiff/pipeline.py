@@ -37,8 +37,7 @@ from mnistdiff.vae import VAE, VAEConfig
 
 NAME = "tiny-mnist-sd"
 LORAS = PACKAGED / "loras"  # a separate folder, which ComfyUI lists
-# chosen with the second classifier: the experiments choice_guidance and choice_steps
-GUIDANCE_SCALE = 1.4
+GUIDANCE_SCALE = 1.4  # chosen with the second classifier
 GUIDANCE_SPAN = EVERYWHERE  # guidance acts at these timesteps of 1000
 NUM_INFERENCE_STEPS = 50
 CHUNK = 250  # images sampled together: larger batches do not fit the processor's cache

@@ -82,8 +82,18 @@ def losses(result: Results, key: str, report: Mapping[Any, Mapping[str, Any]]) -
         pairs = zip(ours, theirs, strict=True)
         test = loss(row, "total_test") if row else "–"
         rows.append([written(value), *(cell for pair in pairs for cell in pair), test])
-    head.append("total, ours, on test digits")
-    return markdown(head, rows, "r" * len(head)) + note(result)
+    head.append("total, test")
+    return markdown(head, rows, "r" * len(head)) + how_measured(result) + note(result)
+
+
+def how_measured(result: Results) -> str:
+    """Return the sentence that says which weights the losses belong to."""
+    if decay := result["settings"].get("vae.ema_decay"):
+        weights = f"averaged weights (moving average with decay {decay:g})"
+        return f"\nOurs are measured after training, with {weights}; the report did not average.\n"
+    return (
+        "\nOurs are averaged over the last epoch of training; the test loss is measured after it.\n"
+    )
 
 
 def absent(columns: int) -> list[str]:

@@ -11,7 +11,7 @@ SENSITIVITY = {  # key in judge.json: change of the test images, required ratio
     "blur_3x3": ("one 3 × 3 blur", 80),
     "missing_nine": ("class 9 removed", 40),
 }
-LOSSES = {"total": "total", "recon": "reconstruction", "kl": "KL"}
+LOSSES = {"total": "total", "recon": "recon", "kl": "KL"}
 
 
 def markdown(header: list[str], rows: list[list[str]], align: str) -> str:

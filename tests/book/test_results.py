@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from results_experiments import EXPERIMENTS
 from results_old import OLD
-from results_report import eye_verdict
+from results_report import eye_verdict, losses
 from results_values import evaluate
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -223,6 +223,16 @@ def test_the_verdict_on_the_eye_follows_the_file(tmp_path):
     next(row for row in result["rows"] if row["beta"] == 1)["fd_ratio"] = 99.5
     assert "right in 9 of 11 pairs" in eye_verdict(result)
     assert "$\\beta$ = 1 above 0.1; 1 above 5, and the FD ratio says" in eye_verdict(result)
+
+
+def test_a_table_says_which_weights_its_losses_belong_to(tmp_path):
+    write(tmp_path, ["table2"], seeds=1)
+    result = json.loads((tmp_path / "table2.json").read_text())
+    assert "averaged weights (moving average with decay 0.999)" in losses(result, "beta", {})
+    result["settings"]["vae.ema_decay"] = None
+    shown = losses(result, "beta", {})
+    assert "averaged over the last epoch" in shown
+    assert "moving average" not in shown
 
 
 def test_every_experiment_has_its_place_in_the_book():

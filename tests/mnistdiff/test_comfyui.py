@@ -51,10 +51,21 @@ def test_the_basic_workflow_is_the_pipeline(basic):
     assert torch.equal(run_workflow(basic), expected)
 
 
-def test_the_span_workflow_is_the_pipeline_with_its_own_settings():
-    generator = torch.Generator().manual_seed(0)
-    expected = TextToImagePipeline.from_pretrained()("a handwritten seven", generator=generator)
-    assert torch.equal(run_workflow("span"), expected.images)
+def test_the_span_workflow_is_the_pipeline_with_a_span():
+    pipeline = TextToImagePipeline.from_pretrained()
+    spans = [(300, 600), (0, 1000)]
+    expected, everywhere = (
+        pipeline(
+            "a handwritten seven",
+            guidance_scale=2.0,
+            guidance_span=span,
+            generator=torch.Generator().manual_seed(0),
+        ).images
+        for span in spans
+    )
+    drawn = run_workflow("span")
+    assert torch.equal(drawn, expected)
+    assert not torch.equal(drawn, everywhere)
 
 
 def span_workflow(low, high):
