@@ -10,9 +10,10 @@ import dataclasses
 import hashlib
 import importlib.util
 import re
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from nbformat import NotebookNode
@@ -219,8 +220,9 @@ class Run:
         value = answer.get("value")
         if isinstance(value, dict) and isinstance(value.get("outputs"), list):
             self.outputs.replace(cell, value["outputs"])
-        if isinstance(value, dict) and (package := _missing_package(str(value.get("error")))):
-            self.missing.append((cell, package))
+        sources = [cell.source, *self.helpers.values()]
+        if isinstance(value, dict) and (lost := _missing_package(str(value.get("error")), sources)):
+            self.missing.append((cell, lost))
 
     def _judge(self, cell: NotebookNode, sandbox: Sandbox) -> None:
         """Judge an answer with its check, unless it has a result already."""
@@ -253,7 +255,8 @@ class Run:
                 line = f"{answer}: not judged: the cells that it needs took more time than was left"
                 return _cell_result(cell, None, "not reached", [line])
             packages = [package for one in needed for own, package in self.missing if own is one]
-            packages += filter(None, (_missing_package(verdict.hint) for verdict in verdicts))
+            sources = [*(one.source for one in needed), *self.helpers.values()]
+            packages += filter(None, (_missing_package(v.hint, sources) for v in verdicts))
             if packages:
                 line = f"{answer}: it needs `{packages[0]}`, which is not installed here: "
                 return _cell_result(cell, None, "by hand", [line + "a person decides"])
@@ -298,10 +301,18 @@ def _scaled(verdicts: list[base.Verdict], factor: float) -> list[base.Verdict]:
     return [dataclasses.replace(v, points=v.points * factor) for v in verdicts]
 
 
-def _missing_package(error: str) -> str | None:
-    """Return the package that an error says is missing, if it is not installed in the grader."""
-    found = re.search(r"ModuleNotFoundError.*?: No module named '(\w+)", error)
-    return found[1] if found and importlib.util.find_spec(found[1]) is None else None
+def _missing_package(error: str, sources: Iterable[str]) -> str | None:
+    """Return the package that an error says is missing, if it is missing and a source imports it.
+
+    The error's text may be the student's own.
+    """
+    if not (found := re.search(r"ModuleNotFoundError.*?: No module named '(\w+)", error)):
+        return None
+    package = found[1]
+    if package in sys.modules or importlib.util.find_spec(package) is not None:
+        return None
+    imported = re.compile(rf"^[ \t]*(?:from|import)[ \t].*\b{package}\b", re.M)
+    return package if any(map(imported.search, sources)) else None
 
 
 def _names_bound_by(cell: NotebookNode) -> set[str]:

@@ -261,7 +261,9 @@ class InKernel:
 
     def _why_missing(self, name: str) -> str:
         """Return the error of the cell that should have defined a name, if it is known."""
-        defines = re.compile(rf"^\s*(?:(?:async )?def|class)\s+{name}\b|^\s*{name}\s*=", re.M)
+        defines = re.compile(
+            rf"^[ \t]*(?:(?:async )?def|class)[ \t]+{name}\b|^[ \t]*{name}[ \t]*=", re.M
+        )
         for source, error in reversed(self.failures or _unreadable_cells(self.namespace)):
             if defines.search(source):
                 return f"`{name}` is not defined, because its cell stops with {error}"

@@ -228,4 +228,5 @@ def _plain_folders(folder: Path) -> list[str]:
 
 def _python_files(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.name.endswith(".py") and e.name[0] != ".")
+        files = [e.name for e in entries if not e.is_dir(follow_symlinks=False)]
+    return sorted(name for name in files if name.endswith(".py") and name[0] != ".")

@@ -191,7 +191,9 @@ def _note_locked(cell: NotebookNode, mine: list[NotebookNode], result: Rebuilt) 
     changed = [c for c in mine if not same(c, cell)]
     if changed and all(map(_is_as_released, changed)):
         result.note(
-            ACCIDENT, f"the locked cell `{name}` is of another release; the current one ran"
+            ACCIDENT,
+            f"the locked cell `{name}` differs, but fits its own checksum, as a cell of another "
+            "release does; the current one ran",
         )
     elif changed:
         result.note(TAMPERING, f"the locked cell `{name}` was changed; restored")

@@ -19,6 +19,7 @@ from autograder.submissions.files import SubmissionRefused, read_regular
 
 STAMP = "timestamp.txt"
 ZONE = re.compile(r"(?P<time>.*(?:\d|(?i:[ap]m)))\s*(?!(?i:[ap]m)$)(?P<zone>[A-Za-z][\w+/-]*)")
+YEAR_FIRST = re.compile(r"\s*\d{4}\D")
 LONGEST = 100  # characters of a time
 
 
@@ -80,7 +81,7 @@ def _about_stamp(student: str, folder: Path) -> list[str]:
     except UnicodeDecodeError:
         return [f"{student}: {STAMP} is not a text, so the time is unknown and costs no penalty"]
     except (ValueError, OverflowError):
-        said = f"{STAMP} says {text[:60]!r}, which is not a time with a known zone"
+        said = f"{STAMP} says {text[:60]!r}, which is not one date with a time in a known zone"
         return [f"{student}: {said}: it costs no penalty. Write the time into course/receipts.csv"]
     return []
 
@@ -106,18 +107,27 @@ def as_utc(text: str) -> str:
 
 
 def _as_people_write(text: str) -> datetime:
-    """Return a time such as `2 Dec 2026 11 pm CET`. Raises ValueError if a part is missing."""
+    """Return a time such as `2 Dec 2026 11 pm CET`.
+
+    Raises ValueError if a part is missing, or if 02.12. can be the second month or the twelfth.
+    """
     from dateutil import parser
 
     named = ZONE.fullmatch(text)
     bare = named["time"] if named else text
-    # Two days to fill gaps from: today's date must not decide.
-    one, other = (
-        parser.parse(bare, default=day, tzinfos=_zone_in_text)
-        for day in (datetime(1, 1, 1), datetime(2, 2, 2, 2, 2))
-    )
-    if one != other:
-        raise ValueError(f"{text!r} is not a date with a time")
+    orders = (False,) if YEAR_FIRST.match(bare) else (False, True)
+    try:
+        readings = {
+            parser.parse(bare, default=gaps, dayfirst=day_first, tzinfos=_zone_in_text)
+            # Two days to fill gaps from: today's date must not decide.
+            for gaps in (datetime(1, 1, 1), datetime(2, 2, 2, 2, 2))
+            for day_first in orders
+        }
+    except ArithmeticError as error:  # dateutil computes with decimals
+        raise ValueError(f"{text!r} is not a time") from error
+    if len(readings) != 1:
+        raise ValueError(f"{text!r} is not one date with a time")
+    one = readings.pop()
     return one if one.tzinfo or not named else one.replace(tzinfo=_zone(named["zone"], one))
 
 

@@ -392,6 +392,7 @@ def test_python_files_beside_the_notebook_come_along(school):
     school.hand_in("ann", filled())
     key = the_job(school).key
     folder = school.folder("ann")
+    (folder / "old.py").mkdir()
     for name in ("mine.py", "more/inner.py", ".hidden.py", ".venv/lib.py", "a/b/deep.py"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"# \xff")

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import sys
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -218,6 +220,28 @@ def test_the_hint_names_the_error_that_stopped_a_cell(fork_server, school, broke
     assert school.points("ann") == FULL | {"ddim_step": 0.0}
     text = school.shown("ann")
     assert f"`ddim_step` is not defined, because its cell stops with {error}" in text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ValueError(\"ModuleNotFoundError: No module named 'qq'\")",
+        "ModuleNotFoundError(\"No module named 'qq'\")",
+        "ModuleNotFoundError(\"No module named 'cython_runtime'\")  # loaded, without a spec",
+    ],
+)
+def test_a_forged_missing_package_is_a_wrong_answer(fork_server, school, said):
+    sys.modules.setdefault("cython_runtime", types.ModuleType("cython_runtime"))
+    school.hand_in("ann", filled(ddim_step=f"def ddim_step(*given):\n    raise {said}\n"))
+    school.grade(fork_server)
+    assert school.points("ann") == FULL | {"ddim_step": 0.0}
+
+
+def test_many_blank_lines_do_not_slow_the_hint(fork_server, school):
+    school.hand_in("ann", filled(ddim_step="\n" * 60_000 + "1 / 0\n"))
+    school.grade(fork_server)
+    assert school.points("ann") == FULL | {"ddim_step": 0.0}
+    assert "`ddim_step` is not defined" in school.shown("ann")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def test_zones_mean_what_they_mean_to_nbgrader():
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-12-02 23:00:00 XYZ", "2026-12-02 23:00:00 IST", "23:00", "Wed", "2 Dec 2026", "soon",
+    ["02.12.2026 23:00", "23:" + 29 * "9", "2026-12-02 24:" + 42 * "9",
+     "2026-12-02 23:00:00 XYZ", "2026-12-02 23:00:00 IST", "23:00", "Wed", "2 Dec 2026", "soon",
      "2026-12-02 23:00:00 ../../etc/passwd", "9" * 5000, "2026-12-02 23:00" + 90 * " " + "x"],
 )  # fmt: skip
 def test_a_time_that_cannot_be_read_is_told_and_never_guessed(school, text, capsys):
