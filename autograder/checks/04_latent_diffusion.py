@@ -248,20 +248,25 @@ class LatentLoss(Check):
 
         once, twice = loss(guess), loss(2 * guess - noise)  # of all errors, and of doubled ones
         same = "although the prediction and the noise stay the same"
-        larger = guess.clone()
+        larger, none = guess.clone(), guess.clone()
         larger[0, 0] *= 2
+        none[0, 0] = 0
         if close(loss(0 * guess), once) and close(loss(-guess), once):
             return NO_PREDICTION
         if not close(loss(guess, z0=2 * z0), once):
             return f"the loss changes with z0, {same}: compare the prediction with noise only"
         if not close(loss(guess, t=13 - t), once):
-            return f"the loss changes with t, {same}: all timesteps have the same weight (no SNR)"
+            depends = "neither a weight (SNR) nor the target depends on t"
+            return f"the loss changes with t, {same}: {depends}"
+        if close(loss(larger), once) and close(loss(none), once):
+            return "an entry of the prediction has no effect: take the mean over all entries"
         if close(loss(larger), once):
             return "the loss stays the same if a large prediction grows: do not clip the prediction"
-        if not close(twice, 4 * once):
+        if not 3.5 * once < twice < 4.5 * once:
+            kind = ", not its absolute value, a root or a Huber loss" if twice < 4 * once else ""
             return (
                 f"twice the errors give {twice / once:.3g} times the loss, but squares give 4 "
-                "times: take the squared error, not its absolute value, a root or a Huber loss"
+                f"times: take the squared error{kind}"
             )
         return "the loss is the mean of (model(z_t, t) - noise)^2 over all entries"
 

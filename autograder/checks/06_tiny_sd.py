@@ -152,6 +152,7 @@ class ApplyGuidance(Check):
                 if not close(got, right):
                     mistakes = self._mistakes(uncond, cond, scale)
                     mistakes.append((clipped(right, got), NO_CLIP))
+                    require_repeatable(student, self.name, uncond, cond, scale)
                     raise WrongAnswer(diagnose(got, mistakes, self.RULE))
 
     @behaviour("each row by itself, from both predictions", 1)
@@ -164,8 +165,9 @@ class ApplyGuidance(Check):
             pair[place][-1] *= -3.0
             moved = self._guide(student, *pair, scale)
             if not close(moved[:-1], before[:-1]):
+                require_repeatable(student, self.name, uncond, cond, scale)
                 raise WrongAnswer(
-                    "a row of the result depends on other rows: take no mean over the batch"
+                    "a row of the result depends on other rows: take no mean or spread of the batch"
                 )
             changes[place] |= not close(moved[-1], before[-1])
         for what, changed in zip(("eps_uncond", "eps_cond"), changes, strict=True):

@@ -228,8 +228,12 @@ def direction_mistakes(pair: Pair, eta: float) -> list[tuple]:
     p, sigma, full = pair[1].double(), ddim_sigma(*pair, eta), ddim_sigma(*pair, 1.0)
     root, right = (1 - p).sqrt(), "the coefficient of eps is sqrt(1 - abar_prev - sigma^2)"
     return [
-        (-root, "eps has no effect: a clamp hides that sigma is too large or not squared"),
-        (0 * p, f"it does not shrink when noise is added, so the variance grows: {right}"),
+        (
+            -root,
+            "eps has no effect at eta > 0: its term is missing, "
+            "or a clamp hides that sigma is too large",
+        ),
+        (0 * p, f"the coefficient of eps does not change with eta: {right}"),
         (-sigma, f"sigma is outside the square root: {right}"),
         (-(sigma**2), f"sigma^2 is outside the square root: {right}"),
         ((1 - p - sigma).clamp(min=0).sqrt() - root, f"sigma must be squared: {right}"),

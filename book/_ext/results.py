@@ -7,6 +7,7 @@ message. Where an experiment of `mnistdiff reproduce` is still missing, one sent
 """
 
 import json
+import re
 from collections.abc import Mapping
 from itertools import starmap
 from pathlib import Path
@@ -21,12 +22,13 @@ import results_text
 from docutils import nodes
 from results_experiments import EXPERIMENTS, is_complete, not_measured, read_experiment, read_json
 from results_old import OLD
-from results_values import evaluate
+from results_values import VALUE, evaluate
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+FORM = re.compile(r"\+?,?(?:\.\d)?[f%g]?")  # of a number in prose
 FILES = {  # prefix of tables and figures: file
     "table2": "table2",
     "table3": "table3",
@@ -197,7 +199,11 @@ class ValueRole(SphinxRole):
         try:
             return evaluate(expression, lambda name: load(self.env, name))
         except ValueError as error:
-            raise ExtensionError(f"The page {self.env.docname}: {error}.") from error
+            raise self.fault(str(error)) from error
+
+    def fault(self, sentence: str) -> ExtensionError:
+        """Return an error that names the page and quotes the role's text."""
+        return ExtensionError(f"The page {self.env.docname}: {sentence}, in `{self.text}`.")
 
 
 class ResultRole(ValueRole):
@@ -206,7 +212,12 @@ class ResultRole(ValueRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Evaluate the expression and format its value."""
         expression, _, form = self.text.rpartition(":")
-        return [nodes.Text(format(self.value(expression), form))], []
+        if not FORM.fullmatch(form):
+            raise self.fault("write a format such as `:.2f` at the end")
+        try:
+            return [nodes.Text(format(self.value(expression), form))], []
+        except (TypeError, ValueError) as error:
+            raise self.fault(str(error)) from error
 
 
 class ClaimRole(ValueRole):
@@ -217,8 +228,13 @@ class ClaimRole(ValueRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Check the condition and return the words that are true."""
-        words, condition, *otherwise = (part.strip() for part in self.text.split(" | "))
-        if self.value(condition):
+        parts = [part.strip() for part in self.text.split(" | ")]
+        if len(parts) not in (2, 3):
+            raise self.fault("a claim has words, a condition and, optionally, other words")
+        words, condition, *otherwise = parts
+        if type(holds := self.value(condition)) is not bool or not VALUE.search(condition):
+            raise self.fault("the condition of a claim must compare values of a results file")
+        if holds:
             return [nodes.Text(words)], []
         if not otherwise:
             raise ExtensionError(

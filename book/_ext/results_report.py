@@ -164,10 +164,12 @@ def _verdict(result: Results, what: str) -> str:
     wrong = [
         f"{better:g} above {worse:g}"
         for better, worse in pairs
-        if (values[better] < values[worse]) == more_is_better
+        if (values[better] - values[worse]) * (1 if more_is_better else -1) < 0
     ]
     measure = FORMS[name][0]
     by = measure if measure.startswith("FD") else f"share of {measure}"
+    if not pairs:
+        return ""
     if not wrong:
         return f"About the {what}, the eye was right: the {by} orders the betas in the same way."
     right = f"{len(pairs) - len(wrong)} of {len(pairs)} pairs"

@@ -20,10 +20,10 @@ VALUE = re.compile(r"([a-z]\w*):([a-z]\w*(?:/[\w.]+)*)(?:\[([^\]]*)\])?")
 EXTREMES: Mapping[str, Callable[..., Any]] = {"lowest": min, "highest": max}
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": abs,
-    "falling": lambda values: all(map(operator.gt, values, values[1:])),
+    "falling": lambda values: _in_order(values, operator.gt),
     "max": max,
     "min": min,
-    "rising": lambda values: all(map(operator.lt, values, values[1:])),
+    "rising": lambda values: _in_order(values, operator.lt),
     "sqrt": math.sqrt,
 }
 OPERATORS: Mapping[type, Callable[..., Any]] = {
@@ -42,6 +42,12 @@ OPERATORS: Mapping[type, Callable[..., Any]] = {
 }
 
 
+def _in_order(values: Sequence[float], compare: Callable[[float, float], bool]) -> bool:
+    if len(values) < 2:
+        raise ValueError(f"an order needs two values, and the file has {len(values)}")
+    return all(map(compare, values, values[1:]))
+
+
 def evaluate(expression: str, read: Read) -> Any:
     """Return the value of an expression. Raises ValueError saying what is wrong with it."""
     found: dict[str, Any] = {}
@@ -55,6 +61,8 @@ def evaluate(expression: str, read: Read) -> Any:
         return _calculate(ast.parse(named, mode="eval").body, found)
     except SyntaxError as error:
         raise ValueError(f"{expression!r} is not an expression: {error.msg}") from None
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"{expression!r} has no value: {error}") from None
 
 
 def look_up(result: Mapping[str, Any], name: str, path: str, conditions: str | None) -> Any:
@@ -98,7 +106,7 @@ def _calculate(node: ast.expr, found: Mapping[str, Any]) -> Any:
         return _calculate(part, found)
 
     match node:
-        case ast.Constant(value=int() | float() | str() as value):
+        case ast.Constant(value=int() | float() as value) if type(value) is not bool:
             return value
         case ast.Name(id=name) if name in found:
             return found[name]

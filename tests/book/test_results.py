@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from results_experiments import EXPERIMENTS
 from results_old import OLD
-from results_report import eye_verdict, losses
+from results_report import eye_verdict, far_off, losses
 from results_values import evaluate
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -159,6 +159,15 @@ def test_a_file_that_is_not_complete_shows_its_rows_and_no_findings(tmp_path):
         ("{result}`table2:total[beta=3]:.2f`", "0 rows are .beta=3., not one"),
         ("{result}`table9:total:.2f`", "needs book/results/table9.json, which is missing"),
         ("{claim}`a | table2:total[beta=1] <`", "is not an expression"),
+        ("{claim}`a | table2:total[beta=1]`", "must compare values of a results file"),
+        ("{claim}`a | 2 > 1`", "must compare values of a results file"),
+        ("{claim}`table2:total[beta=1] > 1`", "a claim has words, a condition"),
+        ("{claim}`a | table2:kl[beta=1] > 1 | b | c`", "a claim has words, a condition"),
+        ("{claim}`a | table2:rows > 1`", "has no value"),
+        ("{result}`table2:total[beta=1] / 0:.1f`", "has no value: .* in `table2:total"),
+        ("{result}`table2:total[beta=1]`", "write a format such as"),
+        ("{result}`table2:total[beta=1]:q`", "write a format such as"),
+        ("{result}`table2:rows:.1f`", "unsupported format"),
     ],
 )
 def test_a_page_that_disagrees_with_its_file_is_not_built(tmp_path, page, expected):
@@ -169,11 +178,19 @@ def test_a_page_that_disagrees_with_its_file_is_not_built(tmp_path, page, expect
 
 def test_a_claim_takes_the_words_that_are_true(tmp_path):
     write(tmp_path / "book" / "results", ["table2"], seeds=1)
-    page = "# A\n\nIt {claim}`falls | falling(table2:kl[*]) | rises`, {claim}`up | 2 < 1 | down`."
+    claims = "{claim}`falls | falling(table2:kl[*]) | rises`, {claim}`up | table2:kl[beta=1] < 1"
+    page = f"# A\n\nIt {claims} | down`."
     assert "It falls, down." in build(tmp_path, {"page": page})["page"]
 
 
-FILE = {"a": 0.5, "in": {"er": 3}, "rows": [{"x": 1, "y": 9.0, "s": "p, q"}, {"x": 0.1, "y": 4.0}]}
+FILE = {
+    "a": 0.5,
+    "in": {"er": 3},
+    "rows": [
+        {"x": 1, "y": 9.0, "same": 2, "s": "p, q"},
+        {"x": 0.1, "y": 4.0, "same": 2},
+    ],
+}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +201,9 @@ FILE = {"a": 0.5, "in": {"er": 3}, "rows": [{"x": 1, "y": 9.0, "s": "p, q"}, {"x
         ("f:y[x=0.1] + 2 * f:a", 5.0),
         ("f:x[lowest y]", 0.1),
         ("f:y[s=p, q; highest y]", 9.0),
+        ("f:x[highest y]", 1),
+        ("rising(f:y[*])", False),
+        ("falling(f:same[*]) or rising(f:same[*])", False),
         ("falling(f:y[*]) and not f:a > 1 or rising(f:y[*])", True),
         ("sqrt(min(f:y[x=1], 16)) - abs(-1)", 2.0),
     ],
@@ -223,6 +243,25 @@ def test_the_verdict_on_the_eye_follows_the_file(tmp_path):
     next(row for row in result["rows"] if row["beta"] == 1)["fd_ratio"] = 99.5
     assert "right in 9 of 11 pairs" in eye_verdict(result)
     assert "$\\beta$ = 1 above 0.1; 1 above 5, and the FD ratio says" in eye_verdict(result)
+
+
+def test_ties_and_missing_rows_do_not_make_the_eye_wrong(tmp_path):
+    write(tmp_path, ["table2"], seeds=1)
+    result = json.loads((tmp_path / "table2.json").read_text())
+    for row in result["rows"]:
+        row["fd_ratio"] = row["recon_accuracy"] = 1.0
+    assert eye_verdict(result).count("the eye was right: ") == 2
+    assert eye_verdict(result | {"rows": result["rows"][:1]}).strip() == ""
+
+
+@pytest.mark.parametrize(("excess", "named"), [(0.06, True), (0.04, False), (-0.5, False)])
+def test_only_a_loss_more_than_5_percent_above_the_report_is_named(tmp_path, excess, named):
+    write(tmp_path, ["table2"], seeds=1)
+    result = json.loads((tmp_path / "table2.json").read_text())
+    for row in result["rows"]:
+        report = BETA_SWEEP.get(row["beta"], row)  # the report has no row for 0.5
+        row["total"] = (1 + excess) * report["total"]
+    assert ("0.001 (+6%)" in far_off(result, "beta", BETA_SWEEP)) == named
 
 
 def test_a_table_says_which_weights_its_losses_belong_to(tmp_path):

@@ -1,4 +1,4 @@
-# points: 6 | hint: it does not shrink when noise is added
+# points: 6 | hint: the coefficient of eps does not change with eta
 def ddim_step(x_t, eps, abar_t, abar_prev, eta, noise):
     sigma = ddim_sigma(abar_t, abar_prev, eta)
     x0_hat = (x_t - (1 - abar_t).sqrt() * eps) / abar_t.sqrt()

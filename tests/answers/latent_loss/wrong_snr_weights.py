@@ -1,4 +1,4 @@
-# points: 3 | hint: all timesteps have the same weight
+# points: 3 | hint: neither a weight (SNR) nor the target
 # visible: weighted by their SNR
 def latent_loss(model, z0, t, noise, abar):
     eps = model(add_noise(z0, t, noise, abar), t)
