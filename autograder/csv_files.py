@@ -3,6 +3,8 @@
 import codecs
 import csv
 import io
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ MARKS = {  # bytes at a file's beginning -> the encoding that they name
     codecs.BOM_UTF16_BE: "utf-16",
 }
 SEPARATORS = ",;\t|"
+NAMED_SEPARATOR = re.compile(r"(?i)sep=(.)\r?\n")  # a first line for Excel
 
 
 class Format(NamedTuple):
@@ -36,16 +39,26 @@ def decode(data: bytes, otherwise: str = "utf-8") -> tuple[str, str]:
 
 
 def separator_of(text: str) -> str:
-    """Return the character that separates the most fields in the first line."""
+    """Return the separator that the file names, or that of the most fields in its first line."""
+    if named := NAMED_SEPARATOR.match(text):
+        return named[1]
     first = next((line for line in text.splitlines() if line.strip()), "")
     fields = {s: len(next(csv.reader([first], delimiter=s), [])) for s in SEPARATORS}
     return max(fields, key=lambda separator: fields[separator])
 
 
 def read_rows(text: str, separator: str) -> list[dict[str, str]]:
-    """Return the rows by the names in the first line, without empty rows. Raises csv.Error."""
+    """Return the rows by the names of the columns, without empty rows.
+
+    Raises csv.Error if the text is no CSV or two columns have one name.
+    """
+    if named := NAMED_SEPARATOR.match(text):
+        text = text[named.end() :]
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # feedback may be long
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    counts = Counter(name.strip() for name in rows.fieldnames or [])
+    if twice := [name for name, count in counts.items() if name and count > 1]:
+        raise csv.Error(f"two columns are named {', '.join(twice)}: rename one of them")
     named = [{(k or "").strip(): v or "" for k, v in row.items() if k} for row in rows]
     return [row for row in named if any(row.values())]
 

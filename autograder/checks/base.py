@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autograder.checks.student import Student
-from autograder.inside.student import Foreign, Interrupted, WrongAnswer
+from autograder.inside.student import Foreign, Interrupted, WrongAnswer, weighted_sum
 
 NOT_FINITE = (
     "although all inputs have ordinary values: look for the square root of a negative number, the "
@@ -227,7 +227,7 @@ def require_slopes(
         result = student.call(name, *arguments[:place], moved, *arguments[place + 1 :])
         if item is not None:
             result = result[item]  # pyright: ignore[reportIndexIssue]  # `grad` has indexed it
-        return result.sum() if isinstance(result, Tensor) else as_number(result)
+        return weighted_sum(result) if isinstance(result, Tensor) else as_number(result)
 
     def differs(place: int, gradient: Tensor, step: Tensor) -> bool:
         given = arguments[place]

@@ -143,6 +143,8 @@ class EpsMLPCond(Check):
         eps = self._eps(student, self._model(student, draw), *self._inputs(draw, self.MANY))
         if not eps.min() < 0 < eps.max():
             raise Unseen(f"eps never changes its sign, but noise has both signs: {AS_IS}")
+        if close(means := eps.mean(1), 0 * means):
+            raise WrongAnswer(f"the entries of each row of eps add up to 0: {AS_IS}")
 
     def _require_unbounded(self, student: Student, draw: Draw) -> None:
         inputs = self._inputs(draw, self.BATCH)

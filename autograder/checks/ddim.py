@@ -22,6 +22,7 @@ from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
 
 CLIPPED = "do not clip the result: noise has no bounds"
+FROM_X0 = "only x0_hat, from which you compute eps again, is wrong: see the hint about it"
 
 
 class DDIMSigma(Check):
@@ -106,7 +107,8 @@ class DDIMStep(Check):
             right = step_mistakes.predict_x0(x_t, eps, a)
             if not close(got, right):
                 mistakes = step_mistakes.x0_mistakes(x_t, eps, a, noise)
-                mistakes.append((clipped(right, got), "do not clip x0_hat in this cell"))
+                hint = CLIPPED if self._is_bounded(student) else "do not clip x0_hat in this cell"
+                mistakes.append((clipped(right, got), hint))
                 otherwise = "x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
@@ -117,18 +119,22 @@ class DDIMStep(Check):
             got = self._step(student, x_t, eps, pair, 0.0, noise)
             right = step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)
             if not close(got, right):
+                self._require_unbounded(student)
                 between = pair[0], (pair[0] + pair[1]) / 2
                 other = self._step(student, x_t, eps, between, 0.0, noise)
                 # A wrong x0_hat, which `x0_hat` explains, may hide what else is wrong or right.
                 own = self._step(student, x_t, eps, (pair[0], self.ONE), 0.0, noise)
                 true, p = step_mistakes.predict_x0(x_t, eps, pair[0]), pair[1].double()
+                a = pair[0].double()
+                own_eps = (x_t - a.sqrt() * own) / (1 - a).sqrt()
                 after_own = p.sqrt() * own + (1 - p).sqrt() * eps
+                after_both = p.sqrt() * own + (1 - p).sqrt() * own_eps
                 mistakes = [
                     (other, "the result does not depend on abar_prev"),
                     *step_mistakes.eta_zero_mistakes(x_t, eps, pair, true, noise),
                     (after_own, "only x0_hat is wrong in this step: see the hint about it"),
+                    (after_both, FROM_X0),
                     *step_mistakes.eta_zero_mistakes(x_t, eps, pair, own, noise),
-                    (clipped(right, got), CLIPPED),
                 ]
                 otherwise = "at eta 0, x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
                 if not close(got, self._step(student, x_t, eps, pair, 0.0, -2 * noise)):
@@ -144,9 +150,8 @@ class DDIMStep(Check):
                 moved = moved - self._step(student, x_t, eps, pair, eta, 0 * noise)
                 if not close(moved, step_mistakes.ddim_sigma(*pair, eta) * noise):
                     require_repeatable(student, self.name, x_t, eps, *pair, eta, noise)
+                    self._require_unbounded(student)
                     mistakes = [(s * noise, h) for s, h in step_mistakes.scale_mistakes(pair, eta)]
-                    partly = step_mistakes.ddim_sigma(*pair, eta) * noise * (moved != 0)
-                    mistakes.append((partly, CLIPPED))
                     otherwise = "the noise must enter as sigma * noise, with the sigma of this eta"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
@@ -159,6 +164,7 @@ class DDIMStep(Check):
                 moved = got - self._step(student, x_t, eps, pair, 0.0, 0 * noise)
                 right = step_mistakes.ddim_step(x_t, eps, pair, eta, 0 * noise)
                 if not close(moved, right - step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)):
+                    self._require_unbounded(student)
                     mistakes = [
                         (s * eps, h) for s, h in step_mistakes.direction_mistakes(pair, eta)
                     ]
@@ -166,10 +172,12 @@ class DDIMStep(Check):
                     p, old = pair[1].double(), (1 - pair[1].double()).sqrt()
                     by_own = ((1 - p - (own / noise).mean() ** 2).sqrt() - old) * eps
                     mistakes.append((by_own, "only sigma is wrong here: see the hint about noise"))
-                    partly = (right - step_mistakes.ddim_step(x_t, eps, pair, 0.0, 0 * noise)) * (
-                        moved != 0
-                    )
-                    mistakes.append((partly, CLIPPED))
+                    x0 = self._step(student, x_t, eps, (pair[0], self.ONE), 0.0, noise)
+                    a = pair[0].double()
+                    sigma = step_mistakes.ddim_sigma(*pair, eta)
+                    change = (1 - p - sigma**2).sqrt() - old
+                    from_x0 = change * (x_t - a.sqrt() * x0) / (1 - a).sqrt()
+                    mistakes.append((from_x0, FROM_X0))
                     otherwise = "the coefficient of eps is sqrt(1 - abar_prev - sigma^2)"
                     raise WrongAnswer(diagnose(moved, mistakes, otherwise))
 
@@ -210,6 +218,20 @@ class DDIMStep(Check):
             got = self._step(student, x_t, eps, (abar[t], abar[t - 1]), 1.0, noise)
             if not close(got, right):
                 raise WrongAnswer("at eta 1 a step between neighbours must equal the DDPM step")
+
+    def _require_unbounded(self, student: Student) -> None:
+        if self._is_bounded(student):
+            raise WrongAnswer(CLIPPED)
+
+    def _is_bounded(self, student: Student) -> bool:
+        """Return whether small results are right, and large inputs do not give larger ones."""
+        pair = torch.tensor(0.5), torch.tensor(0.8)
+        x_t, eps = torch.tensor([[1.0, -1.0]]), torch.tensor([[-0.5, 0.5]])
+        small, large, larger = (
+            self._step(student, s * x_t, s * eps, pair, 0.0, 0 * eps) for s in (0.1, 1e3, 2e3)
+        )
+        right = step_mistakes.ddim_step(0.1 * x_t, 0.1 * eps, pair, 0.0, 0 * eps)
+        return close(small, right) and close(large, larger)
 
     def _cases(self, draw: Draw) -> list[tuple[Tensor, Tensor, step_mistakes.Pair, Tensor]]:
         """Return (x_t, eps, abar of both timesteps, noise), with another gap for each shape."""

@@ -481,6 +481,23 @@ def test_a_roster_is_read_and_written_as_the_other_system_writes_it(tmp_path, se
     assert ("use √abar" in found[0]["Feedback comments"]) is (encoding != "cp1252")
 
 
+def test_the_separator_that_a_roster_names_for_excel_is_used(tmp_path):
+    two = [record(s, "03", verdict=verdict(judged("ddim_step", 8, 5))) for s in ("ada", "bob")]
+    roster, path = tmp_path / "r.csv", tmp_path / "m.csv"
+    roster.write_text("sep=;\n" + ROSTER.replace("Student", "Name, Vorname, Titel"))
+    export("moodle", two, {}, "p", path, roster)
+    found = list(csv.DictReader(io.StringIO(path.read_text()), delimiter=";"))
+    assert [row["Grade"] for row in found] == ["5", "5", "0"]
+
+
+def test_a_roster_with_two_columns_of_one_name_is_refused_with_that_name(records, tmp_path):
+    roster = tmp_path / "r.csv"
+    roster.write_text("Login,Grade, Grade\nada,1,2\n")
+    with pytest.raises(AutograderError, match="two columns are named Grade: rename one"):
+        export("moodle", records, {}, "p", tmp_path / "m.csv", roster)
+    assert not (tmp_path / "m.csv").exists()
+
+
 def test_any_column_may_be_chosen_by_its_name(tmp_path):
     text = "Vorname,ID-Nummer,Ort\nAda,7,ada\nBob,8,bob\n"
     two = [record(s, "03", verdict=verdict(judged("ddim_step", 8, 8))) for s in ("7", "8")]
