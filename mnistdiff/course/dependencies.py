@@ -18,6 +18,8 @@ SURE = (ast.Assign, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 HARMLESS = re.compile(r"!|%(matplotlib|load_ext|reload_ext|autoreload|config|pip|conda)\b")
 TIMING = re.compile(r"%(?:time|timeit|prun)\b((?: +-\w+(?: +\d+)?)*) +")
 TIMING_ALL = re.compile(r"%%(time|timeit|prun|capture)\s*$")
+# Syntax that IPython adds to Python's: magics, commands, help, prompts, an indented cell
+IPYTHON = re.compile(r"^[ \t]*(?:[%!?,;/]|>>>|In \[)|\?[ \t]*$|=[ \t]*[%!]|\A\s+\S", re.MULTILINE)
 # These run in their own scope: like code below an `if`, they may not bind a name.
 UNBOUND, UNBOUND_ALL = re.compile(r"%timeit\b"), re.compile(r"%%timeit\b")
 HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # code with these may read any name
@@ -95,9 +97,15 @@ def _names_of(source: str) -> Names | None:
         return None
     names = Names()
     try:
-        for statement in _parse(source):
+        statements = _parse(source)
+    except SyntaxError:
+        return None if IPYTHON.search(source) else names  # no line of it can run
+    except (ValueError, RuntimeError, MemoryError):  # a null character, or nested too deeply
+        return None
+    try:
+        for statement in statements:
             names.add(statement)
-    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # not Python, or nested too deeply
+    except (SyntaxError, ValueError, RuntimeError, MemoryError):  # e.g. `return` outside
         return None
     return None if names.reads & HIDDEN else names
 

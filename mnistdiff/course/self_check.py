@@ -5,6 +5,7 @@ be graded; the grader's hidden checks then test more.
 """
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from mnistdiff.errors import MnistdiffError
 SECONDS = 20.0  # for an answer or its tests, as in grading
 GIVEN_SECONDS = 180.0  # for a given cell: the first import of torch on a slow disk
 PASSES, BLANK, BY_HAND = "passes", "not written yet", "written; a person marks it"
+CELL_FILE = re.compile(r"\((?:<[^<>]*>|\d+\.py), line (\d+)\)")  # IPython's name for a cell
 INSTALL = "To run notebooks, install Jupyter: `pip install jupyter` (or the course's `make setup`)."
 
 
@@ -183,7 +185,8 @@ class Kernel:
                 continue
             content = message["content"]
             if message["msg_type"] == "error":
-                outcome = Outcome(str(content["ename"]), " ".join(str(content["evalue"]).split()))
+                text = CELL_FILE.sub(r"(line \1 of the cell)", str(content["evalue"]))
+                outcome = Outcome(str(content["ename"]), " ".join(text.split()))
             elif message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return outcome
         return Outcome("Timeout", f"it took longer than {seconds:g} s")

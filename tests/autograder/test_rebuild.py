@@ -204,6 +204,20 @@ def test_no_text_of_a_student_ends_or_holds_up_the_grader(source):
     assert names.names_of(source) is None or names.names_of(source).imports == set()
 
 
+@pytest.mark.parametrize("source", ["def f(:\n    g()", "x = = 1", "```python\ng()\n```", "“g”()"])
+def test_a_cell_that_cannot_run_reads_nothing(source):
+    found = names.names_of(source)
+    assert found
+    assert not found.reads | found.binds
+
+
+@pytest.mark.parametrize(
+    "source", ["g?", "?g", "x = !ls", "%run x.py", ">>> g()", "  g()\n  h()", ";g a"]
+)
+def test_what_only_ipython_runs_may_read_anything(source):
+    assert names.names_of(source) is None
+
+
 def test_every_solution_runs_without_the_figures():
     for name in NAMES:
         built = rebuild(released(name), filled(name, **solutions()))

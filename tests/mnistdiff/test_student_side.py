@@ -101,6 +101,12 @@ def test_a_wrong_answer_gets_the_tests_message(book, tmp_path):
     assert not result["ok"]
 
 
+def test_a_cell_that_is_not_python_is_told_by_its_own_line(book, tmp_path):
+    answer(book, "active_units", "return 2 *")
+    found = self_check.check(save(book, tmp_path))["exercises"]["active_units"]
+    assert found == "its cell stops with SyntaxError: invalid syntax (line 2 of the cell)"
+
+
 def test_an_answer_that_needs_an_unwritten_one_says_so(book, tmp_path):
     answer(book, "active_units", "return kl_per_dimension(x)")
     found = self_check.check(save(book, tmp_path))["exercises"]["active_units"]
