@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn"""
 SOAK = "MNISTDIFF_SOAK" in os.environ
 # 5059 and 138 once changed a mark: a slope of nearly 0, and a result clipped as a whole.
-SEEDS = {"right": [*range(1000 if SOAK else 12), 5059], "wrong": [*range(100 if SOAK else 4), 138]}
+SEEDS = {"right": [*range(1000 if SOAK else 12), 5059], "wrong": [*range(1000 if SOAK else 4), 138]}
 
 
 def read(path: Path) -> tuple[float, str]:
