@@ -56,7 +56,7 @@ test: lint ## lint and the whole test suite
 	$(PY) -m pytest -n 2 --dist loadfile
 
 soak: setup ## the same at length: fifty kills of each process, answers over 1,000 seeds (hours)
-	MNISTDIFF_SOAK=1 $(PY) -m pytest -n 2 --dist worksteal tests/autograder/test_crash.py tests/autograder/test_fixtures.py
+	MNISTDIFF_SOAK=1 $(PY) -m pytest -n 2 --dist worksteal tests/autograder/test_crash.py tests/autograder/test_fixtures.py tests/autograder/test_strangers.py
 
 bench: setup ## side-by-side measurements against peers
 	$(PY) benchmarks/vae_training.py
