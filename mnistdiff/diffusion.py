@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.runtime import autocast, check_seed, reuse_memory
 from mnistdiff.samplers import as_eps, find_sampler
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
-from mnistdiff.storage import PACKAGED, load_into, read_weights, with_prefix
+from mnistdiff.storage import PACKAGED, cache_and_copy, load_into, read_weights, with_prefix
 from mnistdiff.unet import UNet, UNetConfig
 from mnistdiff.vae import VAE, VAEConfig
 
@@ -140,7 +140,7 @@ def encode_means(vae: VAE, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, 
     return torch.cat([vae.encode(part)[0] for part in images.split(2_000)])
 
 
-@cache
+@cache_and_copy
 def load_pixel_model() -> PixelModel:
     """Load the shipped U-Net, trained on full MNIST."""
     path = PACKAGED / "unet-v1.safetensors"
@@ -160,7 +160,7 @@ def latent_name(beta: float, latent_dim: int) -> str:
     return f"latent-beta{beta:g}-dim{latent_dim}-v1"
 
 
-@cache
+@cache_and_copy
 def load_latent_model(beta: float = BEST_VAE[0], latent_dim: int = BEST_VAE[1]) -> LatentModel:
     """Load a shipped VAE and its noise predictor, trained on full MNIST; by default the best.
 

@@ -5,10 +5,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
+from functools import cache, wraps
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 
 Config = TypeVar("Config")
+Given, Loaded = ParamSpec("Given"), TypeVar("Loaded")
 LARGEST = 10_000  # width or number of layers: more, from a file, would fill the memory
 PACKAGED = Path(__file__).parent / "weights"
 
@@ -152,6 +155,17 @@ def _refuse_device(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
 
 
+def cache_and_copy(load: Callable[Given, Loaded]) -> Callable[Given, Loaded]:
+    """Read a file once and give each caller a copy: networks and tensors can be changed."""
+    cached = cache(load)
+
+    @wraps(load)
+    def copied(*args: Given.args, **kwargs: Given.kwargs) -> Loaded:
+        return deepcopy(cached(*args, **kwargs))
+
+    return copied
+
+
 class Metadata(dict[str, Any]):
     """A file's metadata; looking up a missing key raises MnistdiffError."""
 
@@ -162,15 +176,15 @@ class Metadata(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         raise MnistdiffError(
             f"{self.path} lacks {key!r} in its metadata: it was cut short, or written by another "
-            "program. Delete it and train again, or reinstall the package."
+            "program. Give another file, or make it again."
         )
 
 
 def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
     """Read tensors and metadata.
 
-    Raises MnistdiffError if the file is missing, corrupt or of another kind; looking up a missing
-    key of the metadata raises it too.
+    Raises MnistdiffError if the file is missing, corrupt, of another kind, or holds a number that
+    is not finite; looking up a missing key of the metadata raises it too.
     """
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -178,14 +192,23 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
             if not isinstance(entries, dict):
                 raise ValueError(f"its metadata is {entries!r:.40}, not an object")
             metadata = Metadata(path, entries)
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
-        raise MnistdiffError(f"{path} does not exist. Train the model first.") from error
+        raise MnistdiffError(
+            f"{path} does not exist. Check the name, or train the model first."
+        ) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise MnistdiffError(
             f"{path} is not a readable safetensors file ({error}). It is corrupt or of another "
-            "kind: delete it and train again."
+            "kind: give another file, or make it again."
         ) from error
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise MnistdiffError(
+                f"{path} is corrupt: its tensor {name} contains NaN or infinity. Give "
+                "another file, or make it again."
+            )
+    return tensors, metadata
 
 
 def build_config(config: type[Config], entries: Any, origin: Path | str) -> Config:

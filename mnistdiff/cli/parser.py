@@ -372,7 +372,22 @@ def _show_verify(result: dict[str, Any]) -> str:
 
 
 def _as_text(result: dict[str, Any]) -> str:
-    return "\n".join(f"{name}: {_format_value(value)}" for name, value in result.items())
+    return "\n".join(_format_entry(name, value) for name, value in result.items())
+
+
+def _format_entry(name: str, value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        return f"{name}:\n{_format_table(value)}"
+    return f"{name}: {_format_value(value)}"
+
+
+def _format_table(rows: list[dict[str, Any]]) -> str:
+    """Return a line for the names of the columns and one for each row."""
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [[_format_value(row[name]) if name in row else "" for name in head] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in [head, *cells])
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def _format_value(value: Any) -> str:

@@ -1,7 +1,6 @@
 """The judge, a pinned classifier that reads generated digits, and a second classifier."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import check_images
-from mnistdiff.storage import PACKAGED, load_into, read_weights
+from mnistdiff.storage import PACKAGED, cache_and_copy, load_into, read_weights
 
 CONFIDENT = 0.9  # a reading is confident if its softmax maximum is above this
 SCORE_BATCH = 500
@@ -72,7 +71,7 @@ class Judge(NamedTuple):
     test_features: Float[Tensor, "n f"]  # of the 10,000 test images
 
 
-@cache
+@cache_and_copy
 def load_judge() -> Judge:
     """Load the judge `judge-v1` from the package's weights."""
     classifier, tensors, version = _load_classifier("judge-v1")
@@ -85,7 +84,7 @@ def load_judge() -> Judge:
     )
 
 
-@cache
+@cache_and_copy
 def load_second_classifier() -> DigitClassifier:
     """Load the second classifier, which differs in architecture and seed; it selects settings."""
     return _load_classifier("second-v1")[0]

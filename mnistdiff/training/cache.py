@@ -105,7 +105,10 @@ def fit_or_load(
         with exclusive_lock(path):
             if not path.exists():  # another process may have finished it meanwhile
                 return _fit(run)
-    tensors, meta = read_weights(path)
+    try:
+        tensors, meta = read_weights(path)
+    except MnistdiffError as error:
+        raise MnistdiffError(f"{error} Since it is in the cache, delete it and train again.") from error
     load_into(model, tensors, path)
     if not {"history", "seconds"} <= meta.keys():
         raise MnistdiffError(

@@ -116,3 +116,31 @@ def test_what_is_no_seed_is_told_in_words(capsys, seed):
     error = capsys.readouterr().err.splitlines()[-1]
     assert "must be a whole number from 0 to 4294967295" in error
     assert len(error) < 200
+
+
+def test_rows_are_shown_as_a_table(capsys, monkeypatch):
+    rows = [{"scale": 1.0, "fd": 1.25119, "interval": (0.1, 0.25)}, {"scale": 12.5, "note": "x"}]
+    monkeypatch.setattr(commands, "info", lambda options: {"n": 2, "frontier": rows})
+    code, out, _ = run(capsys, "data", "info")
+    assert code == 0
+    assert out.splitlines() == [
+        "n: 2",
+        "frontier:",
+        "  scale  fd     interval     note",
+        "  1      1.251  0.1 to 0.25",
+        "  12.5                       x",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--model", "typo"), "does not exist. Check the name"),
+        (("--lora", "/etc/passwd"), "/etc/passwd is not a readable safetensors file"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_told_and_never_to_be_deleted(capsys, arguments, words):
+    code, _, err = run(capsys, "sample", "seven", *arguments)
+    assert code == 2
+    assert words in err
+    assert "delete it" not in err
