@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 
 Config = TypeVar("Config")
-Given, Loaded = ParamSpec("Given"), TypeVar("Loaded")
+Given = ParamSpec("Given")
+Loaded = TypeVar("Loaded")
 LARGEST = 10_000  # width or number of layers: more, from a file, would fill the memory
 PACKAGED = Path(__file__).parent / "weights"
 
