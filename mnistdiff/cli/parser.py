@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.save_json:
             _check_result_file(options)
-        result = options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            result = options.run(options)
         _report(result, options)
     except (MnistdiffError, OSError) as error:
         print(f"mnistdiff: {error}", file=sys.stderr)
@@ -31,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mnistdiff: interrupted; {options.after_interrupt}", file=sys.stderr)
         return 130
     return 0 if result.get("ok", True) else 1
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    print(f"mnistdiff: warning: {message}", file=sys.stderr)
 
 
 def _report(result: dict[str, Any], options: argparse.Namespace) -> None:

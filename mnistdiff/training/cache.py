@@ -108,7 +108,9 @@ def fit_or_load(
     try:
         tensors, meta = read_weights(path)
     except MnistdiffError as error:
-        raise MnistdiffError(f"{error} Since it is in the cache, delete it and train again.") from error
+        raise MnistdiffError(
+            f"{error} Since it is in the cache, delete it and train again."
+        ) from error
     load_into(model, tensors, path)
     if not {"history", "seconds"} <= meta.keys():
         raise MnistdiffError(

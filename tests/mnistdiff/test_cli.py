@@ -83,10 +83,13 @@ def test_a_folder_that_takes_no_weights_is_told_before_training(
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.filterwarnings("default")
 def test_data_info_says_what_auto_finds(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
-    code, out, _ = run(capsys, "data", "info", "--json")
+    code, out, err = run(capsys, "data", "info", "--json")
     assert code == 0
+    assert err.startswith("mnistdiff: warning: MNISTDIFF_DATA is set, but ")
+    assert err.count("\n") == 1
     assert json.loads(out)["train"] == {"images": 4000, "source": "bundled"}
 
 

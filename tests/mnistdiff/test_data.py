@@ -1,13 +1,28 @@
 """MNIST from disk and from the bundled digits; bad files are named, not traced."""
 
+import contextlib
 import gzip
+import hashlib
+import http.server
+import socket
 import struct
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mnistdiff.data import batches, load_mnist, to_signed, to_unit
+from mnistdiff import data
+from mnistdiff.data import (
+    batches,
+    cache_folder,
+    download,
+    load_mnist,
+    raw_folder,
+    to_signed,
+    to_unit,
+)
 from mnistdiff.errors import MnistdiffError
 
 
@@ -42,7 +57,8 @@ def test_reads_plain_and_gzipped_idx_files(raw, split, capsys):
 
 def test_auto_falls_back_to_bundled_digits_and_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path / "nothing"))
-    train, test = load_mnist("train"), load_mnist("test")
+    with pytest.warns(UserWarning, match="MNISTDIFF_DATA is set, but .*nothing/MNIST/raw holds no"):
+        train, test = load_mnist("train"), load_mnist("test")
     assert (len(train.images), len(test.images)) == (4_000, 1_000)
     assert torch.bincount(test.labels).tolist() == [100] * 10
     assert train.source == "bundled"
@@ -127,3 +143,84 @@ def test_a_label_that_is_no_digit_is_told_in_words(raw):
     (raw / "train-labels-idx1-ubyte").write_bytes(idx(2049, (4,), bytes([3, 1, 250, 1])))
     with pytest.raises(MnistdiffError, match=r"train-labels-idx1-ubyte holds the label 250"):
         load_mnist("train")
+
+
+IMAGES, LABELS = idx(2051, (2, 28, 28), bytes(1568)), idx(2049, (2,), bytes([7, 1]))
+PAGE = b"<html>Please log in.</html>"
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    """A mirror of MNIST that answers with what the test puts into `answers`, by the file's name."""
+    from torchvision.datasets import MNIST
+
+    names = [name for pair in data.FILES.values() for name in pair]
+    whole = {f"{n}.gz": gzip.compress(IMAGES if "images" in n else LABELS) for n in names}
+    answers = dict(whole)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            body = answers[Path(self.path).name]
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body if len(body) <= 2000 else body[:100])  # less than it promises
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+    known = [(name, hashlib.md5(body).hexdigest()) for name, body in whole.items()]
+    monkeypatch.setattr(MNIST, "resources", known)
+    yield answers
+    server.shutdown()
+    server.server_close()
+
+
+def files_in(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_download_brings_four_whole_files_once(tmp_path, monkeypatch, mirror):
+    monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
+    assert download() == tmp_path / "MNIST" / "raw"
+    assert load_mnist("test", "full").labels.tolist() == [7, 1]
+    mirror.clear()  # another request would fail
+    assert download() == tmp_path / "MNIST" / "raw"
+    assert len(files_in(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("answer", [PAGE, b"", b"x" * 3000], ids=["page", "nothing", "cut"])
+def test_a_failed_download_changes_nothing(raw, mirror, answer):
+    (raw / "t10k-labels-idx1-ubyte.gz").unlink()  # so that there is something to download
+    mirror["t10k-images-idx3-ubyte.gz"] = answer
+    before = files_in(raw.parents[1])
+    with pytest.raises(MnistdiffError, match="could not be downloaded"):
+        download()
+    assert files_in(raw.parents[1]) == before
+
+
+def test_a_server_that_never_answers_is_left(tmp_path, monkeypatch, mirror):
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setenv("MNISTDIFF_DATA", str(tmp_path))
+    monkeypatch.setattr(data, "SILENCE", 0.2)
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{silent.getsockname()[1]}/"])
+        with pytest.raises(MnistdiffError, match=r"could not be downloaded: .*timed out"):
+            download()
+    assert socket.getdefaulttimeout() is None
+    assert not files_in(tmp_path)
+
+
+def test_folders_of_the_environment_may_begin_with_a_tilde(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("MNISTDIFF_CACHE", "~/cache")
+    monkeypatch.setenv("MNISTDIFF_DATA", "~/data")
+    assert cache_folder() == Path("/home/ada/cache")
+    assert raw_folder() == Path("/home/ada/data/MNIST/raw")
+    monkeypatch.setenv("MNISTDIFF_CACHE", "~nobody-of-this-name/x")
+    with pytest.raises(MnistdiffError, match=r"MNISTDIFF_CACHE is '~nobody.*no such user"):
+        cache_folder()
