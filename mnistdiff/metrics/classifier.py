@@ -105,12 +105,18 @@ def _load_classifier(name: str) -> tuple[DigitClassifier, dict[str, Tensor], str
 def to_8_bits(images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 1 28 28"]:
     """Round images to the 256 grey levels of a saved picture.
 
-    Raises MnistdiffError unless images are (N, 1, 28, 28), floating-point and finite.
+    Raises MnistdiffError unless images are (N, 1, 28, 28), floating-point, finite and in [0, 1]. A
+    model may leave [0, 1] a little; values below -0.5 or above 2 mean another range.
     """
     images = images.float() if images.is_floating_point() else images
     check_images(images)
     if not torch.isfinite(images).all():
         raise MnistdiffError("images hold NaN or infinity; the model has diverged.")
+    if images.numel() and not -0.5 <= images.min() <= images.max() <= 2:
+        raise MnistdiffError(
+            f"images lie in [{images.min():.3g}, {images.max():.3g}]; expected [0, 1]. Use "
+            "`to_unit(images)` for [-1, 1], and `images / 255` for grey levels."
+        )
     return (images.clamp(0, 1) * 255).round() / 255
 
 

@@ -14,6 +14,7 @@ from mnistdiff.metrics import (
     label_accuracy,
     memorisation,
     prdc,
+    read_digits,
     to_8_bits,
     wilson_interval,
 )
@@ -141,3 +142,15 @@ def test_too_few_or_unfitting_features_are_told_in_words(call, words):
     features = torch.rand(9, 4, generator=torch.Generator().manual_seed(0))
     with pytest.raises(MnistdiffError, match=words):
         call(features, *gaussian_statistics(features))
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "words"),
+    [(2, -1, r"images lie in \[-1, 1\]; expected \[0, 1\].*to_unit"), (255, 0, "images / 255")],
+)
+def test_digits_in_another_range_are_refused(scale, shift, words):
+    images = torch.linspace(0, 1, 784).reshape(1, 1, 28, 28)
+    for measure in (read_digits, to_8_bits):
+        with pytest.raises(MnistdiffError, match=words):
+            measure(scale * images + shift)
+    assert len(read_digits(1.2 * images - 0.1).digits) == 1  # as a model may draw them
