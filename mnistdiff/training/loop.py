@@ -44,11 +44,10 @@ def train(
     saved at the end of each epoch, and a later call with the same `run_key` continues from there
     to bit-identical weights. With `ema_decay` the model holds the averaged weights at the end.
     Under grading nothing is trained: it yields the losses of the first batch and stops. Raises
-    MnistdiffError if there are no images, if the checkpoint belongs to another run, or if the
-    loss becomes NaN or infinite.
+    MnistdiffError if there are no images, if they are not floating-point tensors, if the checkpoint
+    belongs to another run, or if the loss becomes NaN or infinite.
     """
-    if not data or not len(data[0]):
-        raise MnistdiffError("there are 0 images to train on; give at least one.")
+    _check_data(data)
     if under_grading():
         yield _evaluate_first_batch(model, loss_function, data, config)
         return
@@ -79,6 +78,22 @@ def train(
             yield TrainStep(state.step, state.epoch, losses, means)
     if state.ema is not None:
         load_into(model, state.ema.shadow, "the moving average")
+
+
+def _check_data(data: tuple[Tensor, ...]) -> None:
+    if not isinstance(data, tuple) or not all(isinstance(part, Tensor) for part in data):
+        kinds = ", ".join(type(part).__name__ for part in data)
+        raise MnistdiffError(
+            f"the training data are {kinds}; expected a tuple of tensors such as (images,). "
+            "`torch.from_numpy` makes a tensor of an array."
+        )
+    if not data or not len(data[0]):
+        raise MnistdiffError("there are 0 images to train on; give at least one.")
+    if not data[0].is_floating_point():
+        kind = str(data[0].dtype).removeprefix("torch.")
+        raise MnistdiffError(
+            f"the images are {kind}; expected float32 in [0, 1]: `images.float() / 255`."
+        )
 
 
 def _evaluate_first_batch(

@@ -1,6 +1,7 @@
 """The settings of a training run, and its state, which a checkpoint saves."""
 
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -27,12 +28,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise MnistdiffError(f"{name} is {value!r}; it must be a whole number >= 1.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise MnistdiffError(f"learning_rate is {self.learning_rate}; it must be above 0.")
-        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
-            raise MnistdiffError(f"ema_decay is {self.ema_decay}; it must be in [0, 1).")
+        rate, decay = self.learning_rate, self.ema_decay
+        if not isinstance(rate, Real) or not 0 < rate < float("inf"):
+            raise MnistdiffError(f"learning_rate is {rate!r}; it must be a number above 0.")
+        if decay is not None and (not isinstance(decay, Real) or not 0 <= decay < 1):
+            raise MnistdiffError(f"ema_decay is {decay!r}; it must be a number in [0, 1).")
         if self.optimiser not in ("adam", "muon"):
             raise MnistdiffError(f"optimiser is {self.optimiser!r}; it must be 'adam' or 'muon'.")
         check_seed(self.seed)

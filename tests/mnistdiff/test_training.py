@@ -189,11 +189,35 @@ def test_checkpoint_without_an_entry_is_told_in_words(tmp_path, key):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"epochs": 0}, {"epochs": 1, "batch_size": 0}, {"epochs": 1, "learning_rate": -1.0}]
+    "bad",
+    [
+        {"epochs": 0},
+        {"epochs": True},
+        {"epochs": 1, "batch_size": 0},
+        {"epochs": 1, "learning_rate": -1.0},
+        {"epochs": 1, "learning_rate": "fast"},
+        {"epochs": 1, "ema_decay": 1.0},
+        {"epochs": 1, "ema_decay": "long"},
+    ],
 )
 def test_bad_settings_get_a_sentence(bad):
     with pytest.raises(MnistdiffError, match="must be"):
         TrainConfig(**bad)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ((IMAGES.numpy(),), "are ndarray; expected a tuple of tensors"),
+        (IMAGES, "expected a tuple of tensors"),
+        (((IMAGES * 255).byte(),), "images are uint8; expected float32"),
+        ((IMAGES[:0],), "0 images"),
+        ((), "0 images"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_get_a_sentence(data, words):
+    with pytest.raises(MnistdiffError, match=words):
+        list(train(small_vae(), VAELoss(1.0, "mse"), data, TrainConfig(1)))
 
 
 def test_ema_follows_the_closed_form():
