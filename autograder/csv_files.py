@@ -14,7 +14,9 @@ MARKS = {  # bytes at a file's beginning -> the encoding that they name
     codecs.BOM_UTF16_BE: "utf-16",
 }
 SEPARATORS = ",;\t|"
-NAMED_SEPARATOR = re.compile(r"(?i)sep=(.)\r?\n")  # a first line for Excel
+NAMED_SEPARATOR = re.compile(
+    r'(?i)"?sep=([^\r\n"])"?[;,\t ]*(?:\r\n?|\n)'
+)  # a first line for Excel
 
 
 class Format(NamedTuple):

@@ -23,6 +23,7 @@ Config = TypeVar("Config")
 Given = ParamSpec("Given")
 Loaded = TypeVar("Loaded")
 LARGEST = 10_000  # width or number of layers: more, from a file, would fill the memory
+AGAIN = "delete it and train again"  # the remedy for a broken file in the cache
 PACKAGED = Path(__file__).parent / "weights"
 
 
@@ -181,8 +182,10 @@ class Metadata(dict[str, Any]):
         )
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
-    """Read tensors and metadata.
+def read_weights(
+    path: Path, remedy: str = "give another file, or make it again"
+) -> tuple[dict[str, Tensor], Metadata]:
+    """Read tensors and metadata; `remedy` says what to do with a file that cannot be used.
 
     Raises MnistdiffError if the file is missing, corrupt, of another kind, or holds a number that
     is not finite; looking up a missing key of the metadata raises it too.
@@ -201,13 +204,12 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], Metadata]:
     except (SafetensorError, OSError, ValueError) as error:
         raise MnistdiffError(
             f"{path} is not a readable safetensors file ({error}). It is corrupt or of another "
-            "kind: give another file, or make it again."
+            f"kind: {remedy}."
         ) from error
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise MnistdiffError(
-                f"{path} is corrupt: its tensor {name} contains NaN or infinity. Give "
-                "another file, or make it again."
+                f"{path} is corrupt, its tensor {name} contains NaN or infinity: {remedy}."
             )
     return tensors, metadata
 

@@ -248,9 +248,6 @@ class LatentLoss(Check):
 
         once, twice = loss(guess), loss(2 * guess - noise)  # of all errors, and of doubled ones
         same = "although the prediction and the noise stay the same"
-        larger, none = guess.clone(), guess.clone()
-        larger[0, 0] *= 2
-        none[0, 0] = 0
         if close(loss(0 * guess), once) and close(loss(-guess), once):
             return NO_PREDICTION
         if not close(loss(guess, z0=2 * z0), once):
@@ -258,10 +255,14 @@ class LatentLoss(Check):
         if not close(loss(guess, t=13 - t), once):
             depends = "neither a weight (SNR) nor the target depends on t"
             return f"the loss changes with t, {same}: {depends}"
-        if close(loss(larger), once) and close(loss(none), once):
-            return "an entry of the prediction has no effect: take the mean over all entries"
-        if close(loss(larger), once):
-            return "the loss stays the same if a large prediction grows: do not clip the prediction"
+        for place in (0, int(guess.argmax()), int(guess.argmin())):
+            of_noise = float(noise.flatten()[place])
+            values = 2 * float(guess.flatten()[place]), of_noise, -of_noise
+            larger, *others = (close(loss(_with_entry(guess, place, v)), once) for v in values)
+            if larger and all(others):
+                return "an entry of the prediction has no effect: take the mean over all entries"
+            if larger:
+                return "the loss stays the same if a prediction grows: do not clip the prediction"
         if not 3.5 * once < twice < 4.5 * once:
             kind = ", not its absolute value, a root or a Huber loss" if twice < 4 * once else ""
             return (
@@ -300,3 +301,10 @@ class LatentLoss(Check):
                 "you added the noise: the error is prediction minus noise",
             ),
         ]
+
+
+def _with_entry(tensor: Tensor, place: int, value: float) -> Tensor:
+    """Return a copy in which one entry, counted in the flat tensor, is another number."""
+    copy = tensor.clone()
+    copy.view(-1)[place] = value
+    return copy

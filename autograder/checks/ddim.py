@@ -224,14 +224,21 @@ class DDIMStep(Check):
             raise WrongAnswer(CLIPPED)
 
     def _is_bounded(self, student: Student) -> bool:
-        """Return whether small results are right, and large inputs do not give larger ones."""
-        pair = torch.tensor(0.5), torch.tensor(0.8)
-        x_t, eps = torch.tensor([[1.0, -1.0]]), torch.tensor([[-0.5, 0.5]])
-        small, large, larger = (
-            self._step(student, s * x_t, s * eps, pair, 0.0, 0 * eps) for s in (0.1, 1e3, 2e3)
-        )
-        right = step_mistakes.ddim_step(0.1 * x_t, 0.1 * eps, pair, 0.0, 0 * eps)
-        return close(small, right) and close(large, larger)
+        """Return whether a sign's small results are right and its large ones are all equal."""
+        x_t, eps = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.2, 0.4]])
+        pairs = [(torch.tensor(a), torch.tensor(p)) for a, p in ((0.5, 0.8), (0.3, 0.6))]
+
+        def at(size: float, pair: step_mistakes.Pair) -> tuple[Tensor, Tensor]:
+            given = size * x_t, size * eps, pair, 0.0, 0 * eps
+            return self._step(student, *given), step_mistakes.ddim_step(*given)
+
+        for sign in (1.0, -1.0):
+            large, *others = (at(sign * size, pair)[0] for pair in pairs for size in (1e3, 2e3))
+            is_right = all(close(*at(0.1 * sign, pair)) for pair in pairs)
+            # Clipped inputs have another bound for each pair.
+            if is_right and all(close(other, large) for other in others):
+                return True
+        return False
 
     def _cases(self, draw: Draw) -> list[tuple[Tensor, Tensor, step_mistakes.Pair, Tensor]]:
         """Return (x_t, eps, abar of both timesteps, noise), with another gap for each shape."""

@@ -135,7 +135,8 @@ def weighted_sum(result: Tensor) -> Tensor:
 
     In a plain sum, the gradients of results with a mean of zero (normalised ones) cancel.
     """
-    weights = 1 + torch.arange(result.numel(), dtype=result.dtype) / max(1, result.numel())
+    places = torch.arange(result.numel(), dtype=result.dtype, device=result.device)
+    weights = 1 + places / max(1, result.numel())
     return (result.flatten() * weights).sum()
 
 

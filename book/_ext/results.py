@@ -28,7 +28,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-FORM = re.compile(r"\+?,?(?:\.\d)?[f%g]?")  # of a number in prose
+FORM = re.compile(r"\+?,|\+?,?(?:\.\d)?[f%gd]")  # of a number in prose
+COMPARES = re.compile(r"[<>]|[=!]=|rising\(|falling\(")
 FILES = {  # prefix of tables and figures: file
     "table2": "table2",
     "table3": "table3",
@@ -232,15 +233,15 @@ class ClaimRole(ValueRole):
         if len(parts) not in (2, 3):
             raise self.fault("a claim has words, a condition and, optionally, other words")
         words, condition, *otherwise = parts
-        if type(holds := self.value(condition)) is not bool or not VALUE.search(condition):
+        bare = VALUE.sub("", condition)
+        holds = self.value(condition)
+        if type(holds) is not bool or bare == condition or not COMPARES.search(bare):
             raise self.fault("the condition of a claim must compare values of a results file")
         if holds:
             return [nodes.Text(words)], []
         if not otherwise:
-            raise ExtensionError(
-                f"The page {self.env.docname} says {words!r}, but its results file disagrees: "
-                f"{condition} does not hold. Correct the words."
-            )
+            disagrees = f"says {words!r}, but its results file disagrees: {condition} does not hold"
+            raise self.fault(f"{disagrees}. Correct the words")
         return [nodes.Text(otherwise[0])], []
 
 

@@ -56,8 +56,8 @@ def evaluate(expression: str, read: Read) -> Any:
         found[f"value_{len(found)}"] = look_up(read(match[1]), match[1], match[2], match[3])
         return f"value_{len(found) - 1}"
 
-    named = VALUE.sub(name, expression)
     try:
+        named = VALUE.sub(name, expression)
         return _calculate(ast.parse(named, mode="eval").body, found)
     except SyntaxError as error:
         raise ValueError(f"{expression!r} is not an expression: {error.msg}") from None

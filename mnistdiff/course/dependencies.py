@@ -19,7 +19,10 @@ HARMLESS = re.compile(r"!|%(matplotlib|load_ext|reload_ext|autoreload|config|pip
 TIMING = re.compile(r"%(?:time|timeit|prun)\b((?: +-\w+(?: +\d+)?)*) +")
 TIMING_ALL = re.compile(r"%%(time|timeit|prun|capture)\s*$")
 # Syntax that IPython adds to Python's: magics, commands, help, prompts, an indented cell
-IPYTHON = re.compile(r"^[ \t]*(?:[%!?,;/]|>>>|In \[)|\?[ \t]*$|=[ \t]*[%!]|\A\s+\S", re.MULTILINE)
+IPYTHON = re.compile(
+    r"^[ \t\f]*(?:[%!?,;/]|>>>|\.{3,}|In \[)|\?[ \t\f]*$|=[ \t\f]*[%!]|\A\s+\S", re.MULTILINE
+)
+AUTOMAGIC = re.compile(r"\w+[ \t][^\n]*\s*")  # a cell of one line, such as `time x = f(2)`
 # These run in their own scope: like code below an `if`, they may not bind a name.
 UNBOUND, UNBOUND_ALL = re.compile(r"%timeit\b"), re.compile(r"%%timeit\b")
 HIDDEN = {"eval", "exec", "globals", "locals", "vars"}  # code with these may read any name
@@ -99,7 +102,9 @@ def _names_of(source: str) -> Names | None:
     try:
         statements = _parse(source)
     except SyntaxError:
-        return None if IPYTHON.search(source) else names  # no line of it can run
+        lines = source.replace("\r", "\n")
+        ipythons = IPYTHON.search(lines) or AUTOMAGIC.fullmatch(lines)
+        return None if ipythons else names  # otherwise no line of it can run
     except (ValueError, RuntimeError, MemoryError):  # a null character, or nested too deeply
         return None
     try:

@@ -21,7 +21,8 @@ from mnistdiff.errors import MnistdiffError
 SECONDS = 20.0  # for an answer or its tests, as in grading
 GIVEN_SECONDS = 180.0  # for a given cell: the first import of torch on a slow disk
 PASSES, BLANK, BY_HAND = "passes", "not written yet", "written; a person marks it"
-CELL_FILE = re.compile(r"\((?:<[^<>]*>|\d+\.py), line (\d+)\)")  # IPython's name for a cell
+CELL_FILE = re.compile(r"\((?:<ipython-input-[^<>]*>|<unknown>|\d+\.py), line \d+\)")  # IPython's name
+NOT_PYTHON = ("SyntaxError", "IndentationError", "TabError")
 INSTALL = "To run notebooks, install Jupyter: `pip install jupyter` (or the course's `make setup`)."
 
 
@@ -185,11 +186,23 @@ class Kernel:
                 continue
             content = message["content"]
             if message["msg_type"] == "error":
-                text = CELL_FILE.sub(r"(line \1 of the cell)", str(content["evalue"]))
-                outcome = Outcome(str(content["ename"]), " ".join(text.split()))
+                name, text = str(content["ename"]), str(content["evalue"])
+                if name in NOT_PYTHON:
+                    text = CELL_FILE.sub(f"({_line_of_error(source)})", text)
+                outcome = Outcome(name, " ".join(text.split()))
             elif message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return outcome
         return Outcome("Timeout", f"it took longer than {seconds:g} s")
+
+
+def _line_of_error(source: str) -> str:
+    """Return the first line of a cell that is not Python, as its student counts lines."""
+    try:
+        compile(source, "cell", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        if not source.lstrip().startswith("%"):
+            return f"line {error.lineno} of the cell"
+    return "in this cell"
 
 
 def render(result: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mnistdiff.data import cache_folder
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.runtime import under_grading
-from mnistdiff.storage import exclusive_lock, load_into, read_weights, save_weights
+from mnistdiff.storage import AGAIN, exclusive_lock, load_into, read_weights, save_weights
 from mnistdiff.training.loop import LossFunction, TrainStep, train
 from mnistdiff.training.state import TrainConfig
 
@@ -105,12 +105,7 @@ def fit_or_load(
         with exclusive_lock(path):
             if not path.exists():  # another process may have finished it meanwhile
                 return _fit(run)
-    try:
-        tensors, meta = read_weights(path)
-    except MnistdiffError as error:
-        raise MnistdiffError(
-            f"{error} Since it is in the cache, delete it and train again."
-        ) from error
+    tensors, meta = read_weights(path, remedy=AGAIN)
     load_into(model, tensors, path)
     if not {"history", "seconds"} <= meta.keys():
         raise MnistdiffError(
@@ -126,7 +121,7 @@ def _fit(run: Run) -> Fit:
     steps = train(*what, checkpoint=checkpoint, run_key=run.key)
     history = _epoch_means(_with_progress(steps, run.name, run.config))
     if checkpoint.exists():  # it also has the epochs before an interruption
-        history = read_weights(checkpoint)[1]["history"]
+        history = read_weights(checkpoint, remedy=AGAIN)[1]["history"]
     seconds = history[-1]["elapsed"]
     settings = {"settings": run.settings, "train": asdict(run.config)}
     meta = {"history": history, "seconds": seconds, **settings}

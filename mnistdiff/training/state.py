@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.runtime import check_seed
-from mnistdiff.storage import load_into, read_weights, save_weights, with_prefix
+from mnistdiff.storage import AGAIN, load_into, read_weights, save_weights, with_prefix
 from mnistdiff.training.muon import Muon, split_parameters
 
 
@@ -106,7 +106,7 @@ class TrainState:
         save_weights(path, tensors, {"run": run_key, "history": self.history, **counters})
 
     def restore(self, path: Path, run_key: str) -> None:
-        tensors, meta = read_weights(path)
+        tensors, meta = read_weights(path, remedy=AGAIN)
         if meta.get("run") != run_key or "generator" not in tensors:
             raise MnistdiffError(
                 f"{path} is not a checkpoint of this run (it names {meta.get('run')!r}, this run "

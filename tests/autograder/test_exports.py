@@ -481,10 +481,11 @@ def test_a_roster_is_read_and_written_as_the_other_system_writes_it(tmp_path, se
     assert ("use √abar" in found[0]["Feedback comments"]) is (encoding != "cp1252")
 
 
-def test_the_separator_that_a_roster_names_for_excel_is_used(tmp_path):
+@pytest.mark.parametrize("first", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "sep=;;\n", "sep=;\r"])
+def test_the_separator_that_a_roster_names_for_excel_is_used(tmp_path, first):
     two = [record(s, "03", verdict=verdict(judged("ddim_step", 8, 5))) for s in ("ada", "bob")]
     roster, path = tmp_path / "r.csv", tmp_path / "m.csv"
-    roster.write_text("sep=;\n" + ROSTER.replace("Student", "Name, Vorname, Titel"))
+    roster.write_text(first + ROSTER.replace("Student", "Name, Vorname, Titel"))
     export("moodle", two, {}, "p", path, roster)
     found = list(csv.DictReader(io.StringIO(path.read_text()), delimiter=";"))
     assert [row["Grade"] for row in found] == ["5", "5", "0"]

@@ -204,7 +204,9 @@ def test_no_text_of_a_student_ends_or_holds_up_the_grader(source):
     assert names.names_of(source) is None or names.names_of(source).imports == set()
 
 
-@pytest.mark.parametrize("source", ["def f(:\n    g()", "x = = 1", "```python\ng()\n```", "“g”()"])
+@pytest.mark.parametrize(
+    "source", ["def f(:\n    g()", "x = 1\nx = = 1", "```python\ng()\n```", "“g”()"]
+)
 def test_a_cell_that_cannot_run_reads_nothing(source):
     found = names.names_of(source)
     assert found
@@ -212,7 +214,21 @@ def test_a_cell_that_cannot_run_reads_nothing(source):
 
 
 @pytest.mark.parametrize(
-    "source", ["g?", "?g", "x = !ls", "%run x.py", ">>> g()", "  g()\n  h()", ";g a"]
+    "source",
+    [
+        "g?",
+        "?g",
+        "x = !ls",
+        "%run x.py",
+        ">>> g()",
+        "  g()\n  h()",
+        ";g a",
+        "time x = g()",
+        "g a\n",
+        "x = 1\n   ...: g()",
+        "x =\x0c!ls",
+        "#\r,g",
+    ],
 )
 def test_what_only_ipython_runs_may_read_anything(source):
     assert names.names_of(source) is None

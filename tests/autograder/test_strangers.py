@@ -182,6 +182,8 @@ def test_honest_students_have_what_they_would_have_without_strangers(tmp_path, c
     assert all(len(rows) >= HONEST for what, rows in expected.items() if what != "explain")
     for what, rows in expected.items():
         assert found[what] == rows, what
+    shown = said(capsys, beside, "explain", "forges").splitlines()
+    assert not any(line.startswith(("+", "    + x0_hat", "honest-")) for line in shown)
     marks = small_course.marks(beside)
     rights = ("compiles", "helped", "crlf", "pasted", "webp", "mac", "renamed", "late", "copied-1")
     assert {marks[name, "test_active_units"] for name in rights} == {3.0}

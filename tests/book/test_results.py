@@ -160,6 +160,8 @@ def test_a_file_that_is_not_complete_shows_its_rows_and_no_findings(tmp_path):
         ("{result}`table9:total:.2f`", "needs book/results/table9.json, which is missing"),
         ("{claim}`a | table2:total[beta=1] <`", "is not an expression"),
         ("{claim}`a | table2:total[beta=1]`", "must compare values of a results file"),
+        ("{claim}`a | table2:total[beta=1] and table2:kl[beta=1]`", "must compare values"),
+        ("{claim}`a | table2:experiment/x > 1`", "has no value"),
         ("{claim}`a | 2 > 1`", "must compare values of a results file"),
         ("{claim}`table2:total[beta=1] > 1`", "a claim has words, a condition"),
         ("{claim}`a | table2:kl[beta=1] > 1 | b | c`", "a claim has words, a condition"),

@@ -107,6 +107,20 @@ def test_a_cell_that_is_not_python_is_told_by_its_own_line(book, tmp_path):
     assert found == "its cell stops with SyntaxError: invalid syntax (line 2 of the cell)"
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = = 2", "line 1 of the cell"),
+        ("\n\n\nx = = 2", "line 4 of the cell"),
+        ("%%time\nx = = 2", "in this cell"),
+        ("def f():\n    return eval('1 +')\n\n\nf()", "<string>, line 1"),
+    ],
+)
+def test_a_syntax_errors_line_is_that_of_its_cell(tmp_path, source, said):
+    with self_check.Kernel(tmp_path) as kernel:
+        assert kernel.run(source, 20) == ("SyntaxError", f"invalid syntax ({said})")
+
+
 def test_an_answer_that_needs_an_unwritten_one_says_so(book, tmp_path):
     answer(book, "active_units", "return kl_per_dimension(x)")
     found = self_check.check(save(book, tmp_path))["exercises"]["active_units"]
