@@ -1,6 +1,8 @@
 """The judge, a pinned classifier that reads generated digits, and a second classifier."""
 
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -71,9 +73,13 @@ class Judge(NamedTuple):
     test_features: Float[Tensor, "n f"]  # of the 10,000 test images
 
 
-@cache_and_copy
 def load_judge() -> Judge:
     """Load the judge `judge-v1` from the package's weights."""
+    return deepcopy(_shared_judge())
+
+
+@cache
+def _shared_judge() -> Judge:
     classifier, tensors, version = _load_classifier("judge-v1")
     return Judge(
         classifier,
@@ -125,7 +131,7 @@ def read_digits(
     images: Float[Tensor, "n 1 28 28"], classifier: DigitClassifier | None = None
 ) -> Reading:
     """Classify images (rounded to 8 bits) with the judge, or another classifier."""
-    classifier = classifier or load_judge().classifier
+    classifier = classifier or _shared_judge().classifier  # read only: no copy for each call
     features = torch.cat(
         [classifier.features(to_8_bits(part)) for part in images.split(SCORE_BATCH)]
     )
