@@ -112,14 +112,15 @@ class CLIP(nn.Module):
     def encode_image(self, images: Float[Tensor, "b 1 28 28"]) -> Float[Tensor, "b e"]:
         """Return embeddings, not normalised, of images in [0, 1]."""
         check_images(images)
-        return self.image_encoder(images).float()
+        dtype = self.log_scale.dtype
+        return self.image_encoder(images.to(dtype)).to(dtype)  # autocast gives half precision
 
     def encode_text(self, prompts: Sequence[str] | Int[Tensor, "n l"]) -> Float[Tensor, "n e"]:
         """Return embeddings, not normalised, of prompts or tokens. Raises as `words_of`."""
         if isinstance(prompts, str):
             prompts = [prompts]
         tokens = prompts if isinstance(prompts, Tensor) else tokenize(prompts)
-        return self.text_encoder(tokens.to(self.log_scale.device)).float()
+        return self.text_encoder(tokens.to(self.log_scale.device)).to(self.log_scale.dtype)
 
 
 def contrastive_loss(

@@ -17,7 +17,7 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.guidance import GUIDED, Autoguided
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
 from mnistdiff.runtime import autocast, check_seed, reuse_memory
-from mnistdiff.samplers import as_eps, find_sampler
+from mnistdiff.samplers import as_eps, find_sampler, predictor
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule
 from mnistdiff.storage import PACKAGED, cache_and_copy, load_into, read_weights, with_prefix
 from mnistdiff.unet import UNet, UNetConfig
@@ -113,7 +113,12 @@ def autoguided(
             f"autoguidance is {scale:g}, but this model has no weak copy to guide it; only "
             "the shipped U-Net and the best latent model have one. Leave it at 1."
         )
-    return replace(model, model=Autoguided(model.model, model.weak, scale, span))
+    (strong, predicted), (weak, by_weak) = predictor(model.model), predictor(model.weak)
+    if predicted == by_weak == "v_prediction":  # guidance is linear: it acts on v as on eps
+        guided = as_eps(Autoguided(strong, weak, scale, span), model.schedule)
+    else:
+        guided = Autoguided(model.model, model.weak, scale, span)
+    return replace(model, model=guided)
 
 
 def default_schedule() -> NoiseSchedule:

@@ -1,6 +1,7 @@
 """Guidance: push a prediction away from a less informed one."""
 
 import math
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -48,8 +49,8 @@ class Autoguided(nn.Module):
 
     def __init__(
         self,
-        model: nn.Module,
-        weak: nn.Module,
+        model: Callable[..., Tensor],
+        weak: Callable[..., Tensor],
         scale: float,
         span: tuple[float, float] = GUIDED,
     ) -> None:

@@ -62,15 +62,16 @@ class EpsMLP(nn.Module):
 
     def embed_time(self, t: Int[Tensor, " b"]) -> Float[Tensor, "b e"]:
         """Embed the timesteps for the blocks."""
-        return self.time(timestep_embedding(t, self.config.emb_dim))
+        return self.time(timestep_embedding(t, self.config.emb_dim).to(self.stem.weight.dtype))
 
     def denoise(self, x_t: Float[Tensor, "b d"], emb: Float[Tensor, "b e"]) -> Float[Tensor, "b d"]:
         """Predict from a noisy latent and the embedding of time (and condition)."""
         check_latents(x_t, self.config.latent_dim)
-        h, emb = self.stem(x_t), F.silu(emb)
+        dtype = self.stem.weight.dtype
+        h, emb = self.stem(x_t.to(dtype)), F.silu(emb)
         for block in self.blocks:
             h = block(h, emb)
-        return self.head(h).float()
+        return self.head(h).to(dtype)  # under autocast h has half precision
 
     def forward(self, x_t: Float[Tensor, "b d"], t: Int[Tensor, " b"]) -> Float[Tensor, "b d"]:
         return self.denoise(x_t, self.embed_time(t))
@@ -114,6 +115,7 @@ class EpsMLPCond(EpsMLP):
         expected = (len(x_t), len(self.null_cond))
         if tuple(cond.shape) != expected:
             raise MnistdiffError(f"the condition has shape {tuple(cond.shape)}, not {expected}.")
+        cond = cond.to(self.null_cond.dtype)
         return self.denoise(x_t, self.embed_time(t) + self.cond(cond))
 
 

@@ -140,26 +140,36 @@ def residual_mlp(before: int, width: int, blocks: int, after: int) -> nn.Sequent
     )
 
 
-FLOATS = (torch.float32, torch.float16, torch.bfloat16)  # dtypes that the networks accept
-
-
 def check_images(images: Tensor) -> None:
-    """Raise MnistdiffError unless images are (B, 1, 28, 28), floating-point, not float64."""
-    if images.ndim != 4 or images.shape[1:] != (1, 28, 28) or images.dtype not in FLOATS:
-        raise MnistdiffError(_mismatch("images", images, "(B, 1, 28, 28)"))
+    """Raise MnistdiffError unless images are a floating-point tensor (B, 1, 28, 28)."""
+    _check("images", images, (1, 28, 28))
 
 
 def check_latents(latents: Tensor, dim: int) -> None:
-    """Raise MnistdiffError unless latents are (B, dim), floating-point, not float64."""
-    if latents.ndim != 2 or latents.shape[1] != dim or latents.dtype not in FLOATS:
-        raise MnistdiffError(_mismatch("latents", latents, f"(B, {dim})"))
+    """Raise MnistdiffError unless latents are a floating-point tensor (B, dim)."""
+    _check("latents", latents, (dim,))
 
 
-def _mismatch(what: str, tensor: Tensor, expected: str) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    if tensor.dtype in FLOATS:
-        return f"{what} have shape {tuple(tensor.shape)}, not {expected}."
-    return f"{what} are {kind} of {tuple(tensor.shape)}, not float32 of {expected}: use `.float()`."
+def _check(what: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    expected = f"(B, {', '.join(map(str, shape))})"
+    if not isinstance(tensor, Tensor):
+        raise MnistdiffError(
+            f"{what} are {type(tensor).__name__}, not a tensor {expected}: use "
+            "`torch.as_tensor(...)`."
+        )
+    if not tensor.is_floating_point():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        raise MnistdiffError(
+            f"{what} are {kind} of {tuple(tensor.shape)}, not float32 of {expected}: use "
+            "`.float()`, and divide grey levels by 255."
+        )
+    if tensor.shape[1:] != shape:
+        raise MnistdiffError(f"{what} have shape {tuple(tensor.shape)}, not {expected}.")
+
+
+def at_least_float32(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Return x in float32, or in float64 where it is that already: sums need the precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def append_dims(x: Tensor, ndim: int) -> Tensor:

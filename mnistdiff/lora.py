@@ -5,7 +5,8 @@ W x becomes W x + strength (alpha / rank) B A x, with A (rank, in) and B (out, r
 """
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from numbers import Real
 
 import torch
@@ -16,6 +17,13 @@ from torch import Tensor, nn
 from mnistdiff.errors import MnistdiffError
 
 PREFIX = "diffusion_model."  # ComfyUI's stock LoRA loader looks for keys with this prefix
+# how other programs begin the name of a layer: PEFT, diffusers, and kohya with underscores
+PREFIXES = re.compile(
+    r"(base_model\.model\.|diffusion_model\.|unet\.|transformer\.|lora_unet_|lora_transformer_)+"
+)
+# kohya and ComfyUI say down and up, PEFT and diffusers A and B
+PART = re.compile(r"(.+?)\.(?:lora_(down|up|A|B)(?:\.default)?\.weight|(alpha))")
+SAME_PART = {"A": "down", "B": "up"}
 
 
 class LoRALinear(nn.Module):
@@ -24,8 +32,9 @@ class LoRALinear(nn.Module):
     def __init__(self, linear: nn.Linear, rank: int, alpha: float) -> None:
         super().__init__()
         self.linear, self.alpha, self.strength = linear, alpha, 1.0
-        self.down = nn.Parameter(torch.randn(rank, linear.in_features) / linear.in_features**0.5)
-        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
+        down = torch.randn(rank, linear.in_features) / linear.in_features**0.5
+        self.down = nn.Parameter(down.to(linear.weight))
+        self.up = nn.Parameter(linear.weight.new_zeros(linear.out_features, rank))
 
     def delta(self) -> Float[Tensor, "out in"]:
         """Return the matrix that strength 1 adds to the weight."""
@@ -69,37 +78,62 @@ def lora_state_dict(network: nn.Module) -> dict[str, Tensor]:
     return tensors
 
 
-def merge_lora(network: nn.Module, adapters: dict[str, Tensor], strength: float = 1.0) -> None:
-    """Add `strength` times the adapters (from `lora_state_dict`) to the weights, in place.
+def merge_lora(network: nn.Module, adapters: Mapping[str, Tensor], strength: float = 1.0) -> None:
+    """Add `strength` times the adapters to the weights, in place.
 
-    Negative strengths subtract the style. Raises MnistdiffError, and leaves the weights unchanged,
-    if the adapters belong to another network or the strength is not a finite number.
+    The names of PEFT, of diffusers and of kohya's scripts are understood, too; without an alpha it
+    is the rank. Negative strengths subtract the style. Raises MnistdiffError, and leaves the
+    weights unchanged, if the adapters belong to another network, hold anything that would be left
+    out, or if the strength is not a finite number.
     """
     if not isinstance(strength, Real) or not math.isfinite(strength):
         raise MnistdiffError(f"a LoRA's strength is {strength!r}; it must be a finite number.")
-    names = {key.rsplit(".lora_", 1)[0] for key in adapters if ".lora_" in key}
     weights = dict(network.named_parameters())
     additions = []
-    for name in sorted(names):
-        weight = weights.get(f"{name.removeprefix(PREFIX)}.weight")
-        up, down = (adapters.get(f"{name}.lora_{part}.weight") for part in ("up", "down"))
+    for name, parts in sorted(_by_layer(adapters, weights).items()):
+        weight = weights.get(f"{name}.weight")
+        up, down = parts.get("up"), parts.get("down")
         if weight is None or up is None or down is None or not _shapes_fit(weight, up, down):
             raise MnistdiffError(
                 f"the LoRA does not fit this network at {name}: it was made for another network."
             )
         up, down = up.float(), down.float()
-        alpha = adapters.get(f"{name}.alpha", torch.tensor(float(len(down))))
+        alpha = parts.get("alpha", torch.tensor(float(len(down))))
         if alpha.numel() != 1 or not all(x.isfinite().all() for x in (up, down, alpha)):
             raise MnistdiffError(
                 f"the LoRA is broken at {name}: it holds NaN or infinity, or alpha is not one "
                 "number. Train it again."
             )
         additions.append((weight, up @ down, strength * float(alpha) / len(down)))
-    if not names:
-        raise MnistdiffError("the file holds no LoRA: none of its keys ends in .lora_up.weight.")
     with torch.no_grad():
         for weight, addition, scale in additions:
-            weight.add_(addition, alpha=scale)
+            weight.add_(addition.to(weight), alpha=scale)
+
+
+def _by_layer(
+    adapters: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> dict[str, dict[str, Tensor]]:
+    """Return the parts "up", "down" and "alpha" of each layer, under the network's own names."""
+    if not any("lora_" in key for key in adapters):
+        raise MnistdiffError("the file holds no LoRA: none of its keys ends in .lora_up.weight.")
+    with_underscores = {name.replace(".", "_"): name for name in weights}
+    layers: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in adapters.items():
+        match = PART.fullmatch(key)
+        if not match:
+            raise MnistdiffError(
+                f"the LoRA holds {key!r:.100}, which this network cannot use. Only lora_down and "
+                "lora_up (in PEFT: lora_A and lora_B) and alpha are known: no DoRA, LyCORIS, "
+                "bias or convolution."
+            )
+        layer, part, alpha = match.groups()
+        layer = PREFIXES.sub("", layer, count=1) if PREFIXES.match(layer) else layer
+        name = with_underscores.get(f"{layer}_weight", f"{layer}.weight").removesuffix(".weight")
+        parts, part = layers.setdefault(name, {}), alpha or SAME_PART.get(part, part)
+        if part in parts:
+            raise MnistdiffError(f"the LoRA holds two matrices {part} for {name}; expected one.")
+        parts[part] = tensor
+    return layers
 
 
 def _shapes_fit(weight: Tensor, up: Tensor, down: Tensor) -> bool:

@@ -14,6 +14,7 @@ from mnistdiff.storage import write_atomically
 FORMATS = (".png", ".gif", ".bmp", ".webp")  # lossless: a seed is one picture
 OPTIONS = {"lossless": True}  # for .webp; the other formats ignore it
 LARGEST = 100_000_000  # pixels
+OUTPUT_TYPES = ("pt", "np", "pil")
 
 
 def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
@@ -23,6 +24,26 @@ def read_grey(file: Any) -> Float[Tensor, "1 1 h w"]:
 
     with Image.open(file) as picture:
         return torch.from_numpy(np.array(picture.convert("L")))[None, None].float() / 255
+
+
+def convert_images(images: Float[Tensor, "n 1 28 28"], output_type: str) -> Any:
+    """Return images in [0, 1] as in diffusers: "pt", "np" or "pil".
+
+    "pt" is the tensor itself, "np" a float32 array (N, 28, 28, 1), "pil" a list of grey pictures.
+    Raises MnistdiffError for another output type.
+    """
+    if output_type == "pt":
+        return images
+    if output_type not in OUTPUT_TYPES:
+        raise MnistdiffError(
+            f"output_type is {output_type!r}; it must be one of {', '.join(OUTPUT_TYPES)}."
+        )
+    array = images.permute(0, 2, 3, 1).float().cpu().numpy()
+    if output_type == "np":
+        return array
+    from PIL import Image
+
+    return [Image.fromarray(a, mode="L") for a in (array[..., 0] * 255).round().astype("uint8")]
 
 
 def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scale: int = 1) -> None:
@@ -45,7 +66,7 @@ def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scal
             "LoRA's strength is too large."
         )
     rows = len(images) // columns
-    levels = (images.clamp(0, 1) * 255).round().byte()
+    levels = (images.float().cpu().clamp(0, 1) * 255).round().byte()
     sheet = levels.reshape(rows, columns, 28, 28).transpose(1, 2).reshape(rows * 28, columns * 28)
     picture = Image.fromarray(sheet.numpy(), mode="L")
     picture = picture.resize(

@@ -1,6 +1,6 @@
 """Text to image: from a prompt to a CLIP embedding, a guided latent, and a decoded digit."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,16 +14,22 @@ from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.guidance import EVERYWHERE, check_guidance_span
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig
-from mnistdiff.layers import check_images
+from mnistdiff.layers import check_images, check_latents
 from mnistdiff.lora import merge_lora
+from mnistdiff.pictures import convert_images
 from mnistdiff.prompts import digit_in
 from mnistdiff.runtime import reuse_memory
 from mnistdiff.samplers import (
+    SAMPLERS,
+    Callback,
+    Generators,
     as_eps,
+    draw_noise,
     find_sampler,
     inference_timesteps,
     interpolate_noise,
 )
+from mnistdiff.samplers.registry import Sampler
 from mnistdiff.schedules import NoiseSchedule, add_noise, cosine_beta_schedule
 from mnistdiff.storage import (
     PACKAGED,
@@ -47,12 +53,47 @@ PARTS = {
     "eps_mlp": (EpsMLPCond, EpsMLPCondConfig),
     "vae": (VAE, VAEConfig),
 }
+# options of diffusers that do nothing here, and what to do instead
+_ONE_SIZE = "every picture has 28x28 pixels; leave it out"
+_NO_STEP_END = "use callback=f, which gets (step, t, z_t, z0_hat) before each step"
+_EMBEDDINGS = "call `denoise(cond, uncond, noise, ...)` with embeddings of `encode_prompts`"
+_NO_PART = "the model has no such part; leave it out"
+CALL_OPTIONS = {
+    "height": _ONE_SIZE,
+    "width": _ONE_SIZE,
+    "callback_on_step_end": _NO_STEP_END,
+    "callback_on_step_end_tensor_inputs": _NO_STEP_END,
+    "callback_steps": _NO_STEP_END,
+    "prompt_embeds": _EMBEDDINGS,
+    "negative_prompt_embeds": _EMBEDDINGS,
+    "timesteps": "set num_inference_steps, or call `mnistdiff.samplers.sample_ddim`",
+    "sigmas": "set num_inference_steps, or call `mnistdiff.samplers.sample_ddim`",
+    "scheduler": "give sampler, the name of a sampler or a function",
+    "guidance_rescale": "set guidance_scale and guidance_span",
+    "clip_skip": _NO_PART,
+    "cross_attention_kwargs": _NO_PART,
+    "ip_adapter_image": _NO_PART,
+    "ip_adapter_image_embeds": _NO_PART,
+}
+_NO_SCHEDULER = (
+    "this pipeline has no scheduler object: set `pipeline.sampler` to one of "
+    f"{', '.join(SAMPLERS)}, or to a function; `pipeline.schedule` holds the betas."
+)
+LORA_OPTIONS = {
+    "weight_name": "give the path of the file itself",
+    "subfolder": "give the path of the file itself",
+    "adapter_name": "a LoRA is added to the weights at once; `unload_lora_weights` removes all",
+    "lora_scale": "the option is called strength",
+}
 
 
 class PipelineOutput(NamedTuple):
-    """Images (N, 1, 28, 28) in [0, 1] and the latents (N, D) that they were decoded from."""
+    """Images and the latents (N, D) that they were decoded from.
 
-    images: Float[Tensor, "n 1 28 28"]
+    The images are (N, 1, 28, 28) in [0, 1], or what `output_type` asked for.
+    """
+
+    images: Any
     latents: Float[Tensor, "n d"]
 
 
@@ -60,8 +101,12 @@ class TextToImagePipeline:
     """`tiny-mnist-sd`: CLIP, the conditioned noise predictor and the VAE, as one function.
 
     `trained_on` names the data set of the training digits. The arguments of a call are named as in
-    diffusers' StableDiffusionPipeline. Raises MnistdiffError unless scaling_factor is above 0.
+    diffusers' StableDiffusionPipeline; a table in the book says what of it works here. `sampler`
+    is the one that calls use when they name none. Raises MnistdiffError unless scaling_factor is
+    above 0.
     """
+
+    sampler: str | Sampler = "ddim"
 
     def __init__(
         self,
@@ -82,6 +127,7 @@ class TextToImagePipeline:
         self.trained_on = trained_on
         self.schedule = schedule or NoiseSchedule(cosine_beta_schedule(1000))
         self.model = as_eps(eps_mlp, self.schedule)  # the network predicts v
+        self._without_lora: dict[str, Tensor] | None = None
 
     @classmethod
     def from_pretrained(cls, path: str | Path = NAME) -> "TextToImagePipeline":
@@ -131,20 +177,66 @@ class TextToImagePipeline:
         described = {"data": self.trained_on} | (model_card or {})
         return tensors, described | configs | {"scaling_factor": self.scaling_factor}
 
-    def load_lora(self, name: str | Path, strength: float = 1.0) -> None:
-        """Add a style to the noise predictor: a shipped LoRA by its name, or a LoRA file.
+    def to(self, *args: Any, **kwargs: Any) -> "TextToImagePipeline":
+        """Move all networks to a device, a floating-point type, or both, as `nn.Module.to` does.
+
+        Noise still comes from the CPU: one seed stays one picture, up to rounding. Raises
+        MnistdiffError, and moves nothing, if the device is missing or the type is not
+        floating-point.
+        """
+        try:
+            nn.Linear(1, 1).to(*args, **kwargs)
+        except (AssertionError, RuntimeError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise MnistdiffError(
+                f"the pipeline cannot be moved: {reason}. Give a device that torch finds here, a "
+                "floating-point type, or both."
+            ) from error
+        for name in PARTS:
+            getattr(self, name).to(*args, **kwargs)
+        return self
+
+    @property
+    def scheduler(self) -> None:
+        """Refuse diffusers' scheduler objects, which would be set and never used."""
+        raise AttributeError(_NO_SCHEDULER)
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Any) -> None:
+        raise MnistdiffError(_NO_SCHEDULER)
+
+    @property
+    def device(self) -> torch.device:
+        """Return the device of the networks."""
+        return self.eps_mlp.null_cond.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Return the floating-point type of the networks."""
+        return self.eps_mlp.null_cond.dtype
+
+    def load_lora_weights(
+        self,
+        lora: str | Path | Mapping[str, Tensor],
+        strength: float = 1.0,
+        **unsupported: Any,
+    ) -> None:
+        """Add a style to the noise predictor: a shipped LoRA by its name, a LoRA file, or tensors.
 
         Calling it again adds on top; a negative strength subtracts. Raises MnistdiffError if the
         name is unknown or the LoRA belongs to another network.
         """
-        shipped = {path.stem.removesuffix("-v1"): path for path in sorted(LORAS.glob("*-v1.*"))}
-        path = shipped.get(str(name), Path(name))
-        if not path.is_file():
-            raise MnistdiffError(
-                f"there is no LoRA {str(name)!r}, neither as a file nor in the package. The "
-                f"package has: {', '.join(shipped) or 'none'}."
-            )
-        merge_lora(self.eps_mlp, read_weights(path)[0], strength)
+        _refuse(unsupported, LORA_OPTIONS)
+        tensors = lora if isinstance(lora, Mapping) else read_weights(_lora_file(lora))[0]
+        before = {name: value.clone() for name, value in self.eps_mlp.state_dict().items()}
+        merge_lora(self.eps_mlp, tensors, strength)
+        self._without_lora = self._without_lora or before
+
+    def unload_lora_weights(self) -> None:
+        """Restore the noise predictor as it was before the first LoRA."""
+        if self._without_lora is not None:
+            self.eps_mlp.load_state_dict(self._without_lora)
+            self._without_lora = None
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Float[Tensor, "n e"]:
@@ -170,47 +262,65 @@ class TextToImagePipeline:
         guidance_span: tuple[float, float] = GUIDANCE_SPAN,
         eta: float = 0.0,
         num_images_per_prompt: int = 1,
-        generator: torch.Generator | None = None,
-        sampler: str = "ddim",
+        generator: Generators = None,
+        latents: Float[Tensor, "n d"] | None = None,
+        sampler: str | Sampler | None = None,
         image: Float[Tensor, "k 1 28 28"] | None = None,
         strength: float = 0.8,
-        callback: Callable[[int, int, Tensor, Tensor], Any] | None = None,
+        callback: Callback | None = None,
+        output_type: str = "pt",
+        return_dict: bool = True,
+        **unsupported: Any,
     ) -> PipelineOutput:
         """Draw `num_images_per_prompt` digits for each prompt; images of one prompt are adjacent.
 
         The noise of all images, (N, D), is drawn first, from the CPU `generator`: adding images
         changes the earlier ones only by float rounding (below 1e-5). With eta above 0 the noise of
         each step is drawn for up to 250 images together, so another number of images gives other
-        images. `guidance_span` (low, high) guides at low <= t < high only, in timesteps of 1000;
-        elsewhere the prompt alone decides; (0, 1000) guides at every step (Kynkaanniemi et al.,
-        2024). `image` in [0, 1], one for all or one for each, is noised by `strength` in (0, 1]
-        and replaces the pure noise (Meng et al., 2022, "SDEdit"). `callback(step, t, z_t, z0_hat)`
-        is called at every step of each 250 images. Raises MnistdiffError for words outside the
-        vocabulary and settings outside their range.
+        images. With a list of generators, one for each image, an image depends on its own alone.
+        `latents` (N, D) replaces the drawn noise. `sampler` is a name of SAMPLERS, or a function
+        that is called as `sample_ddim` is.
+
+        `guidance_span` (low, high) guides at low <= t < high only, in timesteps of 1000; elsewhere
+        the prompt alone decides; (0, 1000) guides at every step (Kynkaanniemi et al., 2024).
+        `image` in [0, 1], one for all or one for each, is noised by `strength` in (0, 1] and
+        replaces the pure noise (Meng et al., 2022, "SDEdit"). `callback(step, t, z_t, z0_hat)` is
+        called at every step of each 250 images. `output_type` is that of `convert_images`;
+        `return_dict` is diffusers' and changes nothing: the output is a named tuple. Raises
+        MnistdiffError for words outside the vocabulary, settings outside their range, and options
+        of diffusers that do not work here.
         """
+        _refuse(unsupported, CALL_OPTIONS)
         prompts = _listed(prompt)
         negatives = _listed("" if negative_prompt is None else negative_prompt)
         if len(negatives) == 1:
             negatives *= len(prompts)
         _check_counts(prompts, negatives, num_images_per_prompt)
-        _check_generator(generator)
         each = int(num_images_per_prompt)
+        _check_generator(generator, len(prompts) * each)
+        sampler = self.sampler if sampler is None else sampler
+        options = _steps(num_inference_steps, sampler, eta)
+        convert_images(torch.zeros(0, 1, 28, 28), output_type)  # refuse it before the work
         cond = self.encode_prompts(prompts).repeat_interleave(each, dim=0)
         uncond = self.encode_prompts(negatives).repeat_interleave(each, dim=0)
+        shape = (len(cond), self.vae.config.latent_dim)
+        if latents is not None:
+            _check_noise(latents, shape)
         if image is not None:
             _check_start(image, len(cond))
-        return self.denoise(
+            options |= {"start": self.encode(image), "strength": strength}
+        drawn = self.denoise(
             cond,
             uncond,
-            torch.randn(len(cond), self.vae.config.latent_dim, generator=generator),
+            draw_noise(shape, generator) if latents is None else latents,
             guidance_scale=guidance_scale,
             guidance_span=guidance_span,
             sampler=sampler,
             generator=generator,
             callback=callback,
-            **_steps(num_inference_steps, sampler, eta),
-            **({} if image is None else {"start": self.encode(image), "strength": strength}),
+            **options,
         )
+        return drawn._replace(images=convert_images(drawn.images, output_type))
 
     def interpolate(
         self,
@@ -229,10 +339,11 @@ class TextToImagePipeline:
         """
         if not isinstance(frames, Integral) or frames < 1:
             raise MnistdiffError(f"frames is {frames!r}; it must be a whole number >= 1.")
-        _check_generator(generator)
+        _check_generator(generator, 1)
         first, last = self.encode_prompts([start, end])
-        cond = interpolate_noise(first, last, torch.linspace(0, 1, int(frames)))
-        noise = torch.randn(1, self.vae.config.latent_dim, generator=generator)
+        weights = torch.linspace(0, 1, int(frames)).to(first)
+        cond = interpolate_noise(first, last, weights)
+        noise = draw_noise((1, self.vae.config.latent_dim), generator)
         return self.denoise(
             cond,
             self.encode_prompts([""] * frames),
@@ -251,7 +362,8 @@ class TextToImagePipeline:
         *,
         guidance_scale: float,
         guidance_span: tuple[float, float],
-        sampler: str = "ddim",
+        sampler: str | Sampler = "ddim",
+        generator: Generators = None,
         start: Float[Tensor, "#n d"] | None = None,
         strength: float = 1.0,
         **options: Any,
@@ -268,7 +380,8 @@ class TextToImagePipeline:
         if start is not None:
             options["timesteps"] = self._last_steps(strength, options.pop("num_inference_steps"))
             t = torch.tensor(options["timesteps"][:1]).expand(len(noise))
-            noise = add_noise(start.expand_as(noise), t, noise, self.schedule.alphas_cumprod)
+            start = start.expand(len(noise), -1).to(noise)
+            noise = add_noise(start, t, noise, self.schedule.alphas_cumprod)
         latents = [
             sample(
                 self.model,
@@ -279,9 +392,10 @@ class TextToImagePipeline:
                 guidance_scale=guidance_scale,
                 guidance_span=(low, high),
                 noise=noise[part],
+                generator=_of_rows(generator, part),
                 **options,
             )
-            for part in torch.arange(len(noise)).split(CHUNK)
+            for part in (slice(i, i + CHUNK) for i in range(0, len(noise), CHUNK))
         ]
         z0 = torch.cat(latents)
         return PipelineOutput(self.decode(z0), z0)
@@ -290,12 +404,12 @@ class TextToImagePipeline:
     def encode(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n d"]:
         """Return scaled latents: the posterior means of images in [0, 1]."""
         check_images(images)
-        return self.vae.encode(images.float())[0] * self.scaling_factor
+        return self.vae.encode(images.to(self.device))[0] * self.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "n d"]) -> Float[Tensor, "n 1 28 28"]:
         """Return images in [0, 1] from scaled latents."""
-        return self.vae.decode(latents / self.scaling_factor)
+        return self.vae.decode(latents.to(self.device) / self.scaling_factor)
 
     def _last_steps(self, strength: float, num_inference_steps: int) -> list[int]:
         if not isinstance(strength, Real) or not 0 < strength <= 1:
@@ -307,12 +421,41 @@ class TextToImagePipeline:
         return steps[-max(round(strength * len(steps)), 1) :]
 
 
-def _steps(num_inference_steps: int, sampler: str, eta: float) -> dict[str, Any]:
+def _steps(num_inference_steps: int, sampler: str | Sampler, eta: float) -> dict[str, Any]:
     """Return the sampler's options; ddpm is DDIM with eta 1."""
-    if sampler == "ddpm" and eta not in (0, 1):  # 0 is the default: not set by the user
+    ddpm = find_sampler(sampler) is SAMPLERS["ddpm"]
+    if ddpm and eta not in (0, 1):  # 0 is the default: not set by the user
         raise MnistdiffError(f"eta is {eta}, but ddpm is DDIM with eta 1; use ddim instead.")
-    eta = 1.0 if sampler == "ddpm" else eta
-    return {"num_inference_steps": num_inference_steps, "eta": eta}
+    return {"num_inference_steps": num_inference_steps, "eta": 1.0 if ddpm else eta}
+
+
+def _of_rows(generator: Generators, rows: slice) -> Generators:
+    """Return the generators of some images: of a list its part, otherwise the one for all."""
+    return generator[rows] if isinstance(generator, Sequence) else generator
+
+
+def _lora_file(name: str | Path) -> Path:
+    """Return the file of a LoRA. Raises MnistdiffError if neither package nor disk has it."""
+    shipped = {path.stem.removesuffix("-v1"): path for path in sorted(LORAS.glob("*-v1.*"))}
+    path = shipped.get(str(name), Path(name))
+    if not path.is_file():
+        raise MnistdiffError(
+            f"there is no LoRA {str(name)!r}, neither as a file nor in the package. The package "
+            f"has: {', '.join(shipped) or 'none'}."
+        )
+    return path
+
+
+def _refuse(unsupported: Mapping[str, Any], known: Mapping[str, str]) -> None:
+    """Raise MnistdiffError for an option that does nothing here; `known` says what to do instead.
+
+    An option that is None is off in diffusers, too.
+    """
+    for name, value in unsupported.items():
+        if name not in known:
+            raise TypeError(f"there is no option {name!r}; `help(...)` lists those there are.")
+        if value is not None:
+            raise MnistdiffError(f"{name} is an option of diffusers, but not here: {known[name]}.")
 
 
 def _listed(prompts: str | Iterable[str]) -> list[str]:
@@ -353,18 +496,36 @@ def _check_counts(prompts: list[str], negatives: list[str], images: int) -> None
         )
 
 
-def _check_generator(generator: Any) -> None:
-    """Raise MnistdiffError unless it is one CPU generator; diffusers also accepts a list."""
-    if generator is not None and not isinstance(generator, torch.Generator):
+def _check_generator(generator: Any, images: int) -> None:
+    """Raise MnistdiffError unless it is one CPU generator, or a list with one for each image."""
+    generators = generator if isinstance(generator, (list, tuple)) else [generator]
+    if generator is not None and not all(isinstance(g, torch.Generator) for g in generators):
         raise MnistdiffError(
             f"generator is {generator!r:.60}; it must be one generator for all images, such as "
-            "`torch.Generator().manual_seed(0)`."
+            "`torch.Generator().manual_seed(0)`, or a list with one for each image."
         )
-    if generator is not None and generator.device.type != "cpu":
+    if isinstance(generator, (list, tuple)) and len(generator) != images:
         raise MnistdiffError(
-            f"the generator is on {generator.device}; it must be on the CPU, so that one seed "
-            "gives one picture on every machine: use `torch.Generator()`."
+            f"there are {len(generator)} generators for {images} images; give one for all, or one "
+            "for each image."
         )
+    for each in generators:
+        if each is not None and each.device.type != "cpu":
+            raise MnistdiffError(
+                f"the generator is on {each.device}; it must be on the CPU, so that one seed "
+                "gives one picture on every machine: use `torch.Generator()`."
+            )
+
+
+def _check_noise(latents: Any, shape: tuple[int, int]) -> None:
+    """Raise MnistdiffError unless latents are finite noise of this shape."""
+    check_latents(latents, shape[1])
+    if tuple(latents.shape) != shape:
+        raise MnistdiffError(
+            f"latents have shape {tuple(latents.shape)}; expected {shape}, one row for each image."
+        )
+    if not torch.isfinite(latents).all():
+        raise MnistdiffError("latents hold NaN or infinity; give noise with variance 1.")
 
 
 def _check_guidance_scale(guidance_scale: float) -> None:

@@ -71,8 +71,8 @@ def add_noise(
     abar: Float[Tensor, " T"],
 ) -> Float[Tensor, "b ..."]:
     """Return x_t = sqrt(abar_t) x0 + sqrt(1 - abar_t) noise (Ho et al., 2020, eq. 4)."""
-    kept = append_dims(abar[t], x0.ndim)
-    return kept.sqrt() * x0 + (1 - kept).sqrt() * noise
+    signal, sigma = _roots(abar, t, x0)
+    return signal * x0 + sigma * noise
 
 
 def velocity(
@@ -82,8 +82,14 @@ def velocity(
     abar: Float[Tensor, " T"],
 ) -> Float[Tensor, "b ..."]:
     """Return v = sqrt(abar_t) noise - sqrt(1 - abar_t) x0 (Salimans & Ho, 2022, appendix D)."""
-    kept = append_dims(abar[t], x0.ndim)
-    return kept.sqrt() * noise - (1 - kept).sqrt() * x0
+    signal, sigma = _roots(abar, t, x0)
+    return signal * noise - sigma * x0
+
+
+def _roots(abar: Tensor, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sqrt(abar_t) and sqrt(1 - abar_t), (B, 1, ...), in the type and place of `like`."""
+    kept = append_dims(abar.to(like.device)[t.to(like.device)], like.ndim)
+    return kept.sqrt().to(like.dtype), (1 - kept).sqrt().to(like.dtype)
 
 
 def predict_x0(

@@ -92,12 +92,13 @@ class UNet(nn.Module):
         self, x_t: Float[Tensor, "b 1 28 28"], t: Int[Tensor, " b"]
     ) -> Float[Tensor, "b 1 28 28"]:
         check_images(x_t)
-        emb = self.emb(timestep_embedding(t, self.config.emb_dim))
-        stem = self.stem(F.pixel_unshuffle(x_t, 2))  # (B, fine, 14, 14)
+        dtype = self.stem.weight.dtype
+        emb = self.emb(timestep_embedding(t, self.config.emb_dim).to(dtype))
+        stem = self.stem(F.pixel_unshuffle(x_t.to(dtype), 2))  # (B, fine, 14, 14)
         fine = self.fine_down(stem, emb)
         coarse = self.coarse_down(self.down(fine), emb)  # (B, coarse, 7, 7)
         h, emb = self.whole(self.attention(coarse), emb)
         h = self.middle(h, emb)
         h = self.coarse_up(h + coarse, emb)
         h = self.fine_up(self.up(h) + fine, emb)
-        return F.pixel_shuffle(self.head(h + stem).float(), 2)
+        return F.pixel_shuffle(self.head(h + stem).to(dtype), 2)  # autocast gives half precision

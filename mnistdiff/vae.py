@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.layers import check_images, check_latents, residual_mlp
+from mnistdiff.layers import at_least_float32, check_images, check_latents, residual_mlp
 
 LOSS_TYPES = ("mse", "bce")
 IMAGE_SHAPE = (1, 28, 28)
@@ -55,8 +55,9 @@ class VAE(nn.Module):
     ) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b d"]]:
         """Return mean and log variance of q(z given x), each (B, latent_dim)."""
         check_images(x)
-        standardised = (x.flatten(1) - PIXEL_MEAN) / PIXEL_STD
-        mu, logvar = self.encoder(standardised).float().chunk(2, dim=1)
+        dtype = next(self.parameters()).dtype
+        standardised = (x.to(dtype).flatten(1) - PIXEL_MEAN) / PIXEL_STD
+        mu, logvar = self.encoder(standardised).to(dtype).chunk(2, dim=1)  # also under autocast
         return mu, logvar
 
     @staticmethod
@@ -69,7 +70,8 @@ class VAE(nn.Module):
     def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b 1 28 28"]:
         """Return pixel means in (0, 1)."""
         check_latents(z, self.config.latent_dim)
-        logits = LOGIT_SCALE * self.decoder(z).float()
+        dtype = next(self.parameters()).dtype
+        logits = LOGIT_SCALE * self.decoder(z.to(dtype)).to(dtype)
         return torch.sigmoid(logits).unflatten(1, IMAGE_SHAPE)
 
     def forward(
@@ -110,7 +112,8 @@ def vae_loss(
         )
     error = F.mse_loss if loss_type == "mse" else F.binary_cross_entropy
     with torch.autocast(recon.device.type, enabled=False):  # it refuses binary cross-entropy
-        recon_loss = error(recon.float(), x.float(), reduction="sum") / len(x)
+        recon, x = at_least_float32(recon), x.to(at_least_float32(recon))
+        recon_loss = error(recon, x, reduction="sum") / len(x)
     kl = kl_divergence(mu, logvar)
     return recon_loss + beta * kl, recon_loss, kl
 

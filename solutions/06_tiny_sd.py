@@ -1019,7 +1019,7 @@ from mnistdiff.experiments.styles import STYLES
 def styled(style: str, strength: float, n: int) -> tuple[Tensor, Tensor]:
     """Draw n digits with a LoRA in the shipped model; return them, and which are read right."""
     model = TextToImagePipeline.from_pretrained()
-    model.load_lora(style, strength)
+    model.load_lora_weights(style, strength)
     asked, digits = prompts_and_labels(n)
     found = draw(model, asked, GUIDANCE_SCALE, 1, options)
     return found, read_digits(found).digits == digits
@@ -1078,7 +1078,7 @@ with tempfile.TemporaryDirectory() as folder, redirect_stdout(None):  # its outp
     arguments += ["--steps", str(steps), "--guidance", "3", "--lora", "bold:0.8"]
     mnistdiff_command(["sample", *arguments, "-o", str(theirs)])
 
-    pipeline.load_lora("bold", 0.8)  # from here on the notebook's pipeline is bold too
+    pipeline.load_lora_weights("bold", 0.8)  # from here on the notebook's pipeline is bold too
     sevens = pipeline(
         "a handwritten seven",
         "one",

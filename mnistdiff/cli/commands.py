@@ -272,7 +272,7 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
     check_writable(options.output)
     pipeline = TextToImagePipeline.from_pretrained(options.model)
     for name, strength in options.lora:
-        pipeline.load_lora(name, strength)
+        pipeline.load_lora_weights(name, strength)
     images = pipeline(
         options.prompt,
         options.negative,

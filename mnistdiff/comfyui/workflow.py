@@ -131,7 +131,7 @@ class _Runner:
         spread = 1.0 if timesteps[0] == len(abar) - 1 else (1 - at).sqrt()
         noise = at.sqrt() * pipeline.scaling_factor * latent_image + spread * noise
         z0 = _SAMPLERS[sampler_name](
-            guided_by(as_eps(model.network, pipeline.schedule), positive, negative, cfg),
+            as_eps(guided_by(model.network, positive, negative, cfg), pipeline.schedule),
             pipeline.schedule,
             latent_image.shape,
             timesteps=timesteps,

@@ -97,8 +97,8 @@ class PlainMLP(nn.Module):
     def forward(
         self, x_t: Float[Tensor, "b d"], t: Int[Tensor, " b"], cond: Float[Tensor, "b c"]
     ) -> Float[Tensor, "b d"]:
-        time = timestep_embedding(t, self.config.emb_dim)
-        return self.body(torch.cat([x_t, time, cond], dim=1)).float()
+        time = timestep_embedding(t, self.config.emb_dim).to(x_t.dtype)
+        return self.body(torch.cat([x_t, time, cond], dim=1)).to(x_t.dtype)
 
 
 class PromptedNoiseLoss:

@@ -162,7 +162,7 @@ def evaluate_loras(
         for strength in strengths:
             pipeline = TextToImagePipeline.from_pretrained()
             if strength:
-                pipeline.load_lora(style, strength)
+                pipeline.load_lora_weights(style, strength)
             images = draw(pipeline, prompts, GUIDANCE_SCALE, seed, {})
             values = measured(to_8_bits(images))
             right = int((read_digits(images).digits == labels).sum())

@@ -49,7 +49,7 @@ class DigitClassifier(nn.Module):
 
     def features(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n f"]:
         """Return the penultimate activations, >= 0."""
-        return F.relu(self.neck(self.body(images)))
+        return F.relu(self.neck(self.body(images.to(self.neck.weight))))
 
     def forward(self, images: Float[Tensor, "n 1 28 28"]) -> Float[Tensor, "n 10"]:
         return self.head(self.features(images))

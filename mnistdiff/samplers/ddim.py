@@ -11,6 +11,7 @@ from torch import Tensor
 from mnistdiff.layers import append_dims
 from mnistdiff.samplers.loop import (
     Callback,
+    Generators,
     Model,
     draw_noise,
     guided_predictor,
@@ -18,6 +19,7 @@ from mnistdiff.samplers.loop import (
     kept_abar,
     kept_timesteps,
     noise_observer,
+    predictor,
     run_loop,
 )
 from mnistdiff.samplers.steps import check_eta, ddim_coefficients, inference_timesteps
@@ -35,7 +37,7 @@ def sample_ddim(
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     guidance_span: tuple[float, float] | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     callback: Callback | None = None,
     spacing: str = "trailing",
     timesteps: Sequence[int] | None = None,
@@ -44,24 +46,27 @@ def sample_ddim(
     """Sample by DDIM (Song et al., 2021) with any eta on any sub-sequence of timesteps.
 
     `timesteps`, descending, replaces `num_inference_steps` and `spacing`. `noise` is x_T; without
-    it x_T is drawn from the generator. Raises MnistdiffError for steps, eta or guidance out of
-    range, or if the model's output does not have the shape of its input.
+    it x_T is drawn from the generator; of a list of generators each draws one image. Raises
+    MnistdiffError for steps, eta or guidance out of range, or if the model's output does not have
+    the shape of its input.
     """
     check_eta(eta)
     timesteps = kept_timesteps(schedule, timesteps, num_inference_steps, spacing)
     abar = kept_abar(schedule, timesteps)
-    plan = [ddim_coefficients(*pair, eta) for pair in pairwise(abar)]
+    network, predicted = predictor(model)
+    plan = [ddim_coefficients(*pair, eta, predicted) for pair in pairwise(abar)]
 
-    def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
+    def step(i: int, x_t: Tensor, prediction: Tensor) -> Tensor:
         keep, direction, sigma = plan[i]
-        x_prev = torch.add(keep * x_t, eps, alpha=direction)
+        x_prev = torch.add(keep * x_t, prediction, alpha=direction)
         if sigma > 0:
-            x_prev.add_(draw_noise(shape, generator, x_t.device), alpha=sigma)
+            x_prev.add_(draw_noise(shape, generator).to(x_t), alpha=sigma)
         return x_prev
 
-    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
-    x_t = initial_noise(model, shape, generator, noise)
-    return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
+    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span)
+    x_t = initial_noise(network, shape, generator, noise)
+    observe = noise_observer(callback, timesteps, abar, predicted)
+    return run_loop(predict, step, timesteps, x_t, observe)
 
 
 def sample_ddpm(
@@ -90,14 +95,16 @@ def invert_ddim(
     """
     timesteps = inference_timesteps(schedule.num_train_timesteps, num_inference_steps)[::-1]
     abar = [1.0, *kept_abar(schedule, timesteps[::-1])[-2::-1]]
-    plan = [ddim_coefficients(*pair, eta=0.0) for pair in pairwise(abar)]
+    # eps, also for a v network: the first step calls it at a timestep other than x_t's own
+    plan = [ddim_coefficients(*pair, 0.0, "epsilon") for pair in pairwise(abar)]
 
     def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
         keep, direction, _ = plan[i]
         return torch.add(keep * x_t, eps, alpha=direction)
 
     predict = guided_predictor(model, cond=None, uncond=None, guidance_scale=1.0)
-    return run_loop(predict, step, [timesteps[0], *timesteps[:-1]], x0)
+    x_t = initial_noise(model, x0.shape, None, x0)
+    return run_loop(predict, step, [timesteps[0], *timesteps[:-1]], x_t)
 
 
 def interpolate_noise(

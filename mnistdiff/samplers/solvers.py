@@ -11,16 +11,18 @@ from torch import Tensor
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.samplers.loop import (
     Callback,
+    Generators,
     Model,
     guided_predictor,
     initial_noise,
     kept_abar,
     kept_timesteps,
     noise_observer,
+    predictor,
     run_loop,
 )
-from mnistdiff.samplers.steps import inference_timesteps, v_from_eps
-from mnistdiff.schedules import NoiseSchedule, predict_x0
+from mnistdiff.samplers.steps import inference_timesteps, split_prediction, v_from_eps
+from mnistdiff.schedules import NoiseSchedule
 
 
 def sample_dpmpp_2m(
@@ -34,7 +36,7 @@ def sample_dpmpp_2m(
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     guidance_span: tuple[float, float] | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     callback: Callback | None = None,
     timesteps: Sequence[int] | None = None,
     noise: Tensor | None = None,
@@ -51,9 +53,11 @@ def sample_dpmpp_2m(
     length = [after - before for before, after in pairwise(half_log_snr)]
     last_x0: Tensor | None = None
 
-    def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
+    network, predicted = predictor(model)
+
+    def step(i: int, x_t: Tensor, prediction: Tensor) -> Tensor:
         nonlocal last_x0
-        x0_hat = predict_x0(x_t, eps, abar[i])
+        x0_hat, _ = split_prediction(x_t, prediction, abar[i], predicted)
         ahead = x0_hat
         if last_x0 is not None and i < len(length) - 1:
             weight = 0.5 * length[i] / length[i - 1]
@@ -63,9 +67,10 @@ def sample_dpmpp_2m(
         shrink = -math.expm1(-length[i])
         return torch.add(noise_ratio * x_t, ahead, alpha=signal * shrink)
 
-    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
-    x_t = initial_noise(model, shape, generator, noise)
-    return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
+    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span)
+    x_t = initial_noise(network, shape, generator, noise)
+    observe = noise_observer(callback, timesteps, abar, predicted)
+    return run_loop(predict, step, timesteps, x_t, observe)
 
 
 def sample_heun(
@@ -79,7 +84,7 @@ def sample_heun(
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     guidance_span: tuple[float, float] | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     callback: Callback | None = None,
     timesteps: Sequence[int] | None = None,
     noise: Tensor | None = None,
@@ -95,20 +100,25 @@ def sample_heun(
     timesteps = kept_timesteps(schedule, timesteps, num_inference_steps, spacing)
     abar = kept_abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
-    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
+    network, predicted = predictor(model)
+    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span)
 
-    def step(i: int, x_t: Tensor, eps: Tensor) -> Tensor:
+    def velocity(i: int, x_t: Tensor, prediction: Tensor) -> Tensor:
+        return prediction if predicted == "v_prediction" else v_from_eps(x_t, prediction, abar[i])
+
+    def step(i: int, x_t: Tensor, prediction: Tensor) -> Tensor:
         if i == len(timesteps) - 1:
-            return predict_x0(x_t, eps, abar[i])
+            return split_prediction(x_t, prediction, abar[i], predicted)[0]
         turn = phi[i + 1] - phi[i]
-        v = v_from_eps(x_t, eps, abar[i])
+        v = velocity(i, x_t, prediction)
         x_ahead = x_t + turn * v
         t_ahead = torch.full((len(x_t),), timesteps[i + 1], device=x_t.device)
-        v_ahead = v_from_eps(x_ahead, predict(x_ahead, t_ahead), abar[i + 1])
+        v_ahead = velocity(i + 1, x_ahead, predict(x_ahead, t_ahead))
         return torch.add(x_t, v + v_ahead, alpha=turn / 2)
 
-    x_t = initial_noise(model, shape, generator, noise)
-    return run_loop(predict, step, timesteps, x_t, noise_observer(callback, timesteps, abar))
+    x_t = initial_noise(network, shape, generator, noise)
+    observe = noise_observer(callback, timesteps, abar, predicted)
+    return run_loop(predict, step, timesteps, x_t, observe)
 
 
 def sample_flow(
@@ -122,7 +132,7 @@ def sample_flow(
     uncond: Tensor | None = None,
     guidance_scale: float = 1.0,
     guidance_span: tuple[float, float] | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators = None,
     callback: Callback | None = None,
     noise: Tensor | None = None,
 ) -> Float[Tensor, "..."]:
@@ -130,9 +140,14 @@ def sample_flow(
 
     Lipman et al., 2023. The model predicts noise - x0. Its time is scaled to
     `schedule.num_train_timesteps`; nothing else of the schedule is used. Raises as `sample_ddim`,
-    and if eta is not 0.
+    if eta is not 0, and for a model made by `as_eps`.
     """
     _refuse_eta(eta, "flow matching")
+    if predictor(model)[1] == "v_prediction":
+        raise MnistdiffError(
+            "the model predicts v, wrapped by `as_eps`; sample_flow needs one that was trained to "
+            "predict noise - x0. Use another sampler."
+        )
     total = schedule.num_train_timesteps
     inference_timesteps(total, num_inference_steps)  # raises for a bad number of steps
     times = [1 - i / num_inference_steps for i in range(num_inference_steps)]

@@ -10,6 +10,7 @@ from mnistdiff.errors import MnistdiffError
 from mnistdiff.schedules import predict_x0
 
 SPACINGS = ("leading", "trailing", "linspace")
+PREDICTION_TYPES = ("epsilon", "v_prediction")
 
 
 def inference_timesteps(
@@ -45,20 +46,22 @@ def ddpm_step(
     abar: Float[Tensor, " T"],
     noise: Float[Tensor, "b ..."],
     t_prev: int | None = None,
+    prediction_type: str = "epsilon",
 ) -> Float[Tensor, "b ..."]:
     """Draw x_{t-1} from the posterior given x_t and the predicted x0 (Ho et al., 2020, eq. 6-7).
 
     The variance is the posterior's, beta_t (1 - abar_{t-1}) / (1 - abar_t); at t = 0 no noise is
     added. In a sub-sequence `t_prev` is the previous kept timestep, and beta_t the share of
-    noise between the two; -1 stands for the clean image. Raises MnistdiffError unless
-    -1 <= t_prev < t < T.
+    noise between the two; -1 stands for the clean image. With `prediction_type` "v_prediction"
+    the second argument is v. Raises MnistdiffError unless -1 <= t_prev < t < T, and for another
+    prediction type.
     """
     t_prev = t - 1 if t_prev is None else t_prev
     if not -1 <= t_prev < t < len(abar):
         raise MnistdiffError(
             f"t is {t} and t_prev {t_prev}; expected -1 <= t_prev < t <= {len(abar) - 1}."
         )
-    x0_hat = predict_x0(x_t, eps, abar[t])
+    x0_hat, _ = split_prediction(x_t, eps, abar[t], prediction_type)
     if t_prev < 0:
         return x0_hat  # given abar_prev = 1 the posterior has no variance
     # alpha from abar, not from betas: both weights of the mean need the same rounding
@@ -86,12 +89,14 @@ def ddim_step(
     abar_prev: Float[Tensor, ""] | float,
     eta: float = 0.0,
     noise: Float[Tensor, "b ..."] | None = None,
+    prediction_type: str = "epsilon",
 ) -> Float[Tensor, "b ..."]:
     """Step from x_t to the previous kept timestep (Song et al., 2021, eq. 12).
 
     sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev - sigma^2) eps + sigma noise; the last step has
-    abar_prev = 1. Raises MnistdiffError for eta outside [0, 1], an eta above 0 without noise, an
-    abar outside (0, 1], or an abar_prev below abar_t.
+    abar_prev = 1. With `prediction_type` "v_prediction" the second argument is v. Raises
+    MnistdiffError for eta outside [0, 1], an eta above 0 without noise, an abar outside (0, 1], an
+    abar_prev below abar_t, or another prediction type.
     """
     check_eta(eta)
     if abar_prev < abar_t:
@@ -105,7 +110,7 @@ def ddim_step(
             "above 0 and at most 1."
         )
     sigma = ddim_sigma(abar_t, abar_prev, eta)
-    x0_hat = predict_x0(x_t, eps, abar_t)
+    x0_hat, eps = split_prediction(x_t, eps, abar_t, prediction_type)
     # with eta 1 the last step's share is about 0; rounding must not make it negative
     direction = torch.as_tensor(1 - abar_prev - sigma**2).clamp(min=0).sqrt()
     x_prev = abar_prev**0.5 * x0_hat + direction * eps
@@ -116,12 +121,39 @@ def ddim_step(
     return x_prev + sigma * noise
 
 
-def ddim_coefficients(abar_t: float, abar_prev: float, eta: float) -> tuple[float, float, float]:
-    """Return (keep, direction, sigma) of x_prev = keep x_t + direction eps + sigma noise."""
+def ddim_coefficients(
+    abar_t: float, abar_prev: float, eta: float, prediction_type: str
+) -> tuple[float, float, float]:
+    """Return (keep, direction, sigma) of x_prev = keep x_t + direction prediction + sigma noise."""
     sigma = float(ddim_sigma(abar_t, abar_prev, eta)) if eta else 0.0
-    keep = (abar_prev / abar_t) ** 0.5
-    direction = max(1 - abar_prev - sigma**2, 0.0) ** 0.5 - keep * (1 - abar_t) ** 0.5
-    return keep, direction, sigma
+    to_eps = max(1 - abar_prev - sigma**2, 0.0) ** 0.5
+    signal, noise = abar_t**0.5, (1 - abar_t) ** 0.5
+    if prediction_type == "epsilon":
+        keep = abar_prev**0.5 / signal
+        return keep, to_eps - keep * noise, sigma
+    to_x0 = abar_prev**0.5
+    return to_x0 * signal + to_eps * noise, to_eps * signal - to_x0 * noise, sigma
+
+
+def split_prediction(
+    x_t: Tensor, prediction: Tensor, abar_t: Tensor | float, prediction_type: str
+) -> tuple[Tensor, Tensor]:
+    """Return the predicted x0 and eps.
+
+    Both come from v directly: the way over eps divides by sqrt(abar_t), which is 5e-5 at the last
+    timestep of a cosine schedule. Raises MnistdiffError for an unknown prediction type.
+    """
+    check_prediction_type(prediction_type)
+    if prediction_type == "epsilon":
+        return predict_x0(x_t, prediction, abar_t), prediction
+    return x0_from_v(x_t, prediction, abar_t), eps_from_v(x_t, prediction, abar_t)
+
+
+def x0_from_v(
+    x_t: Float[Tensor, "b ..."], v: Float[Tensor, "b ..."], abar_t: Float[Tensor, "..."] | float
+) -> Float[Tensor, "b ..."]:
+    """Return x0_hat = sqrt(abar_t) x_t - sqrt(1 - abar_t) v (Salimans & Ho, 2022, appendix D)."""
+    return abar_t**0.5 * x_t - (1 - abar_t) ** 0.5 * v
 
 
 def eps_from_v(
@@ -134,6 +166,14 @@ def eps_from_v(
 def v_from_eps(x_t: Tensor, eps: Tensor, abar_t: float) -> Tensor:
     """Return v = (eps - sqrt(1 - abar_t) x_t) / sqrt(abar_t): `eps_from_v` solved for v."""
     return (eps - (1 - abar_t) ** 0.5 * x_t) / abar_t**0.5
+
+
+def check_prediction_type(prediction_type: str) -> None:
+    if prediction_type not in PREDICTION_TYPES:
+        raise MnistdiffError(
+            f"prediction_type is {prediction_type!r}; it must be one of "
+            f"{', '.join(PREDICTION_TYPES)}."
+        )
 
 
 def check_eta(eta: float) -> None:

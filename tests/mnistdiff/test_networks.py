@@ -4,13 +4,24 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mnistdiff.clip import CLIP, CLIPConfig
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.latent import EpsMLP, EpsMLPConfig, compute_scaling_factor, latent_loss
+from mnistdiff.latent import (
+    EpsMLP,
+    EpsMLPCond,
+    EpsMLPCondConfig,
+    EpsMLPConfig,
+    compute_scaling_factor,
+    latent_loss,
+)
 from mnistdiff.layers import GROUPS, GroupNorm, ResBlock, SelfAttention, timestep_embedding
+from mnistdiff.metrics.classifier import DigitClassifier
 from mnistdiff.schedules import NoiseSchedule, add_noise, linear_beta_schedule, velocity
 from mnistdiff.training import DiffusionLoss, FlowLoss
 from mnistdiff.unet import UNet, UNetConfig
+from mnistdiff.vae import VAE, VAEConfig
 
+CLIP_CONFIG = CLIPConfig(embed_dim=12, channels=(4, 4, 4), text_width=8, text_layers=1)
 SCHEDULE = NoiseSchedule(linear_beta_schedule())
 
 
@@ -103,7 +114,8 @@ def test_timestep_embedding_is_that_of_diffusers():
         (lambda: EpsMLPConfig(latent_dim=0), "latent_dim is 0"),
         (lambda: timestep_embedding(torch.tensor([1]), 7), "dim 7"),
         (lambda: UNet()(torch.zeros(1, 1, 32, 32), torch.tensor([1])), "(1, 1, 32, 32)"),
-        (lambda: UNet()(torch.zeros(1, 1, 28, 28).double(), torch.tensor([1])), "are float64"),
+        (lambda: UNet()(torch.zeros(1, 1, 28, 28).byte(), torch.tensor([1])), "divide grey levels"),
+        (lambda: UNet()([[0.0]], torch.tensor([1])), "images are list"),
         (lambda: UNet()(torch.zeros(1, 28, 28), torch.tensor([1])), "(1, 28, 28)"),
         (lambda: EpsMLP()(torch.zeros(1, 49), torch.tensor([1])), "(B, 50)"),
         (lambda: EpsMLP()(torch.zeros(1, 50).long(), torch.tensor([1])), "are int64"),
@@ -115,6 +127,42 @@ def test_bad_input_is_told_in_words(build, words):
     with pytest.raises(MnistdiffError) as error:
         build()
     assert words in str(error.value)
+
+
+ROWS = torch.linspace(-1, 1, 24).reshape(2, 12)
+PICTURES = torch.linspace(0, 1, 2 * 784).reshape(2, 1, 28, 28)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("build", "call"),
+    [
+        (lambda: UNet(UNetConfig((8, 8), 8, 8)), lambda n: n(PICTURES, torch.tensor([1, 9]))),
+        (lambda: EpsMLP(EpsMLPConfig(12, 16, 1, 8)), lambda n: n(ROWS, torch.tensor([1, 9]))),
+        (
+            lambda: EpsMLPCond(EpsMLPCondConfig(12, 16, 1, 8, cond_dim=12)),
+            lambda n: n(ROWS, torch.tensor([1, 9]), ROWS),
+        ),
+        (lambda: VAE(VAEConfig(12, 16, 1)), lambda n: n.encode(PICTURES)[0]),
+        (lambda: VAE(VAEConfig(12, 16, 1)), lambda n: n.decode(ROWS)),
+        (lambda: CLIP(CLIP_CONFIG), lambda n: n.encode_image(PICTURES)),
+        (lambda: CLIP(CLIP_CONFIG), lambda n: n.encode_text(["7", "a one"])),
+        (DigitClassifier, lambda n: n(PICTURES)),
+    ],
+)
+def test_every_network_computes_in_its_own_type(build, call, dtype):
+    network = randomised(build())
+    expected = call(network)
+    found = call(network.to(dtype))
+    assert found.dtype == dtype
+    tolerance = {torch.float64: 1e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}[dtype]
+    assert (found.float() - expected).abs().max() <= tolerance * (1 + expected.abs().max())
+
+
+def test_inputs_of_another_type_are_cast_to_the_networks():
+    network = randomised(EpsMLP(EpsMLPConfig(12, 16, 1, 8)))
+    t = torch.tensor([1, 9])
+    assert torch.equal(network(ROWS.double(), t), network(ROWS, t))
 
 
 def test_scaled_latents_have_unit_spread():

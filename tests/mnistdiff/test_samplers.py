@@ -1,6 +1,7 @@
 """Steps and samplers against diffusers' schedulers, and against a model with known samples."""
 
 import math
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from mnistdiff.samplers import (
     as_eps,
     ddim_step,
     ddpm_step,
-    eps_from_v,
     inference_timesteps,
     interpolate_noise,
     invert_ddim,
@@ -27,9 +27,9 @@ from mnistdiff.schedules import (
     add_noise,
     cosine_beta_schedule,
     linear_beta_schedule,
-    predict_x0,
     velocity,
 )
+from mnistdiff.unet import UNet, UNetConfig
 
 diffusers = pytest.importorskip("diffusers")
 LINEAR = NoiseSchedule(linear_beta_schedule(1000))
@@ -64,55 +64,114 @@ def test_timesteps_are_those_of_diffusers(steps, spacing):
     assert inference_timesteps(1000, steps, spacing) == theirs.timesteps.tolist()
 
 
+def scaled_linear(num_train_timesteps):
+    return torch.linspace(0.00085**0.5, 0.012**0.5, num_train_timesteps) ** 2
+
+
+SCHEDULES = [
+    pytest.param(make, total, steps, id=f"{name}-{total}-{steps}")
+    for name, make in (
+        ("linear", linear_beta_schedule),
+        ("scaled_linear", scaled_linear),
+        ("cosine", cosine_beta_schedule),
+    )
+    for total, steps in ((100, 7), (100, 100), (1000, 10), (1000, 333), (4000, 7), (4000, 50))
+]
+
+
+def both(make, total, kind, prediction, spacing):
+    """Return our schedule and diffusers' scheduler of the same betas."""
+    schedule = NoiseSchedule(make(total))
+    theirs = kind(
+        num_train_timesteps=total,
+        trained_betas=schedule.betas.numpy(),
+        clip_sample=False,
+        timestep_spacing=spacing,
+        prediction_type=prediction,
+    )
+    return schedule, theirs
+
+
+def some(timesteps):
+    """Return about thirty of the timesteps, the first and the last among them."""
+    return [*timesteps[:: max(len(timesteps) // 30, 1)], timesteps[-1]]
+
+
+def predicted(prediction, t, abar):
+    """Return x_t and what a trained network predicts there: mostly what is true."""
+    x0, clean, t = draw(2 * t), draw(2 * t + 1), torch.full((3,), t)
+    target = clean if prediction == "epsilon" else velocity(x0, t, clean, abar)
+    return add_noise(x0, t, clean, abar), target + 0.1 * draw(int(t[0]) + 7)
+
+
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("spacing", ["leading", "trailing", "linspace"])
-@pytest.mark.parametrize("steps", [10, 50, 200, 1000])
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
-def test_ddim_step_equals_diffusers(prediction, spacing, steps, eta):
-    theirs = scheduler(
-        diffusers.DDIMScheduler, timestep_spacing=spacing, prediction_type=prediction
-    )
+@pytest.mark.parametrize(("make", "total", "steps"), SCHEDULES)
+def test_ddim_step_equals_diffusers(make, total, steps, eta, spacing, prediction):
+    schedule, theirs = both(make, total, diffusers.DDIMScheduler, prediction, spacing)
     theirs.set_timesteps(steps)
-    abar = LINEAR.alphas_cumprod
-    for t in theirs.timesteps.tolist():
-        t_prev = t - 1000 // steps  # diffusers' own, also where linspace keeps another one
+    abar = schedule.alphas_cumprod
+    for t in some(theirs.timesteps.tolist()):
+        t_prev = t - total // steps  # diffusers' own, also where linspace keeps another one
         abar_prev = abar[t_prev] if t_prev >= 0 else torch.tensor(1.0)
-        x0, clean = draw(2 * t), draw(2 * t + 1)
-        x_t = add_noise(x0, torch.full((3,), t), clean, abar)
-        output, noise = draw(t + 7), draw(t + 9)
+        x_t, output = predicted(prediction, t, abar)
+        noise = draw(t + 9)
         expected = theirs.step(output, t, x_t, eta=eta, variance_noise=noise if eta else None)
-        eps = output if prediction == "epsilon" else eps_from_v(x_t, output, abar[t])
-        if prediction == "epsilon":  # a trained model's output: mostly the noise that is there
-            output = eps = clean + 0.1 * output
-            expected = theirs.step(output, t, x_t, eta=eta, variance_noise=noise if eta else None)
-        ours = ddim_step(x_t, eps, abar[t], abar_prev, eta, noise)
+        ours = ddim_step(x_t, output, abar[t], abar_prev, eta, noise, prediction)
         assert (ours - expected.prev_sample).abs().max() <= 1e-5, t
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
-@pytest.mark.parametrize("steps", [10, 50, 200, 1000])
-def test_ddpm_step_equals_diffusers(monkeypatch, prediction, spacing, steps):
-    theirs = scheduler(
-        diffusers.DDPMScheduler, timestep_spacing=spacing, prediction_type=prediction
-    )
+@pytest.mark.parametrize(("make", "total", "steps"), SCHEDULES)
+def test_ddpm_step_equals_diffusers(monkeypatch, make, total, steps, spacing, prediction):
+    schedule, theirs = both(make, total, diffusers.DDPMScheduler, prediction, spacing)
     theirs.set_timesteps(steps)
-    abar = LINEAR.alphas_cumprod
-    for t in theirs.timesteps.tolist():
-        x_t = add_noise(draw(2 * t), torch.full((3,), t), draw(2 * t + 1), abar)
-        eps = draw(2 * t + 1) + 0.1 * draw(t + 7)
-        output = eps
-        if prediction == "v_prediction":
-            output = velocity(predict_x0(x_t, eps, abar[t]), torch.full((3,), t), eps, abar)
+    abar = schedule.alphas_cumprod
+    for t in some(theirs.timesteps.tolist()):
+        x_t, output = predicted(prediction, t, abar)
         noise = draw(t + 9)
         module = diffusers.schedulers.scheduling_ddpm
         monkeypatch.setattr(module, "randn_tensor", lambda *_, n=noise, **__: n)
-        t_prev = max(t - 1000 // steps, -1)
-        ours = ddpm_step(x_t, eps, t, LINEAR.betas, abar, noise, t_prev=t_prev)
+        t_prev = int(theirs.previous_timestep(t))
+        ours = ddpm_step(x_t, output, t, schedule.betas, abar, noise, t_prev, prediction)
         expected = theirs.step(output, t, x_t).prev_sample
         if t_prev < 0 < t:  # diffusers adds the noise of its smallest variance, 1e-20
             expected = expected - 1e-10 * noise
         assert (ours - expected).abs().max() <= 1e-5, t
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+@pytest.mark.parametrize(("make", "total", "steps"), SCHEDULES[2::2])
+def test_whole_runs_equal_diffusers(make, total, steps, eta, prediction):
+    schedule, theirs = both(make, total, diffusers.DDIMScheduler, prediction, "leading")
+    theirs.set_timesteps(steps)
+    exact = gaussian(schedule)
+
+    def network(x_t, t):
+        abar = schedule.alphas_cumprod[t][:, None]
+        if prediction == "epsilon":
+            return exact(x_t, t)
+        variance = abar * STD**2 + 1 - abar  # the mean of v given x_t, without a detour over eps
+        return (abar.sqrt() * x_t * (1 - STD**2) - MEAN) * (1 - abar).sqrt() / variance
+
+    x_t, drawn = draw(shape=(5, 2)), torch.Generator().manual_seed(1)
+    for t in theirs.timesteps:
+        output = network(x_t, t.expand(5))
+        x_t = theirs.step(output, t, x_t, eta=eta, generator=drawn).prev_sample
+    model = network if prediction == "epsilon" else as_eps(network, schedule)
+    ours = sample_ddim(
+        model,
+        schedule,
+        (5, 2),
+        eta=eta,
+        timesteps=theirs.timesteps,
+        noise=draw(shape=(5, 2)),
+        generator=torch.Generator().manual_seed(1),
+    )
+    assert (ours - x_t).abs().max() <= 1e-4
 
 
 # diffusers hands torch tensors to NumPy in a way that NumPy will refuse one day
@@ -226,18 +285,30 @@ def test_flow_follows_the_straight_line():
     assert (found - (MEAN + STD * noise)).abs().max() < 0.01
 
 
-def test_v_prediction_samples_like_epsilon():
+@pytest.mark.parametrize("sampler", [sample_ddim, sample_ddpm, sample_dpmpp_2m, sample_heun])
+def test_v_prediction_samples_like_epsilon(sampler):
     class Velocity(torch.nn.Module):
         def forward(self, x_t, t):
             abar = LINEAR.alphas_cumprod[t][:, None]
             eps = gaussian(LINEAR)(x_t, t)
             return (eps - (1 - abar).sqrt() * x_t) / abar.sqrt()
 
-    noise = draw(shape=(5, 2))
-    by_v = sample_ddim(as_eps(Velocity(), LINEAR), LINEAR, (5, 2), noise=noise)
-    torch.testing.assert_close(
-        by_v, sample_ddim(gaussian(LINEAR), LINEAR, (5, 2), noise=noise), atol=1e-4, rtol=1e-4
-    )
+    found, seen = [], []
+    for model in (as_eps(Velocity(), LINEAR), gaussian(LINEAR)):
+        seen.append([])
+        found.append(
+            sampler(
+                model,
+                LINEAR,
+                (5, 2),
+                num_inference_steps=20,
+                noise=draw(shape=(5, 2)),
+                generator=torch.Generator().manual_seed(0),
+                callback=lambda i, t, x_t, x0_hat: seen[-1].append(x0_hat),
+            )
+        )
+    torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(torch.stack(seen[0]), torch.stack(seen[1]), atol=1e-4, rtol=1e-4)
 
 
 def test_inversion_leads_back():
@@ -356,6 +427,121 @@ def test_bad_options_are_told_in_words(options, words):
     assert words in str(error.value)
 
 
+ALL = [sample_ddim, sample_ddpm, sample_dpmpp_2m, sample_heun, sample_flow]
+
+
+class TestTypesAndDevices:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def networks(cls):
+        torch.manual_seed(0)
+        unet, mlp = UNet(UNetConfig((8, 8), 8, 8)), EpsMLP(EpsMLPConfig(6, 16, 1, 8))
+        for network in (unet, mlp):
+            for parameter in network.parameters():
+                torch.nn.init.normal_(parameter, std=0.1)
+        return {(2, 1, 28, 28): unet.eval(), (2, 6): mlp.eval()}
+
+    @pytest.mark.parametrize("sampler", ALL)
+    @pytest.mark.parametrize("shape", [(2, 1, 28, 28), (2, 6)], ids=["pixels", "latents"])
+    @pytest.mark.parametrize("as_v", [False, True])
+    @pytest.mark.filterwarnings("error")
+    def test_the_result_has_the_models_type_and_the_same_picture(
+        self, networks, sampler, shape, as_v
+    ):
+        if sampler is sample_flow and as_v:
+            with pytest.raises(MnistdiffError, match="predicts v"):
+                sampler(as_eps(networks[shape], LINEAR), LINEAR, shape)
+            return
+        found = {}
+        for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+            network = deepcopy(networks[shape]).to(dtype)
+            model = as_eps(network, LINEAR) if as_v else network
+            generator = torch.Generator().manual_seed(4)
+            found[dtype] = sampler(model, LINEAR, shape, num_inference_steps=7, generator=generator)
+            assert found[dtype].dtype == dtype
+        expected = found[torch.float64]
+        scale = float(expected.abs().max())
+        for dtype, tolerance in (
+            (torch.float32, 1e-5),
+            (torch.float16, 4e-3),
+            (torch.bfloat16, 4e-2),
+        ):
+            assert (found[dtype].double() - expected).abs().max() <= tolerance * scale
+
+    @pytest.mark.parametrize("sampler", ALL)
+    def test_a_model_elsewhere_gets_everything_there(self, sampler):
+        seen = []
+
+        class Model(torch.nn.Linear):
+            def forward(self, x_t, t, cond):
+                seen.extend(each.device.type for each in (x_t, t, cond))
+                return super().forward(x_t) + cond
+
+        found = sampler(
+            Model(3, 3, device="meta"),
+            LINEAR,
+            (2, 3),
+            num_inference_steps=3,
+            cond=torch.ones(2, 3),
+            uncond=torch.zeros(2, 3),
+            guidance_scale=1.0,
+        )
+        assert found.device.type == "meta"
+        assert set(seen) == {"meta"}
+
+    def test_the_noise_of_a_function_keeps_its_type(self):
+        noise = draw(shape=(2, 3)).double()
+        found = sample_ddim(gaussian(LINEAR), LINEAR, (2, 3), num_inference_steps=3, noise=noise)
+        assert found.dtype == torch.float64
+
+    @pytest.mark.parametrize("mix", [add_noise, velocity])
+    def test_noising_happens_where_the_data_is(self, mix):
+        x0, t, abar = draw(shape=(2, 3)), torch.tensor([3, 700]), LINEAR.alphas_cumprod
+        there = mix(x0.to("meta"), t, x0.to("meta"), abar)
+        assert there.device.type == "meta"
+        half = mix(x0.half(), t, x0.half(), abar)
+        assert half.dtype == torch.float16
+        torch.testing.assert_close(half.float(), mix(x0, t, x0, abar), atol=2e-3, rtol=0)
+        double = mix(x0.double(), t, x0.double(), abar.double())
+        assert double.dtype == torch.float64
+
+
+class TestGenerators:
+    @pytest.mark.parametrize("eta", [0.0, 1.0])
+    def test_of_a_list_each_draws_its_own_image(self, eta):
+        def seeds(*values):
+            return [torch.Generator().manual_seed(value) for value in values]
+
+        options = {"num_inference_steps": 4, "eta": eta}
+        together = sample_ddim(
+            gaussian(LINEAR), LINEAR, (3, 2), **options, generator=seeds(5, 6, 7)
+        )
+        for row, seed in enumerate((5, 6, 7)):
+            alone = sample_ddim(gaussian(LINEAR), LINEAR, (1, 2), **options, generator=seeds(seed))
+            assert torch.equal(alone[0], together[row])
+
+    def test_their_number_is_checked(self):
+        with pytest.raises(MnistdiffError, match="1 generators for 3 images"):
+            sample_ddim(gaussian(LINEAR), LINEAR, (3, 2), generator=[torch.Generator()])
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (), (2.5, 3), (-1, 3)])
+@pytest.mark.parametrize("sampler", ALL)
+def test_no_images_are_told_in_words(sampler, shape):
+    with pytest.raises(MnistdiffError, match="shape is"):
+        sampler(gaussian(LINEAR), LINEAR, shape)
+
+
+def test_another_prediction_type_is_told_in_words():
+    x, abar = torch.ones(2, 3), LINEAR.alphas_cumprod
+    for call in (
+        lambda: ddim_step(x, x, 0.5, 0.9, prediction_type="sample"),
+        lambda: ddpm_step(x, x, 5, LINEAR.betas, abar, x, prediction_type="sample"),
+    ):
+        with pytest.raises(MnistdiffError, match="prediction_type is 'sample'"):
+            call()
+
+
 @pytest.mark.parametrize("sampler", [sample_dpmpp_2m, sample_heun, sample_flow])
 def test_deterministic_samplers_refuse_eta(sampler):
     with pytest.raises(MnistdiffError, match="deterministic"):
@@ -367,7 +553,8 @@ def test_a_model_of_another_shape_is_told_in_words(sampler):
     def narrow(x_t, t):
         return x_t[:, :1]
 
-    for model in (narrow, as_eps(_Wrapped(narrow), LINEAR)):
+    wrapped = [] if sampler is sample_flow else [as_eps(_Wrapped(narrow), LINEAR)]
+    for model in (narrow, *wrapped):
         with pytest.raises(MnistdiffError, match="returned shape"):
             sampler(model, LINEAR, (2, 3), num_inference_steps=2)
     with pytest.raises(MnistdiffError, match="returned tuple"):

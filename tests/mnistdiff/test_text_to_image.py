@@ -26,11 +26,16 @@ from mnistdiff.prompts import (
     random_prompt,
     tokenize,
 )
-from mnistdiff.samplers import as_eps, sample_ddim
+from mnistdiff.samplers import as_eps, sample_ddim, sample_ddpm, sample_heun
 from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta_schedule
 from mnistdiff.storage import save_weights
 from mnistdiff.training import ContrastiveLoss, TextToImageLoss
 from mnistdiff.vae import VAE, VAEConfig
+
+DDIMScheduler, UniPCMultistepScheduler = (
+    getattr(pytest.importorskip("diffusers"), name)
+    for name in ("DDIMScheduler", "UniPCMultistepScheduler")
+)
 
 SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))
 
@@ -297,7 +302,17 @@ class TestPipeline:
             ({"prompt": "7", "sampler": "ddpm", "eta": 0.5}, "eta is 0.5"),
             ({"prompt": "7", "eta": "0"}, "eta is '0'"),
             ({"prompt": "7", "sampler": ["ddim"]}, "sampler is .'ddim'"),
-            ({"prompt": "7", "generator": [torch.Generator()]}, "one generator for all"),
+            ({"prompt": "7", "generator": [1]}, "one generator for all"),
+            ({"prompt": "7", "generator": [torch.Generator()] * 2}, "2 generators for 1 images"),
+            ({"prompt": "7", "latents": torch.zeros(2, 4)}, r"shape \(2, 4\); expected \(1, 4\)"),
+            ({"prompt": "7", "latents": torch.zeros(1, 5)}, r"\(1, 5\), not \(B, 4\)"),
+            ({"prompt": "7", "latents": torch.full((1, 4), float("nan"))}, "hold NaN"),
+            ({"prompt": "7", "latents": [0.0] * 4}, "latents are list"),
+            ({"prompt": "7", "output_type": "jpg"}, "output_type is 'jpg'"),
+            ({"prompt": "7", "callback_on_step_end": print}, "use callback=f"),
+            ({"prompt": "7", "height": 512}, "28x28"),
+            ({"prompt": "7", "sampler": DDIMScheduler()}, "Use sampler='ddim'"),
+            ({"prompt": "7", "sampler": UniPCMultistepScheduler()}, "Use one of ddim, ddpm"),
             ({"prompt": "7", "generator": 5}, "generator is 5"),
             ({"prompt": "7", "image": "7.png"}, "image is str"),
             ({"prompt": "7", "image": torch.zeros(2, 1, 28, 28)}, "2 pictures for 1"),
@@ -308,6 +323,89 @@ class TestPipeline:
     def test_bad_settings_get_a_sentence(self, pipeline, options, words):
         with pytest.raises(MnistdiffError, match=words):
             pipeline(**options)
+
+    def test_options_of_nobody_are_refused_and_those_of_diffusers_that_are_off_are_not(
+        self, pipeline
+    ):
+        with pytest.raises(TypeError, match="no option 'guidance'"):
+            pipeline("7", guidance=3.0)
+        drawn = pipeline("7", generator=generator(), prompt_embeds=None, return_dict=False)
+        assert torch.equal(drawn[0], pipeline("7", generator=generator()).images)
+
+    def test_output_types_are_those_of_diffusers(self, pipeline, tmp_path):
+        images, array, pictures = (
+            pipeline(["7", "1"], generator=generator(), output_type=kind).images
+            for kind in ("pt", "np", "pil")
+        )
+        assert array.shape == (2, 28, 28, 1)
+        assert array.dtype == np.float32
+        torch.testing.assert_close(torch.from_numpy(array[..., 0]), images[:, 0])
+        pictures[1].save(tmp_path / "one.png")
+        levels = (read_grey(tmp_path / "one.png")[0] * 255).round()
+        assert torch.equal(levels, (images[1] * 255).round())
+
+    def test_given_latents_take_the_place_of_drawn_ones(self, pipeline):
+        noise = torch.randn(2, 4, generator=generator(5))
+        given = pipeline(["7", "1"], latents=noise).images
+        assert torch.equal(given, pipeline(["7", "1"], generator=generator(5)).images)
+
+    @pytest.mark.parametrize("options", [{}, {"eta": 1.0}, {"sampler": "ddpm"}])
+    def test_with_a_generator_for_each_an_image_depends_on_its_own_alone(self, pipeline, options):
+        options |= {"num_inference_steps": 5}
+        seeds = [generator(s) for s in range(300)]  # more than are drawn together
+        together = pipeline("7", num_images_per_prompt=300, generator=seeds, **options).images
+        for row in (0, 299):
+            alone = pipeline("7", generator=[generator(row)], **options).images
+            torch.testing.assert_close(alone[0], together[row], atol=1e-5, rtol=1e-4)
+
+    def test_a_sampler_may_be_a_function_and_the_pipelines_own(self, pipeline):
+        expected = pipeline("7", generator=generator(), sampler="heun").images
+        by_function = pipeline("7", generator=generator(), sampler=sample_heun).images
+        pipeline.sampler = "heun"
+        assert torch.equal(by_function, expected)
+        assert torch.equal(pipeline("7", generator=generator()).images, expected)
+        ddpm = [
+            pipeline("7", generator=generator(), sampler=s).images for s in ("ddpm", sample_ddpm)
+        ]
+        assert torch.equal(*ddpm)
+
+    def test_a_scheduler_is_not_taken_in_silence(self, pipeline):
+        assert not hasattr(pipeline, "scheduler")
+        with pytest.raises(MnistdiffError, match=r"pipeline\.sampler"):
+            pipeline.scheduler = DDIMScheduler()
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+    @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "dpmpp_2m", "heun"])
+    def test_moved_to_another_type_it_draws_the_same(self, pipeline, dtype, sampler):
+        def draw():
+            options = {"sampler": sampler, "num_inference_steps": 6, "guidance_scale": 1.5}
+            picture = torch.full((1, 1, 28, 28), 0.5)
+            first = pipeline(["7", "1"], generator=generator(), **options)
+            second = pipeline("7", image=picture, generator=generator(), **options)
+            frames = pipeline.interpolate("7", "1", 2, generator=generator())
+            return first, second, frames
+
+        before, after = draw(), [pipeline.to(dtype), draw()][1]
+        assert pipeline.dtype == dtype
+        for plain, moved in zip(before, after, strict=True):
+            assert moved.images.dtype == moved.latents.dtype == dtype
+            tolerance = {torch.float64: 1e-5, torch.float16: 1e-2, torch.bfloat16: 8e-2}[dtype]
+            assert (moved.images.float() - plain.images).abs().max() <= tolerance
+        assert len(pipeline("7", output_type="pil").images) == 1
+
+    def test_moved_to_another_device_nothing_stays_behind(self, pipeline):
+        pipeline.to("meta")
+        assert pipeline.device.type == "meta"
+        for network in (pipeline.model, pipeline.clip, pipeline.vae):
+            everything = [*network.parameters(), *network.buffers()]
+            assert {each.device.type for each in everything} == {"meta"}
+
+    @pytest.mark.parametrize("place", ["cuda:99", torch.int64, "nowhere"])
+    def test_a_place_that_is_not_there_gets_a_sentence(self, pipeline, place):
+        with pytest.raises(MnistdiffError, match="cannot be moved"):
+            pipeline.to(place)
+        assert pipeline.device.type == "cpu"
+        assert pipeline.dtype == torch.float32
 
     def test_no_negative_prompt_may_be_none_as_in_diffusers(self, pipeline):
         draws = [pipeline("7", n, generator=generator()).images for n in ("", None)]
@@ -379,6 +477,69 @@ class TestLoRA:
         keys = set(lora_state_dict(self.trained()))
         stems = {f"diffusion_model.blocks.0.inner.{e}" for e in ("lora_up.weight", "alpha")}
         assert stems <= keys
+
+    @pytest.mark.parametrize(
+        ("prefix", "separator", "up", "down"),
+        [
+            ("base_model.model.", ".", "lora_B.weight", "lora_A.weight"),  # PEFT
+            ("base_model.model.", ".", "lora_B.default.weight", "lora_A.default.weight"),
+            ("unet.", ".", "lora_B.weight", "lora_A.weight"),  # diffusers
+            ("transformer.", ".", "lora_B.weight", "lora_A.weight"),
+            ("lora_unet_", "_", "lora_up.weight", "lora_down.weight"),  # kohya
+            ("", ".", "lora_up.weight", "lora_down.weight"),
+        ],
+    )
+    def test_other_programs_names_are_understood(self, prefix, separator, up, down):
+        ours, renamed = lora_state_dict(self.trained()), {}
+        for key, tensor in ours.items():
+            layer, _, part = key.removeprefix("diffusion_model.").partition(".lora_")
+            if part:
+                name = prefix + layer.replace(".", separator)
+                renamed[f"{name}.{up if part.startswith('up') else down}"] = tensor
+        networks = [tiny_network(), tiny_network()]
+        for network, adapters in zip(networks, (ours, renamed), strict=True):
+            merge_lora(network, adapters, 0.7)
+        for name, weight in networks[0].state_dict().items():
+            assert torch.equal(weight, networks[1].state_dict()[name])
+        assert not torch.equal(
+            networks[0].blocks[0].inner.weight, tiny_network().blocks[0].inner.weight
+        )
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "blocks.0.inner.dora_scale",
+            "blocks.0.inner.diff_b",
+            "blocks.0.inner.diff",
+            "blocks.0.inner.lora_mid.weight",
+            "blocks.0.inner.lokr_w1",
+            "blocks.0.inner.lora_magnitude_vector",
+            "blocks.0.inner.lora_up.bias",
+        ],
+    )
+    def test_what_would_be_left_out_is_named(self, key):
+        network, adapters = tiny_network(), lora_state_dict(self.trained())
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        adapters[f"diffusion_model.{key}"] = torch.zeros(16)
+        with pytest.raises(MnistdiffError, match=key):
+            merge_lora(network, adapters)
+        assert all(torch.equal(before[name], v) for name, v in network.state_dict().items())
+
+    def test_one_layer_under_two_names_is_refused(self):
+        adapters = lora_state_dict(self.trained())
+        key = "diffusion_model.blocks.0.inner.lora_up.weight"
+        adapters[key.replace("diffusion_model.", "unet.")] = adapters[key]
+        with pytest.raises(MnistdiffError, match="two matrices up"):
+            merge_lora(tiny_network(), adapters)
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+    def test_it_is_trained_and_merged_in_the_networks_type(self, dtype):
+        network = tiny_network().to(dtype)
+        inject_lora(network)
+        assert {p.dtype for p in network.parameters()} == {dtype}
+        assert network(torch.randn(3, 4), torch.tensor([1, 2, 3])).dtype == dtype
+        merge_lora(plain := tiny_network().to(dtype), lora_state_dict(self.trained()))
+        assert {p.dtype for p in plain.parameters()} == {dtype}
 
     def test_another_networks_lora_is_refused(self):
         adapters = lora_state_dict(self.trained())

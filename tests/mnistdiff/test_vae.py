@@ -74,7 +74,7 @@ def test_any_latent_dimension(latent_dim):
         (lambda: VAE(VAEConfig(2, 8, 0)).encode(torch.rand(2, 784)), r"\(2, 784\)"),
         (lambda: VAE(VAEConfig(2, 8, 0)).encode(torch.ones(2, 1, 28, 28).byte()), "are uint8"),
         (lambda: VAE(VAEConfig(2, 8, 0)).decode(torch.rand(2, 3)), r"\(2, 3\)"),
-        (lambda: VAE(VAEConfig(2, 8, 0)).decode(torch.rand(2, 2).double()), "are float64"),
+        (lambda: VAE(VAEConfig(2, 8, 0)).decode(torch.rand(2, 2).long()), "are int64"),
     ],
 )
 def test_bad_input_gets_a_sentence(bad, words):
