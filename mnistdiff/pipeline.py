@@ -79,11 +79,19 @@ _NO_SCHEDULER = (
     "this pipeline has no scheduler object: set `pipeline.sampler` to one of "
     f"{', '.join(SAMPLERS)}, or to a function; `pipeline.schedule` holds the betas."
 )
+LOAD_OPTIONS = {
+    "torch_dtype": "call `.to(dtype)` on the pipeline",
+    "device_map": "call `.to(device)` on the pipeline",
+    "scheduler": "set `pipeline.sampler`",
+    "variant": "there is one file of weights",
+    "safety_checker": _NO_PART,
+}
 LORA_OPTIONS = {
     "weight_name": "give the path of the file itself",
     "subfolder": "give the path of the file itself",
     "adapter_name": "a LoRA is added to the weights at once; `unload_lora_weights` removes all",
     "lora_scale": "the option is called strength",
+    "hotswap": "call `unload_lora_weights` first",
 }
 
 
@@ -130,11 +138,13 @@ class TextToImagePipeline:
         self._without_lora: dict[str, Tensor] | None = None
 
     @classmethod
-    def from_pretrained(cls, path: str | Path = NAME) -> "TextToImagePipeline":
+    def from_pretrained(cls, path: str | Path = NAME, **unsupported: Any) -> "TextToImagePipeline":
         """Load the shipped model by its name, or one that `save_pretrained` wrote to a folder.
 
-        Raises MnistdiffError if the folder does not contain such a model.
+        Raises MnistdiffError if the folder does not contain such a model, and for options of
+        diffusers that do not work here.
         """
+        _refuse(unsupported, LOAD_OPTIONS)
         shipped, own = PACKAGED / f"{NAME}-v1.safetensors", Path(path) / f"{NAME}.safetensors"
         file = shipped if path == NAME else own
         tensors, meta = read_weights(file)

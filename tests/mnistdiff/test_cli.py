@@ -1,6 +1,10 @@
 """The `mnistdiff` command: JSON out, sentences for bad input, never a traceback."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +151,20 @@ def test_a_file_that_is_not_ours_is_told_and_never_to_be_deleted(capsys, argumen
     assert code == 2
     assert words in err
     assert "delete it" not in err
+
+
+def test_ctrl_c_during_the_imports_is_a_sentence(tmp_path):
+    (tmp_path / "torch.py").write_text(
+        "import os, signal, time\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(20)\n"
+        "except BaseException:\n    raise ImportError('swallowed')\n"
+    )
+    stopped = subprocess.run(
+        [sys.executable, "-c", "from mnistdiff_command import main; main()"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert stopped.returncode == 130
+    assert stopped.stderr == "\nmnistdiff: interrupted before it began; nothing was done\n"

@@ -1,6 +1,10 @@
 """Prompts, CLIP, the conditioned network, the pipeline and its LoRAs."""
 
+import ast
+import importlib.util
+import inspect
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -331,6 +335,42 @@ class TestPipeline:
             pipeline("7", guidance=3.0)
         drawn = pipeline("7", generator=generator(), prompt_embeds=None, return_dict=False)
         assert torch.equal(drawn[0], pipeline("7", generator=generator()).images)
+
+    def test_every_option_of_diffusers_works_or_is_refused_and_is_in_the_table(self, pipeline):
+        root = Path(importlib.util.find_spec("diffusers").origin).parent
+        tree = ast.parse(
+            (root / "pipelines/stable_diffusion/pipeline_stable_diffusion.py").read_text()
+        )
+        call = next(n for n in ast.walk(tree) if getattr(n, "name", "") == "__call__")
+        theirs = {each.arg for each in call.args.args} - {"self"}
+        ours = set(inspect.signature(TextToImagePipeline.__call__).parameters)
+        table = Path("book/api.md").read_text()
+        for name in theirs:
+            assert f"`{name}`" in table
+            if name not in ours:
+                with pytest.raises(MnistdiffError, match=f"^{name} is an option of diffusers"):
+                    pipeline("7", **{name: 1})
+        with pytest.raises(MnistdiffError, match="torch_dtype"):
+            TextToImagePipeline.from_pretrained(torch_dtype=torch.float16)
+        with pytest.raises(MnistdiffError, match="adapter_name"):
+            pipeline.load_lora_weights("bold", adapter_name="bold")
+
+    def test_loras_can_be_unloaded(self, pipeline):
+        before = {name: v.clone() for name, v in pipeline.eps_mlp.state_dict().items()}
+        pipeline.unload_lora_weights()  # without one, nothing happens
+        network = tiny_network()
+        for layer in inject_lora(network, rank=2):
+            torch.nn.init.normal_(layer.up, std=0.3, generator=generator())
+        adapters = lora_state_dict(network)
+        for strength in (1.0, 0.5):
+            pipeline.load_lora_weights(adapters, strength)
+            assert not torch.equal(
+                before["blocks.0.inner.weight"], pipeline.eps_mlp.blocks[0].inner.weight
+            )
+        pipeline.unload_lora_weights()
+        after = pipeline.eps_mlp.state_dict()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+        assert before.keys() == after.keys()
 
     def test_output_types_are_those_of_diffusers(self, pipeline, tmp_path):
         images, array, pictures = (
