@@ -47,6 +47,7 @@ GUIDANCE_SCALE = 1.4  # chosen with the second classifier
 GUIDANCE_SPAN = EVERYWHERE  # guidance acts at these timesteps of 1000
 NUM_INFERENCE_STEPS = 50
 CHUNK = 250  # images sampled together: larger batches do not fit the processor's cache
+FACTOR = "scaling_factor"  # metadata of a file
 BETAS = "schedule.betas"  # tensor name in a file; without it the shipped schedule is used
 PARTS = {
     "clip": (CLIP, CLIPConfig),
@@ -108,7 +109,8 @@ class PipelineOutput(NamedTuple):
 class TextToImagePipeline:
     """`tiny-mnist-sd`: CLIP, the conditioned noise predictor and the VAE, as one function.
 
-    `trained_on` names the data set of the training digits. The arguments of a call are named as in
+    `trained_on` names the data set of the training digits; `model_card` says how the networks were
+    trained. The arguments of a call are named as in
     diffusers' StableDiffusionPipeline; a table in the book says what of it works here. `sampler`
     is the one that calls use when they name none. Raises MnistdiffError unless scaling_factor is
     above 0.
@@ -124,6 +126,7 @@ class TextToImagePipeline:
         scaling_factor: float,
         schedule: NoiseSchedule | None = None,
         trained_on: str = "unknown",
+        model_card: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(scaling_factor, Real) or not 0 < scaling_factor < float("inf"):
             raise MnistdiffError(
@@ -132,7 +135,7 @@ class TextToImagePipeline:
             )
         self.clip, self.eps_mlp, self.vae = clip.eval(), eps_mlp.eval(), vae.eval()
         self.scaling_factor = float(scaling_factor)  # JSON cannot store NumPy's numbers
-        self.trained_on = trained_on
+        self.trained_on, self.model_card = trained_on, dict(model_card or {})
         self.schedule = schedule or NoiseSchedule(cosine_beta_schedule(1000))
         self.model = as_eps(eps_mlp, self.schedule)  # the network predicts v
         self._without_lora: dict[str, Tensor] | None = None
@@ -148,7 +151,7 @@ class TextToImagePipeline:
         shipped, own = PACKAGED / f"{NAME}-v1.safetensors", Path(path) / f"{NAME}.safetensors"
         file = shipped if path == NAME else own
         tensors, meta = read_weights(file)
-        if missing := {*PARTS, "scaling_factor"} - meta.keys():
+        if missing := {*PARTS, FACTOR} - meta.keys():
             raise MnistdiffError(
                 f"{file} is not a {NAME}: its metadata lacks {', '.join(sorted(missing))}. Give "
                 "a folder that `save_pretrained` or `mnistdiff train tiny-sd --out` wrote."
@@ -159,9 +162,10 @@ class TextToImagePipeline:
             load_into(parts[name], with_prefix(f"{name}.", tensors), file)
         return cls(
             **parts,
-            scaling_factor=meta["scaling_factor"],
+            scaling_factor=meta[FACTOR],
             schedule=NoiseSchedule(tensors[BETAS]) if BETAS in tensors else None,
             trained_on="mnist" if file == shipped else meta.get("data", "unknown"),
+            model_card={key: value for key, value in meta.items() if key not in (*PARTS, FACTOR)},
         )
 
     def save_pretrained(self, folder: str | Path, model_card: dict[str, Any] | None = None) -> Path:
@@ -184,8 +188,8 @@ class TextToImagePipeline:
         }
         tensors[BETAS] = self.schedule.betas  # float32: the last timesteps need full precision
         configs = {name: asdict(part.config) for name, part in parts.items()}
-        described = {"data": self.trained_on} | (model_card or {})
-        return tensors, described | configs | {"scaling_factor": self.scaling_factor}
+        described = self.model_card | {"data": self.trained_on} | (model_card or {})
+        return tensors, described | configs | {FACTOR: self.scaling_factor}
 
     def to(self, *args: Any, **kwargs: Any) -> "TextToImagePipeline":
         """Move all networks to a device, a floating-point type, or both, as `nn.Module.to` does.
@@ -237,7 +241,7 @@ class TextToImagePipeline:
         name is unknown or the LoRA belongs to another network.
         """
         _refuse(unsupported, LORA_OPTIONS)
-        tensors = lora if isinstance(lora, Mapping) else read_weights(_lora_file(lora))[0]
+        tensors = lora if isinstance(lora, Mapping) else read_weights(find_lora(lora))[0]
         before = {name: value.clone() for name, value in self.eps_mlp.state_dict().items()}
         merge_lora(self.eps_mlp, tensors, strength)
         self._without_lora = self._without_lora or before
@@ -444,9 +448,14 @@ def _of_rows(generator: Generators, rows: slice) -> Generators:
     return generator[rows] if isinstance(generator, Sequence) else generator
 
 
-def _lora_file(name: str | Path) -> Path:
+def shipped_loras() -> dict[str, Path]:
+    """Return the file of each LoRA in the package, by its name."""
+    return {path.stem.removesuffix("-v1"): path for path in sorted(LORAS.glob("*-v1.*"))}
+
+
+def find_lora(name: str | Path) -> Path:
     """Return the file of a LoRA. Raises MnistdiffError if neither package nor disk has it."""
-    shipped = {path.stem.removesuffix("-v1"): path for path in sorted(LORAS.glob("*-v1.*"))}
+    shipped = shipped_loras()
     path = shipped.get(str(name), Path(name))
     if not path.is_file():
         raise MnistdiffError(

@@ -33,8 +33,12 @@ def save_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any
     Raises MnistdiffError if the folder cannot be written.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    payload = save(contiguous, {"mnistdiff": json.dumps(metadata, sort_keys=True)})
-    write_atomically(path, payload)
+    write_atomically(path, save(contiguous, dump_metadata(metadata)))
+
+
+def dump_metadata(metadata: dict[str, Any]) -> dict[str, str]:
+    """Return metadata as a safetensors header stores it."""
+    return {"mnistdiff": json.dumps(metadata, sort_keys=True)}
 
 
 def write_atomically(path: Path, payload: bytes) -> None:

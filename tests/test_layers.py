@@ -16,7 +16,7 @@ LAYERS = {
         {"data", "schedules", "guidance", "results", "pictures", "lora"},
         {"samplers", "vae", "unet", "latent", "clip", "course"},
         {"training", "metrics", "diffusion", "pipeline"},
-        {"experiments", "comfyui"},
+        {"experiments", "comfyui", "web"},
         {"evaluation", "plotting"},
         {"reproduce"},
         {"cli"},

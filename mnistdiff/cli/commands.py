@@ -287,6 +287,17 @@ def sample(options: argparse.Namespace) -> dict[str, Any]:
     return {"image": str(options.output), "prompts": options.prompt, "seed": options.seed}
 
 
+def export_web(options: argparse.Namespace) -> dict[str, Any]:
+    """Write the text-to-image model as a page that draws in a browser."""
+    from mnistdiff.pipeline import NAME, TextToImagePipeline, shipped_loras
+    from mnistdiff.web import export_web
+
+    ours = options.model == NAME
+    loras = options.lora if options.lora is not None else list(shipped_loras()) if ours else []
+    files = export_web(TextToImagePipeline.from_pretrained(options.model), options.folder, loras)
+    return {path.name: f"{path.stat().st_size:,} bytes" for path in files}
+
+
 def comfyui_install(options: argparse.Namespace) -> dict[str, Any]:
     """Link the node pack into a ComfyUI installation."""
     from mnistdiff.comfyui.install import install

@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_eval(verbs.add_parser("eval", help="evaluate a model").add_subparsers(required=True))
     _add_reproduce(verbs)
     _add_sample(verbs)
+    _add_export(verbs.add_parser("export", help="write a model").add_subparsers(required=True))
     _add_comfyui(
         verbs.add_parser("comfyui", help="use the models in ComfyUI").add_subparsers(required=True)
     )
@@ -263,6 +264,16 @@ def _add_sample(verbs: Any) -> None:
     sample.add_argument(
         "--scale", type=int, default=1, help="pixels per pixel of a digit (default 1)"
     )
+
+
+def _add_export(export: Any) -> None:
+    web = _command(export, "web", commands.export_web)
+    web.add_argument("folder", type=Path, help="a folder; open its index.html in a browser")
+    _add_model(web)
+    web.add_argument(
+        "--lora", action="append", metavar="NAME",
+        help="a style or a file for a slider; repeat for several (default: all for our model)",
+    )  # fmt: skip
 
 
 def _add_comfyui(comfyui: Any) -> None:
