@@ -10,7 +10,7 @@ export PYTHONHASHSEED := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book sections notebooks course test lint format bench serve results clean grade-demo soak
+.PHONY: help setup book shots sections notebooks course test lint format bench serve results clean grade-demo soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ sections: notebooks ## run every notebook (quick profile) and write book/section
 book: sections ## the executed, rendered site in _build/html
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "Open _build/html/index.html"
+
+shots: setup ## a picture of every page, on a phone and a wide screen, in _build/shots
+	$(PY) scripts/shots.py
 
 serve: ## show the built site on http://localhost:8000
 	$(PY) -m http.server --directory _build/html 8000

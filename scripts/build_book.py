@@ -9,6 +9,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import build_notebooks as pipeline
 import nbformat
@@ -18,6 +19,14 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).parents[1]
 WIDGET = "application/vnd.jupyter.widget-view+json"  # a live progress bar
+LEADS = {  # the figure that opens each section's page
+    "01_vae_beta": "fig-01-sweep",
+    "02_latent_dim": "fig-02-map",
+    "03_ddpm_ddim": "fig-03-ddpm-ddim",
+    "04_latent_diffusion": "fig-04-beta",
+    "05_clip": "fig-05-text-to-image",
+}  # 06 and 07 open with the model itself
+WITH_ANSWER = "*What follows was drawn with the model answer.*"
 
 
 def cache_key(name: str, source: NotebookNode, profile: str, root: Path) -> str:
@@ -89,7 +98,10 @@ def executed(name: str, source: NotebookNode, profile: str, folder: Path) -> Not
 
 
 def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
-    """Return the cells of `shown` with the outputs of `ran`, without tests and tool metadata."""
+    """Return the cells of `shown` with the outputs of `ran`, without tests and tool metadata.
+
+    What a student runs and a reader skips is folded: the set-up, imports and visible tests.
+    """
     outputs = {cell.id: cell.outputs for cell in ran.cells if cell.cell_type == "code"}
     notebook = nbformat.v4.new_notebook(metadata=shown.metadata)
     for cell in shown.cells:
@@ -98,17 +110,60 @@ def page(shown: NotebookNode, ran: NotebookNode, profile: str) -> NotebookNode:
             continue
         tags = cell.metadata.get("tags", [])
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
+        if cell.cell_type == "code" and (title := folded_title(cell.source, role)):
+            cell.metadata |= {"tags": [*tags, "hide-input"]}
+            prompts = {"code_prompt_show": title, "code_prompt_hide": title}
+            cell.metadata["mystnb"] = cell.metadata.get("mystnb", {}) | prompts
         if cell.cell_type == "code":
             cell.execution_count = None
             cell.outputs = [out for out in map(plain_output, outputs.get(cell.id, [])) if out]
         if "parameters" in tags:
             cell.source = f'profile = "{profile}"'
         notebook.cells += captioned(cell)
+        if role.get("solution") and cell.cell_type == "code":
+            notebook.cells.append(
+                nbformat.v4.new_markdown_cell(WITH_ANSWER, id=f"{cell.id}-answer")
+            )
     return nbformat.from_dict(notebook)
+
+
+def folded_title(source: str, role: dict[str, Any]) -> str | None:
+    """Return the title of a code cell that the page folds; None for the others."""
+    if role.get("grade_id", "").startswith("visible_"):
+        return "What the tests check"
+    if "google.colab" in source:
+        return "Set-up in Colab"
+    lines = [line for line in source.split("\n") if line and not line.startswith((" ", ")", "#"))]
+    imports = all(line.startswith(("import ", "from ")) for line in lines)
+    return "Imports" if lines and imports else None
+
+
+def open_with_figure(notebook: NotebookNode, name: str) -> None:
+    """Repeat a figure of the page below its first paragraph. Raises BuildError if it is missing."""
+    for cell in notebook.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+        if figure.get("name") == name and pictures:
+            lead = nbformat.v4.new_code_cell(
+                id="lead",
+                outputs=pictures[-1:],
+                metadata={
+                    "tags": ["remove-input"],
+                    "mystnb": {"image": cell.metadata["mystnb"]["image"]},
+                },
+            )
+            words = nbformat.v4.new_markdown_cell(
+                f"From this section: {{numref}}`{name}`.", id="lead-words"
+            )
+            notebook.cells[1:1] = [nbformat.from_dict(lead), nbformat.from_dict(words)]
+            return
+    raise BuildError(f"no cell draws the figure {name!r}, which opens the page. Mend LEADS.")
 
 
 def add_full_scale(notebook: NotebookNode, path: Path) -> None:
     """Put each block of a page of book/full_scale/ before the heading that its first line names.
+
+    A block of the page's title comes below it.
 
     The student notebook has none of this. Raises BuildError unless each heading occurs once.
     """
@@ -123,7 +178,8 @@ def add_full_scale(notebook: NotebookNode, path: Path) -> None:
         if len(cells) != 1:
             found = f"{len(cells)} cells have the heading {heading!r}, not one"
             raise BuildError(f"book/full_scale/{path.name}: {found}.")
-        replacement = f"{text.strip()}\n\n{heading}"
+        parts = [text.strip(), heading]
+        replacement = "\n\n".join(parts[::-1] if heading.startswith("# ") else parts)
         cells[0].source = line.sub(lambda _, new=replacement: new, cells[0].source, count=1)
 
 
@@ -182,6 +238,8 @@ def build(root: Path, profile: str, with_answers: bool = False) -> None:
         else:
             shown = student_notebook(root / "notebooks" / f"{name}.ipynb", source)
         written = page(shown, ran[name], profile)
+        if name in LEADS:
+            open_with_figure(written, LEADS[name])
         add_full_scale(written, root / "book" / "full_scale" / f"{name}.md")
         leaks = guard.check_leaks(f"book/sections/{name}.ipynb", guard.secrets(source), written)
         if leaks and not with_answers:

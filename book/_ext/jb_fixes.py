@@ -9,7 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
-MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml", "a11y", "sre")
+MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml")
 
 
 def silence_thebe(app: Sphinx) -> None:

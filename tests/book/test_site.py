@@ -10,6 +10,8 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import build_book
 import build_notebooks
@@ -159,6 +161,80 @@ def test_page_has_no_serious_accessibility_fault(browser, site, page, scheme):
         if fault["impact"] in ("serious", "critical")
     ]
     assert serious == []
+
+
+def test_the_first_page_draws_a_digit_and_loads_the_weights_only_then(browser, site):
+    tab, errors, foreign = visit(browser, site, "book/index")
+    asked = []
+    tab.on("request", lambda request: asked.append(request.url))
+    assert tab.locator(".ask img").bounding_box()["y"] < 600
+    assert tab.evaluate("document.querySelector('.ask img').naturalWidth") == 560
+    assert size_of(tab, site) <= 600_000
+    tab.click(".ask button[value=four]")
+    tab.wait_for_function("document.querySelector('.ask-status').textContent.includes('Drawn')")
+    assert [url.rsplit("/", 1)[1] for url in asked] == ["tiny-mnist-sd.js"]
+    assert tab.locator(".ask canvas").first.is_visible()
+    assert (errors, foreign) == ([], [])
+    tab.close()
+
+
+def size_of(tab, site):
+    """The bytes of everything that a page has loaded, itself included."""
+    names = tab.evaluate("performance.getEntries().map((entry) => entry.name)")
+    paths = {url2pathname(urlsplit(name).path) for name in names if name.startswith("file:")}
+    return sum(Path(path).stat().st_size for path in paths)
+
+
+@pytest.mark.parametrize("page", [f"book/sections/{name}" for name in NOTEBOOKS])
+def test_a_section_opens_with_a_picture_and_is_not_heavy(browser, site, page):
+    tab, _, _ = visit(browser, site, page)
+    shown = tab.locator("article .cell_output img, article .ask img").first
+    assert shown.bounding_box()["y"] < 800
+    assert size_of(tab, site) <= 3_000_000
+    tests = tab.locator("article details:has-text('What the tests check')")
+    assert not tests.count() or tests.first.get_attribute("open") is None
+    tab.close()
+
+
+@pytest.mark.parametrize("name", ["Too few steps", "The prompt as its own negative"])
+def test_a_preset_draws(browser, site, name):
+    tab, errors, _ = visit(browser, site, "book/sections/06_tiny_sd")
+    tab.click(f"text={name}")
+    tab.wait_for_function("document.querySelector('.ask-status').textContent.includes('Drawn')")
+    tab.click("text=An unknown word")
+    tab.wait_for_function("document.querySelector('.ask-status').textContent.includes('never saw')")
+    assert errors == []
+    tab.close()
+
+
+def test_the_graph_lights_up(browser, site):
+    tab, _, _ = visit(browser, site, "book/sections/07_comfyui")
+    tab.click(".ask button[value=four]")
+    tab.wait_for_selector(".ask-graph li:nth-child(4).lit")
+    tab.close()
+
+
+def test_the_site_is_light(site):
+    assert sum(p.stat().st_size for p in site.rglob("*") if p.is_file()) <= 15_000_000
+    scripts = ("engine.js", "demo.js", "demo.css")
+    assert sum((site / "demo" / name).stat().st_size for name in scripts) < 30_000
+    assert (site / "_static/scripts/fontawesome.js").stat().st_size < 150_000
+    assert not list(site.rglob("*.map"))
+
+
+def test_a_page_without_a_formula_does_not_load_mathjax(browser, site):
+    for page, loads in (("book/index", False), ("book/sections/01_vae_beta", True)):
+        tab, _, _ = visit(browser, site, page)
+        assert tab.evaluate("'MathJax' in window && !!window.MathJax.startup") == loads
+        assert tab.locator("mjx-container[tabindex]").count() == 0
+        tab.close()
+
+
+def test_icons_are_drawn(browser, site):
+    tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
+    tab.wait_for_selector("svg.svg-inline--fa")
+    assert tab.locator("i.fa-solid, i.fas").count() == 0
+    tab.close()
 
 
 def test_buttons_lead_to_the_student_notebook(browser, site):
