@@ -21,7 +21,8 @@ ALWAYS = {"circle-check", "circle-xmark", "copy", "check", "xmark", "chevron-rig
 def drop_mathjax(app: Sphinx, page: str, _: str, context: dict[str, Any], __: Any) -> None:
     """Take MathJax from pages without a formula: it weighs more than the rest of the page."""
     assert app.env is not None
-    if not app.env.get_domain("math").has_equations(page):  # pyright: ignore  # Sphinx's own method
+    # not the domain's `has_equations`, which also counts the pages below this one
+    if not app.env.domaindata["math"]["has_equations"].get(page):
         scripts = context.get("script_files", [])
         context["script_files"] = [s for s in scripts if "mathjax" not in str(s).lower()]
 

@@ -232,7 +232,7 @@ def test_a_page_without_a_formula_does_not_load_mathjax(browser, site):
 
 def test_icons_are_drawn(browser, site):
     tab, _, _ = visit(browser, site, "book/sections/01_vae_beta")
-    tab.wait_for_selector("svg.svg-inline--fa")
+    tab.wait_for_selector("svg.svg-inline--fa", state="attached")
     assert tab.locator("i.fa-solid, i.fas").count() == 0
     tab.close()
 

@@ -66,7 +66,7 @@ def loaded(browser, folder):
 @pytest.fixture
 def opened(browser, folder):
     """A fresh page, with what it asked for and what it complained about."""
-    page = browser.new_page()
+    page = browser.new_page(reduced_motion="reduce")  # nothing plays by itself
     page.asked, page.errors = [], []
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
@@ -277,7 +277,7 @@ class TestPage:
         opened.fill("[name=seed]", "41")
         opened.click(".ask-draw")
         wait_for(opened, "Drawn: five, in 12 steps")
-        again = browser.new_page()
+        again = browser.new_page(reduced_motion="reduce")
         again.goto(opened.url)
         again.click(".ask-draw")
         wait_for(again, "Drawn: five, in 12 steps")

@@ -8,6 +8,7 @@
   const NODES = ["Load Checkpoint", "CLIP Text Encode", "Empty Latent Image", "KSampler", "VAE Decode", "Save Image"];
   const DEFAULTS = { prompt: "seven", negative: "", guidance: 1.4, steps: 20, sampler: "ddim", eta: 0, seed: 0 };
   const STYLES = ["bold", "slanted", "thin"];
+  const PLAIN = { ...DEFAULTS, ...Object.fromEntries(STYLES.map((style) => [`lora-${style}`, 0])) };
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   function make(tag, attributes = {}, ...children) {
@@ -28,6 +29,8 @@
     return make("label", {}, make("span", {}, label, " ", shown), input);
   }
 
+  const button = (text, value, attributes) => make("button", { type: "button", value, ...attributes }, text);
+  const row = (...children) => make("div", { className: "ask-row" }, ...children);
   const slider = (label, name, min, max, step) => field(label, name, { type: "range", min, max, step });
   const canvas = (label) => make("canvas", { width: 28, height: 28, role: "img", ariaLabel: label });
 
@@ -59,12 +62,11 @@
 
   function build(host) {
     const form = make("form", { className: "ask-form" });
-    const digits = make("div", { className: "ask-row", role: "group", ariaLabel: "Digits" },
-      ...NAMES.map((name, digit) => make("button", { type: "button", value: name, ariaLabel: `Draw a ${name}` }, String(digit))));
+    const digits = row(...NAMES.map((name, digit) => button(digit, name, { ariaLabel: `Draw a ${name}` })));
     const draw = make("button", { className: "ask-draw" }, `Draw (loads ${SIZE})`);
-    const prompt = field("Prompt", "prompt", { type: "text", maxLength: 200, autocomplete: "off" });
+    const prompt = field("Prompt", "prompt", { autocomplete: "off" });
     const settings = make("details", { className: "ask-settings" }, make("summary", {}, "Settings"), make("div", { className: "ask-grid" },
-      field("Negative prompt", "negative", { type: "text", maxLength: 200, autocomplete: "off" }),
+      field("Negative prompt", "negative", { autocomplete: "off" }),
       slider("Guidance", "guidance", 0, 8, 0.1), slider("Steps", "steps", 1, 50, 1),
       field("Sampler", "sampler", { options: SAMPLERS }), slider("eta", "eta", 0, 1, 0.1),
       field("Seed", "seed", { type: "number", min: 0, max: 4294967295, step: 1 }),
@@ -76,19 +78,18 @@
     path.setAttribute("viewBox", "-1.1 -1.1 2.2 2.2");
     path.setAttribute("role", "img");
     path.setAttribute("aria-label", "path of the latent from noise to digit, in two dimensions");
-    const play = make("button", { type: "button", name: "play" }, "Play");
+    const play = button("Play", "", { name: "play" });
     const at = make("input", { type: "range", name: "at", min: 0, step: 1, ariaLabel: "Step" }), shown = make("output");
     const captions = ["z_t, decoded", "predicted z_0", "guidance 1"];
     const stage = make("div", { className: "ask-stage", hidden: true },
       make("div", { className: "ask-views" }, ...views.map((view, i) => make("figure", { hidden: i === 2 }, view, make("figcaption", {}, captions[i]))),
         make("figure", {}, path, make("figcaption", {}, "path of z_t"))),
-      make("div", { className: "ask-row" }, play, at, shown));
-    const share = make("div", { className: "ask-row" }, ...["Copy as Python", "Copy as shell", "Download as ComfyUI workflow"]
-      .map((text, i) => make("button", { type: "button", value: String(i) }, text)));
+      row(play, at, shown));
+    const share = row(...["Copy as Python", "Copy as shell", "Download as ComfyUI workflow"].map((text, i) => button(text, `${i}`)));
     const status = make("p", { className: "ask-status", role: "status" });
     const graph = make("ol", { className: "ask-graph", hidden: !("graph" in host.dataset) }, ...NODES.map((name) => make("li", {}, name)));
-    const presets = make("div", { className: "ask-row", hidden: !host.dataset.presets },
-      ...JSON.parse(host.dataset.presets ?? "[]").map(([text, state]) => make("button", { type: "button", value: JSON.stringify(state) }, text)));
+    const presets = row(...JSON.parse(host.dataset.presets ?? "[]").map(([text, state]) => button(text, JSON.stringify(state))));
+    presets.hidden = !host.dataset.presets;
     form.append(presets, digits, make("div", { className: "ask-row ask-prompt" }, prompt, draw), graph, status, stage, settings, share);
     host.append(form);
 
@@ -179,7 +180,7 @@
     digits.addEventListener("click", ({ target: { value } }) => value && (write({ prompt: value }), form.requestSubmit()));
     presets.addEventListener("click", ({ target: { value } }) => {
       if (!value) return;
-      write({ ...DEFAULTS, ...Object.fromEntries(STYLES.map((s) => [`lora-${s}`, 0])), ...JSON.parse(value) });
+      write({ ...PLAIN, ...JSON.parse(value) });
       form.requestSubmit();
     });
     play.addEventListener("click", () => (timer ? stop() : start()));
@@ -222,13 +223,13 @@
       }
     });
 
-    write({ ...DEFAULTS, ...Object.fromEntries(STYLES.map((s) => [`lora-${s}`, 0])) });
+    write(PLAIN);
     if (host.dataset.state !== undefined || !document.querySelector(".ask[data-state]")) write(Object.fromEntries(new URLSearchParams(location.hash.slice(1))));
   }
 
   // ---- The same digit elsewhere --------------------------------------------------------------
 
-  const literal = (text) => JSON.stringify(text);
+  const literal = JSON.stringify;
 
   function python({ prompt, negative, guidance, steps, sampler, eta, seed, loras }) {
     const styles = Object.entries(loras).map(([name, strength]) => `pipeline.load_lora_weights(${literal(name)}, ${strength})\n`).join("");
