@@ -12,11 +12,7 @@
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   function make(tag, attributes = {}, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name in element) element[name] = value;
-      else element.setAttribute(name, value);
-    }
+    const element = Object.assign(document.createElement(tag), attributes);
     element.append(...children);
     return element;
   }
