@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 1. The VAE and its β: reconstruction against regularity
 #
-# *Needs: CPU, one to two minutes.*
+# *Needs: CPU, about 3 minutes.*
 #
 # A variational autoencoder (VAE) compresses a digit into a few numbers and draws the digit again
 # from them. One weight, $\beta$, decides what those numbers are good for: *copying* the digit they

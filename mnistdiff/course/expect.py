@@ -121,8 +121,8 @@ def repeated(name: str, function: Callable, *given: object) -> object:
 def require_gradients(loss: object, **given: Tensor) -> None:
     """Raise AssertionError unless a finite, non-zero gradient of the loss reaches each tensor."""
     together = " and ".join(given)
-    reaches = isinstance(loss, Tensor) and loss.requires_grad
-    assert reaches, f"no gradient reaches {together}: {CUT}."
+    assert isinstance(loss, Tensor), f"the result is of type {type(loss).__name__}, not a tensor"
+    assert loss.requires_grad, f"no gradient reaches {together}: {CUT}."
     explained(loss.sum().backward)
     for name, tensor in given.items():
         gradient = tensor.grad
