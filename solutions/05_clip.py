@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 5. CLIP: digits and words in one space
 #
-# *Needs: CPU, about 1 minute.*
+# *Needs: CPU, about 2 minutes.*
 #
 # The model of section 4 draws digits, but chance decides which digit. To ask for a digit in words,
 # we must turn "a handwritten seven" into numbers that a noise predictor can take as input. Any
