@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 1. The VAE and its β: reconstruction against regularity
 #
-# *Needs: CPU, one to two minutes.*
+# *Needs: CPU, about 3 minutes.*
 #
 # A variational autoencoder (VAE) compresses a digit into a few numbers and draws the digit again
 # from them. One weight, $\beta$, decides what those numbers are good for: *copying* the digit they
@@ -49,7 +49,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies, repeated
+from mnistdiff.course.expect import as_number, expect, on_copies, repeated, require_gradients
 from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
@@ -138,22 +138,21 @@ causes = {
         [2.5, 3.5],
     ],
     "you scaled by logvar itself, which is a logarithm": [[0.0, -0.3863], [-0.7726, 0.0986]],
+    "the noise is added unscaled, and sigma by itself: multiply them": [[2.0, 2.0], [4.5, 2.5]],
+    "the noise is added unscaled; multiply it by sigma": [[1.0, 0.0], [4.0, -0.5]],
     "the noise is not used": [[0.0, 1.0], [2.0, -1.0]],
     "mu is not added": [[1.0, -2.0], [1.0, 1.5]],
     "the sign of the noise is wrong": [[-1.0, 3.0], [1.0, -2.5]],
 }
 z = repeated("z", reparameterize, mu, logvar, noise)
-expect("z", z, [[1.0, -1.0], [3.0, 0.5]], causes)
+rule = "z is mu plus sigma times noise; logvar = log(sigma^2), so sigma = exp(logvar / 2)"
+expect("z", z, [[1.0, -1.0], [3.0, 0.5]], causes, rule=rule)
 
 mu = torch.tensor([[0.5]], requires_grad=True)
 logvar = torch.tensor([[0.0]], requires_grad=True)
 z = on_copies(reparameterize, mu, logvar, torch.tensor([[2.0]]))
-assert z.requires_grad, (
-    "no gradient flows from z to mu and logvar: do not use .data, .item() or torch.no_grad()"
-)
-z.sum().backward()
-expect("dz/dmu", mu.grad, [[1.0]], {})
-assert logvar.grad is not None, "no gradient reaches logvar: sigma must be computed from it"
+require_gradients(z, mu=mu, logvar=logvar)
+expect("dz/dmu", mu.grad, [[1.0]], {}, rule=rule)
 expect("dz/dlogvar", logvar.grad, [[1.0]], {"sigma = exp(logvar / 2), not exp(logvar)": [[2.0]]})
 print("reparameterize: the visible tests pass.")
 
@@ -236,46 +235,56 @@ def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
 # %% nbgrader={"grade": false, "grade_id": "visible_kl_divergence", "locked": true, "schema_version": 3, "solution": false, "task": false}
 zeros = torch.zeros(2, 2)
 found = on_copies(kl_divergence, zeros, zeros)
-expect("the KL of the prior with itself", found, 0.0, {"the -1 is missing": 1.0})
-
-mu = torch.tensor([[1.0, -2.0], [0.0, 0.0], [1.0, 0.0]])
 causes = {
-    "you summed over the images too; average over them": 3.0,
-    "you averaged over the dimensions too; sum over them": 0.5,
-    "you summed over the images and averaged over the dimensions: it is the other way round": 1.5,
-    "the factor 1/2 is missing": 2.0,
-    "the sign is wrong; the KL is never negative": -1.0,
-    "mu must be squared": 0.0,
+    "the -1 is missing": 1.0,
+    "the 1 is added; subtract it": 2.0,
+    "sigma^2 is missing; or it is logvar itself, without the exponential": -1.0,
+}
+rule = "a Gaussian has a KL of 0 from itself, here with mu = 0, sigma = 1 and logvar = 0"
+expect("the KL of the prior with itself", found, 0.0, causes, rule=rule)
+
+mu = torch.tensor([[1.0, -2.0], [3.0, 0.0], [1.0, 1.0]])
+causes = {
+    "you summed over the images too; average over them": 8.0,
+    "you averaged over the dimensions too; sum over them": 1.3333,
+    "you summed over the images and averaged over the dimensions: it is the other way round": 4.0,
+    "the factor 1/2 is missing": 5.3333,
+    "the sign is wrong; the KL is never negative": -2.6667,
+    "mu must be squared": 0.6667,
+    "mu must be squared; do not take its absolute value": 1.3333,
+    "square each entry of mu, before the sum": 2.3333,
 }
 found = on_copies(kl_divergence, mu, torch.zeros(3, 2))
-expect("the KL of three images", found, 1.0, causes)
+rule = "with sigma = 1, the KL of an image is the sum of mu^2 / 2; take the mean over the images"
+expect("the KL of three images", found, 2.6667, causes, rule=rule)
 
 causes = {
     "the sign is wrong; the KL is never negative": -0.8069,
     "logvar is already log(sigma^2): exp(logvar) is sigma^2, do not square it again": 6.1137,
-    "the factor 1/2 is missing": 1.6137,
+    "the factor 1/2 is missing, or stands before mu^2 only: it belongs before all terms": 1.6137,
     "you used sigma where the equation has sigma^2": -0.1931,
+    "logvar is already log(sigma^2): do not double it": 5.4206,
+    "this is the KL of the prior from the encoder's Gaussian; swap the two": 0.3181,
     "the log(sigma^2) term is missing, or -1 stands in its place": 1.5,
     "logvar must be subtracted, not added": 2.1931,
 }
 sigma_2 = torch.tensor([[1.386294]])  # sigma = 2, so sigma^2 = 4
 found = on_copies(kl_divergence, torch.zeros(1, 1), sigma_2)
-expect("the KL of one image with sigma = 2", found, 0.8069, causes)
+rule = "with mu = 0 the KL is (sigma^2 - 1 - log(sigma^2)) / 2, here with sigma^2 = 4"
+expect("the KL of one image with sigma = 2", found, 0.8069, causes, rule=rule)
 
 mu = torch.tensor([[1.0, -2.0]], requires_grad=True)
 logvar = torch.tensor([[1.386294, 0.0]], requires_grad=True)
 loss = on_copies(kl_divergence, mu, logvar)
-no_gradient = "no gradient reaches {}: in a loss, do not use .item(), .detach() or torch.no_grad()"
-assert loss.requires_grad, no_gradient.format("mu and logvar")
-loss.backward()
-assert mu.grad is not None, no_gradient.format("mu")
-assert logvar.grad is not None, no_gradient.format("logvar")
-expect("d KL / d mu", mu.grad, [[1.0, -2.0]], {})
+require_gradients(loss, mu=mu, logvar=logvar)
+cut = "every term must pass on its gradient: no .detach() or .item() in any of them"
+expect("d KL / d mu", mu.grad, [[1.0, -2.0]], {}, rule=cut)
 expect(
     "d KL / d logvar",
     logvar.grad,
     [[1.5, 0.0]],
     {"no gradient flows through exp(logvar)": [[-0.5, -0.5]]},
+    rule=cut,
 )
 print("kl_divergence: the visible tests pass.")
 
@@ -360,59 +369,67 @@ mu = torch.tensor([[1.0, -2.0, 0.0], [0.0, 0.0, 0.0]])
 answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 3), 3.0, "mse")
 assert isinstance(answer, tuple | list), "return three tensors: total, recon, kl"
 assert len(answer) == 3, f"{len(answer)} values returned, expected three: total, recon, kl"
-total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
+total, recon_loss, kl = map(as_number, answer)
 causes = {
     "you summed over the images too; average over them": 0.67,
     "you averaged over the pixels (the default of F.mse_loss); sum over them": 0.0004,
+    "you summed over the images and averaged over the pixels: it is the other way round": 0.0009,
+    "the second result is the KL; the order is total, recon, kl": 1.25,
+    'this is the cross-entropy: loss_type is exactly "mse" or "bce"': 1.0013,
     "return the plain squared error; beta belongs to the KL, in the total": 1.005,
     "you took the absolute value of the error; square it": 0.75,
     "this is half of it; the equation has no 1/2 (as in F.huber_loss and F.smooth_l1_loss)": 0.1675,
     "the sign is wrong; a sum of squares is never negative": -0.335,
 }
-expect("the squared error", recon_loss, 0.335, causes)
+mean = "over the pixels of an image, and the mean over the images"
+rule = f'with "mse", recon is the sum of (recon - x)^2 {mean}'
+expect("the squared error", recon_loss, 0.335, causes, rule=rule)
 causes = {
     "return the KL itself; beta is used only in the total": 3.75,
     "you summed over the images too; average over them": 2.5,
+    "you averaged over the images twice; kl_divergence does it": 0.625,
     "you averaged over the dimensions too; sum over them": 0.4167,
     "you summed over the images and averaged over the dimensions: it is the other way round": 0.8333,
 }
-expect("the KL", kl, 1.25, causes)
+rule = "kl is what kl_divergence(mu, logvar) returns"
+expect("the KL", kl, 1.25, causes, rule=rule)
 causes = {
+    "the KL is subtracted; add it": -3.415,
+    "the KL is divided by beta; multiply it": 0.7517,
     "beta is not used": 1.585,
     "beta multiplies the reconstruction; it belongs to the KL": 2.255,
     "beta multiplies both terms; it belongs to the KL only": 4.755,
 }
-expect("the total at beta = 3", total, 4.085, causes)
+rule = "total = recon + beta * kl"
+expect("the total at beta = 3", total, 4.085, causes, rule=rule)
 
 answer = on_copies(vae_loss, recon, x, mu, torch.zeros(2, 3), 3.0, "bce")
-total, recon_loss, kl = (v if isinstance(v, Tensor | None) else torch.tensor(v) for v in answer)
+total, recon_loss, kl = map(as_number, answer)
 causes = {
     'loss_type "bce" still gives the squared error': 0.335,
     "you summed over the images too; average over them": 2.0025,
     "you averaged over the pixels; sum over them": 0.0013,
-    "the sign is wrong": -1.0012,
-    "recon holds probabilities already: use the cross-entropy without logits": 543.1546,
+    "you summed over the images and averaged over the pixels: it is the other way round": 0.0026,
+    "the sign is wrong": -1.0013,
+    "recon holds probabilities already: use the cross-entropy without logits or sigmoid": 543.1546,
+    "recon is 0, as F.cross_entropy gives it; a pixel needs F.binary_cross_entropy": 0.0,
     "recon and x are swapped: F.binary_cross_entropy takes recon first": 75.0078,
     "the part of dark pixels, (1 - x) log(1 - recon), is missing": 0.6547,
 }
-expect("the cross-entropy", recon_loss, 1.0012, causes)
-expect("the total with cross-entropy", total, 4.7512, {"beta is not used": 2.2512})
+rule = f'with "bce", recon is the sum of -x log(recon) - (1 - x) log(1 - recon) {mean}'
+expect("the cross-entropy", recon_loss, 1.0013, causes, rule=rule)
+rule = "total = recon + beta * kl"
+expect("the total at beta = 3", total, 4.7513, {"beta is not used": 2.2513}, rule=rule)
 
-inputs = {"recon": recon, "mu": mu, "logvar": torch.zeros(2, 3)}
+inputs = {"recon": recon, "mu": mu, "logvar": torch.ones(2, 3)}
 recon, mu, logvar = (value.requires_grad_() for value in inputs.values())
-total, _, _ = on_copies(vae_loss, recon, x, mu, logvar, 3.0, "bce")
-no_gradient = "no gradient flows from total to {}: do not use .item(), .detach() or torch.no_grad()"
-assert getattr(total, "requires_grad", False), no_gradient.format("mu, logvar and recon")
-total.backward()
-assert recon.grad is not None, no_gradient.format('recon, with loss_type "bce",')
-recon.grad = mu.grad = logvar.grad = None
-total, _, _ = on_copies(vae_loss, recon, x, mu, logvar, 3.0, "mse")
-assert getattr(total, "requires_grad", False), no_gradient.format("mu, logvar and recon")
-total.backward()
-for name, value in inputs.items():
-    assert value.grad is not None, no_gradient.format(name)
-expect("d total / d mu", mu.grad, [[1.5, -3.0, 0.0], [0.0, 0.0, 0.0]], {})
-expect("d total / d recon", recon.grad[:, 0, 0, :2], [[0.5, -0.5], [-0.1, -0.4]], {})
+for loss_type in ("bce", "mse"):
+    recon.grad = mu.grad = logvar.grad = None
+    total, _, _ = on_copies(vae_loss, recon, x, mu, logvar, 3.0, loss_type)
+    require_gradients(total, **inputs)
+rule = "every term must pass on its gradient: no .detach() or .item() in any of them"
+expect("d total / d mu", mu.grad, [[1.5, -3.0, 0.0], [0.0, 0.0, 0.0]], {}, rule=rule)
+expect("d total / d recon", recon.grad[:, 0, 0, :2], [[0.5, -0.5], [-0.1, -0.4]], {}, rule=rule)
 print("vae_loss: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_vae_loss", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}

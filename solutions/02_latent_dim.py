@@ -48,7 +48,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies
+from mnistdiff.course.expect import expect, on_copies, require_tensor
 from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
@@ -143,10 +143,14 @@ causes = {
     "the factor 1/2 is missing": [2.5, 1.0],
     "the sign is wrong; the KL is never negative": [-1.25, -0.5],
     "you divided by the number of dimensions as well": [0.625, 0.25],
+    "the -1 is missing": [1.75, 1.0],
+    "average the KL over the images, not mu and logvar before it": [0.5, 0.125],
     "mu must be squared": [0.5, 0.25],
 }
 found = on_copies(kl_per_dimension, mu, torch.zeros(4, 2))
-expect("KL per dimension", found, [1.25, 0.5], causes)
+rule = "with sigma = 1, each entry is the mean over the images of mu^2 / 2"
+about = "Return one number per dimension, shape (D,): the mean over the images (dim=0)."
+expect("KL per dimension", found, [1.25, 0.5], causes, about, rule)
 
 logvar = torch.tensor([[1.386294, 0.0], [1.386294, 0.0]])  # sigma = 2 in the first dimension
 causes = {
@@ -156,7 +160,8 @@ causes = {
     "the factor 1/2 is missing": [1.6137, 0.0],
 }
 found = on_copies(kl_per_dimension, torch.zeros(2, 2), logvar)
-expect("KL where sigma is 2 and 1", found, [0.8069, 0.0], causes)
+rule = "with mu = 0, each entry is the mean over the images of (sigma^2 - 1 - log(sigma^2)) / 2"
+expect("KL where sigma is 2 and 1", found, [0.8069, 0.0], causes, about, rule)
 print("kl_per_dimension: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_kl_per_dimension", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -225,32 +230,38 @@ def active_units(mu: Tensor, threshold: float = 0.01) -> int:
 def expect_count(found: object, expected: int, causes: dict[int, str], what: str) -> None:
     """Compare a count; if it differs, name a likely cause."""
     kind = type(found).__name__
-    found = (
-        found.item() if getattr(found, "ndim", None) == 0 else found
-    )  # an array that holds one number
-    assert type(found) is int, f"active_units returns {kind}, expected an int: wrap it in int(...)"
-    why = causes.get(
-        found, "compute one variance per dimension and count those above the threshold"
+    if isinstance(found, Tensor | float):
+        found = require_tensor("the count", torch.as_tensor(found))  # finite
+    shape = tuple(getattr(found, "shape", ()))
+    assert not shape, f"active_units returns shape {shape}, expected one int: count the dimensions"
+    found = found.item() if hasattr(found, "item") else found  # an array that holds one number
+    whole = f"active_units returns {kind} {found}, expected an int, the number of dimensions"
+    assert type(found) is int, whole
+    why = "compute one variance per dimension, over the images, and count those above the threshold"
+    why = causes.get(found, why)
+    message = (
+        f"active_units gives {found} for {what}, expected {expected}. {why[0].upper()}{why[1:]}."
     )
-    message = f"active_units gives {found} for {what}, expected {expected}. Likely cause: {why}."
     assert found == expected, message
 
 
-moving = torch.tensor([[1.0, 3.0, 2.0], [-1.0, 3.0, 2.0], [1.0, 3.0, 2.0], [-1.0, 3.0, 2.0]])
+there, back = [1.0, -2.0, 5.0, 4.0, 3.0], [-1.0, 2.0, 5.0, 4.0, 3.0]
+moving = torch.tensor([there, back, there, back, there, back])  # six images, five dimensions
 far = "a constant dimension is not active, even far from 0: use the variance over the images"
 causes = {
-    2: far,
     3: far,
-    4: "you took the variance over the dimensions; take it over the images (axis 0)",
+    5: far,
+    6: "you took the variance over the dimensions; take it over the images (axis 0)",
+    1: "you took one variance over all entries; take one per dimension, over the images (axis 0)",
     0: "a dimension that moves can have a mean of 0: use the variance over the images",
 }
-expect_count(on_copies(active_units, moving), 1, causes, "one moving and two constant dimensions")
+expect_count(on_copies(active_units, moving), 2, causes, "two moving and three constant dimensions")
 
 quiet = torch.tensor([[0.05], [-0.05], [0.05], [-0.05]])
 causes = {1: "the standard deviation is above 0.01, the variance is not: compare the variance"}
 expect_count(on_copies(active_units, quiet), 0, causes, "a dimension with variance 0.0025")
 causes = {0: "the argument threshold is not used"}
-found = active_units(quiet, threshold=0.001)
+found = on_copies(active_units, quiet, threshold=0.001)
 expect_count(found, 1, causes, "variance 0.0025 and threshold 0.001")
 print("active_units: the visible tests pass.")
 

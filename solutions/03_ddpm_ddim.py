@@ -51,7 +51,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies, repeated
+from mnistdiff.course.expect import as_number, expect, explained, on_copies, repeated
 from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
@@ -124,7 +124,7 @@ def noised(*arguments: Tensor) -> object:
     """Call add_noise twice; explain the error if the shapes do not broadcast."""
     try:
         return repeated("x_t", add_noise, *arguments)
-    except RuntimeError as error:
+    except AssertionError as error:
         if "size of tensor" not in str(error):
             raise
         raise AssertionError(
@@ -133,6 +133,7 @@ def noised(*arguments: Tensor) -> object:
         ) from None
 
 
+rule = "row i is sqrt(abar[t[i]]) x0 + sqrt(1 - abar[t[i]]) noise"
 axes_hint = "x_t has the shape of x0; check the axes that you added to abar[t]."
 abar = torch.tensor([0.81, 0.64, 0.36])
 x0 = torch.tensor([[1.0, -1.0], [0.5, 0.0]])  # two latents of two numbers
@@ -148,10 +149,13 @@ causes = {
     "the noise is subtracted": [[0.2, -2.0], [1.1, -0.4]],
     "every row uses the first t; row i has t[i]": [[1.4, 0.4], [-0.2, 0.3]],
     "abar is read at t - 1; t counts from 0": [[1.3359, -0.0282], [-0.2, 0.3]],
+    "abar already is the cumulative product of 1 - beta": [[1.2267, 1.6689], [-0.8733, 0.4889]],
+    "do not clip x_t to [-1, 1]: noise has no bounds": [[1.0, 0.4], [-0.5, 0.4]],
+    "1 - abar stands under the root, not 1 - abar^2": [[1.5684, 0.7367], [-0.633, 0.4665]],
 }
 t = torch.tensor([1, 2])
 x_t = noised(x0, t, noise, abar)
-expect("x_t of two latents", x_t, [[1.4, 0.4], [-0.5, 0.4]], causes, axes_hint)
+expect("x_t of two latents", x_t, [[1.4, 0.4], [-0.5, 0.4]], causes, axes_hint, rule)
 
 x0 = torch.ones(2, 1, 1, 2)  # two images of width 2: a wrong axis broadcasts, too
 noise = torch.tensor([[[[0.0, 1.0]]], [[[0.0, 1.0]]]])
@@ -162,13 +166,15 @@ causes = {
     ]
 }
 expected = [[[[0.8, 1.4]]], [[[0.6, 1.4]]]]
-expect("x_t of two images", noised(x0, t, noise, abar), expected, causes, axes_hint)
+expect("x_t of two images", noised(x0, t, noise, abar), expected, causes, axes_hint, rule)
 x0 = torch.zeros(3, 1, 2, 2)
 found = noised(x0, torch.tensor([0, 1, 2]), torch.ones_like(x0), abar)[:, 0, 1, 1]
-expect("one pixel of three images of pure noise", found, [0.4359, 0.6, 0.8], {}, axes_hint)
+pixels = "one pixel of three images of pure noise"
+expect(pixels, found, [0.4359, 0.6, 0.8], {}, axes_hint, rule)
 found = noised(torch.full((1, 2), 50.0), torch.tensor([2]), torch.zeros(1, 2), abar)
 clips = {f"do not clip x_t to {c}: noise has no bounds": [[c, c]] for c in (1, 2, 3, 5, 10)}
-expect("x_t of a large latent, without noise", found, [[30.0, 30.0]], clips, axes_hint)
+large = "x_t of a large latent, without noise"
+expect(large, found, [[30.0, 30.0]], clips, axes_hint, rule)
 print("add_noise: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_add_noise", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -299,8 +305,13 @@ causes = {
     "eps and noise are swapped": [[1.5814, -0.7628]],
 }
 mean = step_of(x_t, eps, 2, torch.zeros(1, 2))
-expect("the mean (noise = 0) at t = 2", mean, [[0.9688, 0.4625]], causes, shape_hint)
+rule = "with noise = 0 the step gives the mean of the posterior, a share of x0_hat plus one of x_t"
+expect("the mean (noise = 0) at t = 2", mean, [[0.9688, 0.4625]], causes, shape_hint, rule)
 causes = {
+    "the noise is scaled by an exponential of the variance; take its square root": [
+        [2.0997, -1.7994]
+    ],
+    "the noise is subtracted; add it": [[0.4727, 1.4547]],
     "the noise is not used; leave it out only at t = 0": [[0.9688, 0.4625]],
     "the noise is scaled by the variance; take its square root": [[1.2148, -0.0297]],
     "the variance is beta_t; here it is beta_t (1 - abar_{t-1}) / (1 - abar_t)": [
@@ -312,10 +323,14 @@ causes = {
     "the fraction in the variance is upside down": [[1.8507, -1.3013]],
 }
 found = step_of(x_t, eps, 2, noise)
-expect("x_{t-1} at t = 2", found, [[1.4648, -0.5297]], causes, shape_hint)
+rule = "sigma * noise is added to the mean, sigma^2 = beta_t (1 - abar_{t-1}) / (1 - abar_t)"
+expect("x_{t-1} at t = 2", found, [[1.4648, -0.5297]], causes, shape_hint, rule)
 causes = {"noise is left out at t = 1; leave it out only at t = 0": [[0.9282, 0.1685]]}
-expect("x_{t-1} at t = 1", step_of(x_t, eps, 1, noise), [[1.2611, -0.4971]], causes, shape_hint)
+found = step_of(x_t, eps, 1, noise)
+expect("x_{t-1} at t = 1", found, [[1.2611, -0.4971]], causes, shape_hint, rule)
 causes = {
+    "x_t is returned at t = 0; the last step returns x0_hat": [[1.0, -0.2]],
+    "noise stands where eps belongs": [[0.6268, 0.7464]],
     "noise is added at t = 0; the last step adds none": [[1.3048, -0.6097]],
     "noise is added at t = 0; the variance is 0 there": [[1.669, -1.3379]],
     "abar[t - 1] at t = 0 is abar[-1], the last value; before t = 0, abar is 1": [
@@ -324,10 +339,12 @@ causes = {
     "abar[t - 1] at t = 0 is abar[-1], and noise is added": [[4.3529, -2.0491]],
 }
 found = step_of(x_t, eps, 0, noise)
-expect("x_{t-1} at t = 0", found, [[0.869, 0.2621]], causes, shape_hint)
+rule = "the last step returns x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t), without noise"
+expect("x_{t-1} at t = 0", found, [[0.869, 0.2621]], causes, shape_hint, rule)
 clips = {f"do not clip to [-{c}, {c}]": [[c, max(-c, -1.7379)]] for c in (1, 2, 3, 5, 10)}
 found = step_of(10 * x_t, eps, 0, noise)
-expect("x_{t-1} at t = 0, with a large x_t", found, [[10.8689, -1.7379]], clips, shape_hint)
+clips["do not clip to [0, 1]"] = [[1, 0]]
+expect("x_{t-1} at t = 0, with a large x_t", found, [[10.8689, -1.7379]], clips, shape_hint, rule)
 image = torch.ones(2, 1, 3, 3)
 shape = step_of(image, image, 1, image).shape
 assert shape == image.shape, (
@@ -402,15 +419,21 @@ from itertools import pairwise
 
 def expect_steps(total: int, steps: int, expected: list[int], causes: dict[tuple, str]) -> None:
     """Compare timesteps; if they differ, name a likely cause."""
-    found = ddim_timesteps(total, steps)
+    found = explained(ddim_timesteps, total, steps)
     assert found is not None, "ddim_timesteps returns None. Is there a `return`?"
     assert hasattr(found, "__len__"), f"ddim_timesteps returns a {type(found).__name__}, not a list"
     found = [value.item() if hasattr(value, "item") else value for value in found]
     asked = f"for T = {total} and S = {steps}: "
     plain = all(isinstance(value, int | float) for value in found)
     assert plain, f"{asked}{found}, expected a flat list of whole numbers"
-    message = f"{asked}{found}, expected {expected}. Likely cause: "
-    why = causes.get(tuple(found), "compare it with the equation for i = 0, 1, ..., S - 1")
+    assert all(map(math.isfinite, found)), f"{asked}{found}, which contains NaN or infinity"
+    message = f"{asked}{found}, expected {expected}. "
+    why = "the timesteps are round(T - i T/S) - 1, for i = 0, 1, ..., S - 1"
+    if steps < total and found and (found[0], found[-1]) == (total - 1, 0):
+        why = (
+            "they run from T - 1 to 0, as in linspace; trailing spacing ends about T/S - 1 above 0"
+        )
+    why = causes.get(tuple(found), why)
     if sorted(found) == sorted(expected) and found != expected:
         why = "the order is wrong; sampling starts at the noisiest timestep, T - 1"
     gaps = sorted(before - after for before, after in pairwise(found))
@@ -418,7 +441,7 @@ def expect_steps(total: int, steps: int, expected: list[int], causes: dict[tuple
         why = f"the gaps between them are {gaps[0]} to {gaps[-1]}; all must be about T/S"
     if len(found) != steps:
         why = f"{len(found)} timesteps are returned, not S = {steps}"
-    assert found == expected, f"{message}{why}."
+    assert found == expected, f"{message}{why[0].upper()}{why[1:]}."
     whole = all(type(value) is int for value in found)
     assert whole, f"{asked}{found}, expected ints only: they must index abar"
 
@@ -427,15 +450,17 @@ causes = {
     (8, 6, 4, 2, 0): "this is leading spacing (or one too low); the first timestep is T - 1",
     (9, 7, 4, 2, 0): "this is linspace spacing, which also keeps t = 0",
     (10, 8, 6, 4, 2): "one too high: t counts from 0, so the first one is T - 1",
+    (7, 5, 3, 1, -1): "i runs from 0 to S - 1; here it starts at 1",
     (9, 8, 7, 6, 5): "these are neighbours; skip T/S - 1 timesteps between two kept ones",
     (4, 3, 2, 1, 0): "these are only the last S timesteps; spread them over all T",
 }
 expect_steps(10, 5, [9, 7, 5, 3, 1], causes)
 causes = {
-    (9, 6, 3): "T // S drops the remainder: divide with /",
-    (9, 5, 2): "rounded down; round to the nearest whole number, then subtract 1",
+    (13, 11, 9, 7, 5): "T // S drops the remainder: divide with /",
+    (13, 10, 7, 4, 1): "rounded down; round to the nearest whole number, then subtract 1",
+    (13, 11, 8, 5, 2): "rounded up; round to the nearest whole number, then subtract 1",
 }
-expect_steps(10, 3, [9, 6, 2], causes)
+expect_steps(14, 5, [13, 10, 7, 5, 2], causes)
 expect_steps(10, 1, [9], {(0,): "a single step also starts at the noise, T - 1"})
 expect_steps(4, 4, [3, 2, 1, 0], {})
 print("ddim_timesteps: the visible tests pass.")
@@ -511,16 +536,19 @@ def ddim_sigma(abar_t: Tensor, abar_prev: Tensor, eta: float) -> Tensor:
 # %% nbgrader={"grade": false, "grade_id": "visible_ddim_sigma", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def sigma_of(abar_t: float, abar_prev: float, eta: float) -> object:
     """Call ddim_sigma; turn a plain number into a tensor."""
-    found = on_copies(ddim_sigma, torch.tensor(abar_t), torch.tensor(abar_prev), eta)
-    is_number = not isinstance(found, Tensor) and hasattr(found, "__float__")
-    return torch.tensor(float(found)) if is_number else found
+    return as_number(on_copies(ddim_sigma, torch.tensor(abar_t), torch.tensor(abar_prev), eta))
 
 
-nan = "the square root of a negative number: a fraction is upside down (abar_prev > abar_t)"
+nan = (
+    "a negative number is under a root. abar_prev > abar_t, so both (1 - abar_prev) / (1 - abar_t) "
+    "and 1 - abar_t / abar_prev are between 0 and 1: check the brackets, and which is divided by which"
+)
 scalar = "It must be a single number."
 found = sigma_of(0.36, 0.64, 1.0)
-assert not isinstance(found, Tensor) or not found.isnan().any(), f"sigma is nan: {nan}"
+assert not isinstance(found, Tensor) or not found.isnan().any(), f"sigma is NaN: {nan}"
+rule = "sigma = eta sqrt((1 - abar_prev) / (1 - abar_t)) sqrt(1 - abar_t / abar_prev)"
 causes = {
+    "1 - sqrt(abar) stands where 1 - abar belongs": 0.4677,
     "this is sigma squared; the square root is missing": 0.2461,
     "the second factor is outside the square root": 0.3281,
     "the first factor is outside the square root": 0.3721,
@@ -532,15 +560,16 @@ causes = {
     "multiply the two roots instead of adding them": 1.4114,
     "eta = 1 must give noise; a clamp at 0 may hide a fraction that is upside down": 0.0,
 }
-expect("sigma at eta = 1", found, 0.4961, causes, scalar)
+expect("sigma at eta = 1", found, 0.4961, causes, scalar, rule)
 causes = {
     "eta is not used": 0.4961,
     "eta is squared; multiply the square root by eta itself": 0.124,
     "eta is inside the square root; it belongs in front of it": 0.3508,
 }
-expect("sigma at eta = 0.5", sigma_of(0.36, 0.64, 0.5), 0.248, causes, scalar)
-expect("sigma at eta = 0", sigma_of(0.36, 0.64, 0.0), 0.0, {"eta is not used": 0.4961}, scalar)
-expect("sigma on the last step, abar_prev = 1", sigma_of(0.9, 1.0, 1.0), 0.0, {}, scalar)
+expect("sigma at eta = 0.5", sigma_of(0.36, 0.64, 0.5), 0.248, causes, scalar, rule)
+zero = {"eta is not used": 0.4961}
+expect("sigma at eta = 0", sigma_of(0.36, 0.64, 0.0), 0.0, zero, scalar, rule)
+expect("sigma on the last step, abar_prev = 1", sigma_of(0.9, 1.0, 1.0), 0.0, {}, scalar, rule)
 print("ddim_sigma: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_ddim_sigma", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -634,6 +663,7 @@ def step_of(x_t: Tensor, abar_prev: float, eta: float) -> object:
 
 causes = {
     "x0_hat is not divided by sqrt(abar_t)": [[0.6, 0.6]],
+    "divide the whole difference by sqrt(abar_t): brackets are missing": [[0.3333, 1.1333]],
     "x0_hat is divided by abar_t; take its square root": [[1.6667, 1.6667]],
     "sqrt forgotten: x0_hat subtracts sqrt(1 - abar_t) eps from x_t": [[1.1333, 0.7333]],
     "for x0_hat, subtract the noise from x_t; do not add it": [[2.3333, -1.6667]],
@@ -644,8 +674,10 @@ causes = {
     "you used abar_t where abar_prev belongs, before eps": [[1.4, 0.2]],
 }
 found = step_of(x_t, 1.0, 0.0)
-expect("the last step (abar_prev = 1), x0_hat", found, [[1.0, 1.0]], causes, shape_hint)
+rule = "the last step returns x0_hat = (x_t - sqrt(1 - abar_t) eps) / sqrt(abar_t)"
+expect("the last step (abar_prev = 1), x0_hat", found, [[1.0, 1.0]], causes, shape_hint, rule)
 causes = {
+    "x0_hat stands where eps belongs": [[1.4, 1.4]],
     "the old noise, the term with eps, is missing": [[0.8, 0.8]],
     "noise is added at eta = 0, where sigma is 0": [[2.1, -1.8]],
     "the square root of 1 - abar_prev - sigma^2 is missing": [[0.98, 0.44]],
@@ -660,8 +692,11 @@ causes = {
     "eps and noise are swapped: the old noise is eps": [[1.4, -0.4]],
 }
 found = step_of(x_t, 0.64, 0.0)
-expect("x_prev at eta = 0", found, [[1.1, 0.2]], causes, shape_hint)
+rule = "at eta = 0, x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev) eps"
+expect("x_prev at eta = 0", found, [[1.1, 0.2]], causes, shape_hint, rule)
 causes = {
+    "eta has no effect: this is the step at eta = 0": [[1.1, 0.2]],
+    "the noise is subtracted; add it": [[0.8251, 0.7497]],
     "the old noise is not reduced: its scale is sqrt(1 - abar_prev - sigma^2)": [[1.348, -0.2961]],
     "sigma is outside the square root; sigma^2 belongs under it": [[1.224, -0.048]],
     "sigma^2 is outside the square root; it belongs under it": [[1.3173, -0.2346]],
@@ -683,16 +718,19 @@ causes = {
     "eps and noise are swapped: sigma scales the fresh noise": [[1.4703, -0.5407]],
 }
 found = step_of(x_t, 0.64, 0.5)
-expect("x_prev at eta = 0.5", found, [[1.3212, -0.2424]], causes, shape_hint)
+rule = "x_prev = sqrt(abar_prev) x0_hat + sqrt(1 - abar_prev - sigma^2) eps + sigma noise"
+expect("x_prev at eta = 0.5", found, [[1.3212, -0.2424]], causes, shape_hint, rule)
 found = step_of(x_t, 0.64, 1.0)
-expect("x_prev at eta = 1, DDPM's step", found, [[1.4648, -0.5297]], {}, shape_hint)
+expect("x_prev at eta = 1, DDPM's step", found, [[1.4648, -0.5297]], {}, shape_hint, rule)
 last = {"noise is added on the last step; at abar_prev = 1, sigma is 0": [[1.8, -0.6]]}
-expect("the last step at eta = 1", step_of(x_t, 1.0, 1.0), [[1.0, 1.0]], last, shape_hint)
+found = step_of(x_t, 1.0, 1.0)
+expect("the last step at eta = 1", found, [[1.0, 1.0]], last, shape_hint, rule)
 clips = {f"do not clip to [-{c}, {c}]": [[c, max(-c, -2)]] for c in (1, 2, 3, 5, 10)}
 found = step_of(10 * x_t, 1.0, 0.0)
-expect("the last step, with a large x_t", found, [[16.0, -2.0]], clips, shape_hint)
+clips["do not clip to [0, 1]"] = [[1, 0]]
+expect("the last step, with a large x_t", found, [[16.0, -2.0]], clips, shape_hint, rule)
 image, abar_t, abar_prev = torch.ones(2, 1, 3, 3), torch.tensor(0.36), torch.tensor(0.64)
-shape = ddim_step(image.clone(), image, abar_t, abar_prev, 0.5, image).shape
+shape = on_copies(ddim_step, image, image, abar_t, abar_prev, 0.5, image).shape
 assert shape == image.shape, (
     f"the step returns shape {tuple(shape)} for images of shape (2, 1, 3, 3)"
 )

@@ -51,7 +51,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies, repeated
+from mnistdiff.course.expect import as_number, expect, on_copies, repeated, require_gradients
 from mnistdiff.experiments import get_profile, load_digits
 from mnistdiff.schedules import add_noise
 
@@ -124,11 +124,16 @@ causes = {
     "this is the mean absolute deviation; the spread is the root of the mean square": 0.4729,
     "you divided by the largest entry; divide by the spread": 0.1176,
     "you divided by the range; divide by the standard deviation": 0.1,
+    "you divided by the mean; divide by the standard deviation": 0.5,
+    "you divided by the norm, a sum; the spread is the root of a mean": 0.0097,
+    "you took the spread of the sizes; keep the signs": 0.4128,
+    "this is Stable Diffusion's factor; compute it from these latents": 0.1822,
+    "int() cuts off the fraction": 0.0,
 }
-found = on_copies(scaling_factor, latents)
-found = found if isinstance(found, Tensor | None) else torch.tensor(found)
+found = as_number(on_copies(scaling_factor, latents))
 about = "Return one number for all entries, not one per dimension or per digit."
-expect("the scaling factor", found, 0.3890, causes, about)
+rule = "the factor is 1 / std, where std is that of all entries together"
+expect("the scaling factor", found, 0.3890, causes, about, rule)
 print("scaling_factor: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_scaling_factor", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -210,6 +215,12 @@ noise = torch.tensor([[1.0, 2.0], [-1.0, 0.5]])
 t = torch.tensor([1, 2])
 
 
+def require_time(x_t: Tensor, t: object) -> None:
+    """Raise AssertionError unless t holds one timestep per row of x_t."""
+    fine = isinstance(t, Tensor) and t.shape == x_t.shape[:1]
+    assert fine, f"the network is given t = {t}, expected one timestep per row: model(z_t, t)"
+
+
 class Half(nn.Module):
     """A stand-in for the network: half of x_t, plus a tenth of t, plus a bias of 0."""
 
@@ -218,6 +229,7 @@ class Half(nn.Module):
         self.bias = nn.Parameter(torch.zeros(2))
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        require_time(x_t, t)
         return 0.5 * x_t + 0.1 * t[:, None] + self.bias
 
 
@@ -225,6 +237,7 @@ class Loud(nn.Module):
     """A stand-in that predicts 10 everywhere."""
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        require_time(x_t, t)
         return torch.full_like(x_t, 10.0)
 
 
@@ -254,12 +267,11 @@ causes = {
 }
 network = Half()
 loss = repeated("the loss", latent_loss, network, z0, t, noise, abar)
-expect("the loss", loss, 0.9606, causes, "The loss is a scalar: the mean over everything.")
+about = "The loss is a scalar: the mean over everything."
+rule = "the loss is the mean of (model(z_t, t) - noise)^2 over all entries, z_t = add_noise(...)"
+expect("the loss", loss, 0.9606, causes, about, rule)
 
-assert loss.requires_grad, (
-    "no gradient reaches the network: do not use .item(), .detach() or no_grad"
-)
-loss.backward()
+require_gradients(loss, **{"the network": network.bias})
 causes = {
     "the timesteps are weighted (by min-SNR?); all have the same weight": 54.6433,
     "do not clip the prediction to [-1, 1]": 1.3125,
@@ -267,8 +279,9 @@ causes = {
 }
 given = z0, torch.tensor([0, 1]), noise, torch.tensor([0.99, 0.5])
 found = on_copies(latent_loss, Loud(), *given)
-expect("the loss of a network that predicts 10", found, 89.0625, causes)
-expect("the gradient of the network's bias", network.bias.grad, [0.375, -0.9], {})
+expect("the loss of a network that predicts 10", found, 89.0625, causes, about, rule)
+rule = "every row must pass on its gradient: no .detach() in any of them"
+expect("the gradient of the network's bias", network.bias.grad, [0.375, -0.9], {}, rule=rule)
 print("latent_loss: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_latent_loss", "locked": true, "points": 5, "schema_version": 3, "solution": false, "task": false}

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 5. CLIP: digits and words in one space
 #
-# *Needs: CPU, about 1 minute.*
+# *Needs: CPU, about 2 minutes.*
 #
 # The model of section 4 draws digits, but chance decides which digit. To ask for a digit in words,
 # we must turn "a handwritten seven" into numbers that a noise predictor can take as input. Any
@@ -52,7 +52,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies  # used by the visible tests
+from mnistdiff.course.expect import as_number, expect, on_copies, require_gradients
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -221,30 +221,42 @@ causes = {
     "the right class of row i is i: use torch.arange, not zeros": 0.9453,
     "you averaged over all B x B entries; average over the B rows of each direction": 0.3370,
     "you divided by 2 once too often; each direction counts one half": 0.5055,
-    "CLIP's loss has no label smoothing": 1.1071,
+    "the similarities are negated; the match has the largest one": 3.0786,
+    "the two directions are multiplied; take their mean": 0.9202,
+    "the match is missing from the softmax's denominator": 0.0182,
+    "the logarithm of the probability is missing": 0.5135,
+    "use cross_entropy, not a squared error": 4.44,
+}
+causes |= {
+    f"CLIP's loss has no label smoothing (here {share})": value
+    for share, value in (
+        (0.01, 1.0206),
+        (0.05, 1.0591),
+        (0.1, 1.1071),
+        (0.2, 1.2032),
+        (0.3, 1.2993),
+    )
 }
 found = on_copies(contrastive_loss, image_emb, text_emb, scale)
 about = "The loss is a scalar: the mean over the batch and over both directions."
-expect("the loss", found, 1.0110, causes, about)
+rule = (
+    "the loss is the mean of two cross-entropies, of the rows and of the columns of logit_scale * "
+    "cosines, where the right class of row i is i"
+)
+expect("the loss", found, 1.0110, causes, about, rule)
 
 found = on_copies(contrastive_loss, 10 * image_emb, text_emb / 10, scale)
-expect("the loss of longer and shorter embeddings", found, 1.0110, {}, about)
+rule = "the lengths of the embeddings must not matter: divide each row by its own norm"
+expect("the loss of longer and shorter embeddings", found, 1.0110, {}, about, rule)
 found = on_copies(contrastive_loss, image_emb, text_emb, 100.0)
 overflow = (
     f"at logit_scale 100 the loss is {found}: exp overflows; use cross_entropy, which does not"
 )
 assert torch.as_tensor(found).isfinite(), overflow
 
-image_emb.requires_grad_()
-text_emb.requires_grad_()
-scale.requires_grad_()
-loss = on_copies(contrastive_loss, image_emb, text_emb, scale)
-assert loss.requires_grad, "no gradient reaches the encoders: remove .item(), .detach() and no_grad"
-loss.backward()
-for name, given in {"image_emb": image_emb, "text_emb": text_emb, "logit_scale": scale}.items():
-    cut = f"no gradient reaches {name}: it is detached or not used; all three are learned"
-    assert given.grad is not None, cut
-    assert given.grad.abs().sum() > 0, cut
+inputs = {"image_emb": image_emb, "text_emb": text_emb, "logit_scale": scale}
+loss = on_copies(contrastive_loss, *(value.requires_grad_() for value in inputs.values()))
+require_gradients(loss, **inputs)
 print("contrastive_loss: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_contrastive_loss", "locked": true, "points": 6, "schema_version": 3, "solution": false, "task": false}
@@ -494,30 +506,34 @@ text_emb = torch.tensor([[-1.0, 1.0], [0.0, 12.0], [-1.0, -1.0]])  # the second 
 about = "One number: the mean over the images. Find the closest text for each image (dim=1)."
 
 
-def share_of(count: int, labels: list[int]) -> Tensor:
-    """Call zero_shot_accuracy with the first `count` images."""
-    given = image_emb[:count], text_emb, torch.tensor(labels)
-    share = on_copies(zero_shot_accuracy, *given)
-    assert share is not None, "zero_shot_accuracy returns None. Is there a `return`?"
-    return torch.as_tensor(share)
+def share_of(text_emb: Tensor, labels: list[int]) -> object:
+    """Call zero_shot_accuracy with the first images, one for each label."""
+    images = image_emb[: len(labels)]
+    return as_number(on_copies(zero_shot_accuracy, images, text_emb, torch.tensor(labels)))
 
 
+unit = F.normalize(text_emb, dim=1)
 causes = {
-    "find the closest text for each image, and normalise each row, not the batch (dim=1)": 0.3333,
-    "compare by cosine: the length of a text vector must not matter": 0.6667,
-    "the closest text has the largest cosine; count how often it is the text of the label": 0.0,
-    "this is the number of right answers; divide it by the number of images": 3.0,
-    "this is in percent; a share lies between 0 and 1": 100.0,
-}
-expect("the share when all three are right", share_of(3, [2, 0, 1]), 1.0, causes, about)
-
-causes = {
-    "the text embeddings are not normalised: a long one wins too often": 0.4,
-    "compare by cosine, not by distance, and normalise each row, not the batch (dim=1)": 0.6,
+    "no image counts as right: compare each image's argmax (not argmin) over dim=1 with its label, "
+    "and do not round the share": 0.0,
+    "this is the number of right answers; divide it by the number of images": 4.0,
+    "this is the number of right answers, divided by the number of texts": 1.3333,
+    "this is in percent; a share lies between 0 and 1": 80.0,
     "this is the share of wrong answers; count the right ones": 0.2,
-    "the labels are not used: they decide which answers are right": 1.0,
 }
-expect("the share of five images", share_of(5, [1, 0, 1, 2, 0]), 0.8, causes, about)
+rule = "four of the five images pick the text of their label, by argmax of the cosine over dim=1"
+found = share_of(unit, [2, 0, 1, 2, 1])
+expect("the share of five images, with texts of length 1", found, 0.8, causes, about, rule)
+rule = "all three images pick the text of their label, by argmax of the cosine over dim=1"
+expect("the share when all three are right", share_of(unit, [2, 0, 1]), 1.0, {}, about, rule)
+rule = "no image picks the text of its label: the labels decide which picks are right"
+expect("the share when all three are wrong", share_of(unit, [1, 2, 0]), 0.0, {}, about, rule)
+rule = (
+    "compare by cosine: the length of a text must not matter, so divide each row by its own norm "
+    "(F.normalize, dim=1)"
+)
+found = share_of(text_emb, [2, 0, 1, 2, 1])
+expect("the share of five images, with one long text", found, 0.8, {}, about, rule)
 print("zero_shot_accuracy: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_zero_shot_accuracy", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}

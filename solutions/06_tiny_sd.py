@@ -51,7 +51,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import expect, on_copies, repeated, require_tensor
+from mnistdiff.course.expect import (
+    expect,
+    on_copies,
+    repeated,
+    require_gradients,
+    require_tensor,
+)
+from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPCondConfig
 
 # %% tags=["hide-input"]
@@ -162,12 +169,12 @@ def predict(x_t: Tensor, t: Tensor, *cond: Tensor | None) -> Tensor:
         if None not in cond:
             raise
         raise AssertionError(f"cond=None fails ({error}): use null_cond in its place") from None
-    except RuntimeError as error:
+    except (AssertionError, RuntimeError, MnistdiffError) as error:
         if "shape" not in str(error) and "size" not in str(error):
             raise
         raise AssertionError(
-            f"the shapes do not fit ({error}). `denoise` needs an embedding of shape (B, "
-            "emb_dim), as embed_time gives it; self.cond turns (B, cond_dim) into this shape"
+            f"the shapes do not fit ({error}). denoise(x_t, emb) takes x_t (B, D) and an embedding "
+            "(B, emb_dim), as embed_time gives it; self.cond turns (B, cond_dim) into this shape"
         ) from None
     eps = require_tensor("eps, which forward returns,", eps)
     shape = tuple(eps.shape)
@@ -216,15 +223,11 @@ standing_in = (
 assert not differ(free, predict(x_t, t, null)).any(), standing_in
 
 learned = cond.clone().requires_grad_()
-on_copies(network, x_t, t, learned).square().sum().backward()
-cut = "no gradient reaches {}: remove .detach(), .data, .item() and no_grad from forward"
-reached = learned.grad is not None and bool((learned.grad.abs().sum(dim=1) > 0).all())
-assert reached, cut.format("the condition")
+require_gradients(on_copies(network, x_t, t, learned).square(), **{"the condition": learned})
+each = "no gradient reaches the condition of one row: every row passes its own into the network"
+assert (learned.grad.abs().sum(dim=1) > 0).all(), each
 network.zero_grad()
-on_copies(network, x_t, t, None).square().sum().backward()
-grad = network.null_cond.grad
-reached = grad is not None and bool(grad.abs().sum() > 0)
-assert reached, cut.format("null_cond")
+require_gradients(on_copies(network, x_t, t, None).square(), null_cond=network.null_cond)
 
 sizes = []
 for _ in range(2):  # make the last layer's weights larger: its output must grow with them
@@ -234,6 +237,13 @@ for _ in range(2):  # make the last layer's weights larger: its output must grow
     sizes.append(predict(x_t, t, cond))
 squashed = "eps is clipped or squashed: return what `denoise` returns, as noise has no bounds"
 assert differ(*sizes).all(), squashed
+with torch.no_grad():
+    for weight in network.head.parameters():
+        weight.zero_()
+added = (
+    "eps is not 0 when the last layer gives 0: return what `denoise` returns, without x_t or cond"
+)
+assert not predict(x_t, t, cond).any(), added
 print("eps_mlp_cond: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_eps_mlp_cond", "locked": true, "points": 9, "schema_version": 3, "solution": false, "task": false}
@@ -334,22 +344,23 @@ causes = {
 for _ in range(4):  # random rows may agree once by luck
     found = repeated("the result", drop_condition, cond, null_cond, drop)
 expected = [[1.0, 2.0, 3.0], [0.1, 0.2, 0.3], [7.0, 8.0, 9.0]]
-expect("the result", found, expected, causes, "One row for each row of cond.")
+rule = "row 1, where drop is True, is null_cond; rows 0 and 2 keep their cond"
+expect("the result", found, expected, causes, "One row for each row of cond.", rule)
 
 no_row, every_row = torch.zeros(3, dtype=torch.bool), torch.ones(3, dtype=torch.bool)
 found = on_copies(drop_condition, cond, null_cond, no_row)
-expect("the result when no row is dropped", found, cond.tolist(), {})
+rule = "each row with drop = True is null_cond, each other row keeps its cond"
+expect("the result when no row is dropped", found, cond.tolist(), {}, rule=rule)
 found = on_copies(drop_condition, cond, null_cond, every_row)
-expect("the result when every row is dropped", found, null_cond.repeat(3, 1).tolist(), {})
+every = null_cond.repeat(3, 1).tolist()
+expect("the result when every row is dropped", found, every, {}, rule=rule)
 found = on_copies(drop_condition, cond[:2], null_cond, drop[:2])
-expect("the result for two rows", found, expected[:2], {}, "One row for each row of cond.")
+about = "One row for each row of cond."
+expect("the result for two rows", found, expected[:2], {}, about, rule)
 
 learned = null_cond.clone().requires_grad_()
 found = on_copies(drop_condition, cond, learned, drop)
-assert found.requires_grad, (
-    "no gradient reaches null_cond, which is learned: remove .data and .detach()"
-)
-found.sum().backward()
+require_gradients(found, **{"null_cond, which is learned,": learned})
 expect("the gradient of the result's sum for null_cond", learned.grad, [1.0, 1.0, 1.0], {})
 print("drop_condition: the visible tests pass.")
 
@@ -440,27 +451,40 @@ causes = {
         [1.5, -3],
     ],
     "guidance_scale is not used": [[2, 0], [0.5, -1]],
+    "the weight is the scale s, not s - 1, which belongs to eps_cond": [[3, -2], [1, -1]],
+    "the scale is squared": [[10, -16], [4.5, -1]],
+    "keep the sign of the difference, eps_cond - eps_uncond": [[4, 8], [1.5, -1]],
+    "only eps_uncond is scaled; scale the difference": [[-1, -6], [0.5, 2]],
+    "this is a weighted mean, divided by 1 + s: guidance goes beyond eps_cond": [
+        [1.75, 0.5],
+        [0.375, -1],
+    ],
     "the prompt is ignored": [[1, 2], [0, -1]],
 }
 causes |= {f"do not clip eps to {c}": [[c, -c], [min(c, 1.5), -1]] for c in (1, 2, 3)}
-expect("eps at a guidance scale of 3", guided(3.0), [[4.0, -4.0], [1.5, -1.0]], causes, about)
+rule = "eps = eps_uncond + s (eps_cond - eps_uncond), where s is guidance_scale"
+found = guided(3.0)
+expect("eps at a guidance scale of 3", found, [[4.0, -4.0], [1.5, -1.0]], causes, about, rule)
 causes = {
     "at 1 the result is the conditional prediction, not the unconditional one": eps_uncond.tolist()
 }
-expect("eps at a guidance scale of 1 (no guidance)", guided(1.0), eps_cond.tolist(), causes, about)
+name = "eps at a guidance scale of 1 (no guidance)"
+expect(name, guided(1.0), eps_cond.tolist(), causes, about, rule)
 causes = {"at 0 the result is the unconditional prediction": eps_cond.tolist()}
-expect("eps at a guidance scale of 0 (no prompt)", guided(0.0), eps_uncond.tolist(), causes, about)
+name = "eps at a guidance scale of 0 (no prompt)"
+expect(name, guided(0.0), eps_uncond.tolist(), causes, about, rule)
 causes = {
     "only at scale 1 the result is eps_cond itself; below 1 it is a mixture": eps_cond.tolist(),
     "only at scale 0 the result is eps_uncond itself; above 0 it is a mixture": eps_uncond.tolist(),
 }
-expect("eps at a guidance scale of 0.5", guided(0.5), [[1.5, 1.0], [0.25, -1.0]], causes, about)
+found = guided(0.5)
+expect("eps at a guidance scale of 0.5", found, [[1.5, 1.0], [0.25, -1.0]], causes, about, rule)
 found = on_copies(apply_guidance, 9 * eps_uncond, 9 * eps_cond, 3.0)
 clips = {f"do not clip eps to [-{c}, {c}]": [[c, -c], [c, -min(c, 9)]] for c in (1, 2, 3, 5, 10)}
-expect("eps of large predictions", found, [[36.0, -36.0], [13.5, -9.0]], clips, about)
+expect("eps of large predictions", found, [[36.0, -36.0], [13.5, -9.0]], clips, about, rule)
 found = on_copies(apply_guidance, torch.zeros(2, 1, 2, 2), torch.ones(2, 1, 2, 2), 1.5)
 found = require_tensor("eps of two images", found)[:, 0, 0, 0]
-expect("one pixel of two images", found, [1.5, 1.5], {}, about)
+expect("one pixel of two images", found, [1.5, 1.5], {}, about, rule)
 print("apply_guidance: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_apply_guidance", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}

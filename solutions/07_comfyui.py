@@ -53,7 +53,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mnistdiff.comfyui.graph import Graph
-from mnistdiff.course.expect import expect_graph, explain_link  # used by the visible tests
+from mnistdiff.course.expect import expect_graph, on_graph  # used by the visible tests
 
 # %% tags=["hide-input"]
 # %matplotlib inline
@@ -220,19 +220,6 @@ def five_nodes(spare: str, low: str, high: str, **changes: object) -> Graph:
     }
 
 
-def edit(graph: Graph, *wanted: object) -> Graph:
-    """Call edit_sampler, and explain a key that it does not find."""
-    try:
-        return edit_sampler(graph, *wanted)
-    except (KeyError, IndexError) as error:
-        raise AssertionError(
-            f"edit_sampler looks for {error}, which is not there: a graph can have any ids, in any "
-            "order. Find the KSampler by its class_type, and the encoders by its links"
-        ) from error
-    except TypeError as error:
-        raise explain_link(error) from None
-
-
 given, kept = (five_nodes("a digit", "one", "seven") for _ in range(2))
 new = {"sampler_name": "euler", "steps": 20, "cfg": 1.5}
 misplaced = {"scheduler": "euler", "steps": 20, "cfg": 1.5}
@@ -241,8 +228,12 @@ causes = {
     f"the two texts are swapped; {follow}": five_nodes("a digit", "four", "nine", **new),
     f"you changed the first two encoders; {follow}": five_nodes("four", "nine", "seven", **new),
     f"you sorted the encoders by their ids; {follow}": five_nodes("nine", "four", "seven", **new),
-    "the KSampler is edited, the texts are not": five_nodes("a digit", "one", "seven", **new),
-    "the texts are edited, the KSampler is not": five_nodes("a digit", "nine", "four"),
+    "the KSampler is edited, the texts (in the inputs of the encoders) are not": five_nodes(
+        "a digit", "one", "seven", **new
+    ),
+    "the texts are edited, the inputs of the KSampler are not": five_nodes(
+        "a digit", "nine", "four"
+    ),
     "only the positive text is set": five_nodes("a digit", "one", "four", **new),
     "only the negative text is set": five_nodes("a digit", "nine", "seven", **new),
     "node 7 feeds no sampler: its text must not change": five_nodes("nine", "nine", "four", **new),
@@ -258,7 +249,8 @@ causes = {
     "nothing was edited": kept,
 }
 wanted = five_nodes("a digit", "nine", "four", **new)
-expect_graph("the edited graph", edit(given, "four", "nine", "euler", 20, 1.5), wanted, causes)
+found = on_graph(edit_sampler, given, "four", "nine", "euler", 20, 1.5)
+expect_graph("the edited graph", found, wanted, causes)
 in_place = (
     "the given graph has changed: work on a deep copy. dict(graph) and graph.copy() are shallow: "
     "they share the nodes with the original"
@@ -267,7 +259,8 @@ assert given == kept, in_place
 
 causes = {"an empty negative prompt is a text too: set it": five_nodes("a digit", "one", "four")}
 wanted = five_nodes("a digit", "", "four")
-expect_graph("the graph", edit(given, "four", "", "ddim", 50, 3.0), wanted, causes)
+found = on_graph(edit_sampler, given, "four", "", "ddim", 50, 3.0)
+expect_graph("the graph", found, wanted, causes)
 print("edit_sampler: the visible tests pass.")
 
 # %% nbgrader={"grade": true, "grade_id": "test_edit_sampler", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
@@ -386,19 +379,6 @@ def two_samplers(model: list, clip: list, straight: list, *loras: dict) -> Graph
     return graph | dict(new)
 
 
-def insert(graph: Graph, *wanted: object) -> Graph:
-    """Call insert_lora, and explain a node that it does not find."""
-    try:
-        return insert_lora(graph, *wanted)
-    except (KeyError, IndexError, StopIteration) as error:
-        raise AssertionError(
-            f"insert_lora fails ({type(error).__name__}: {error}): the loader can have any id, and "
-            "it can be a MnistdiffLoader or a CheckpointLoaderSimple"
-        ) from error
-    except TypeError as error:
-        raise explain_link(error) from None
-
-
 before, after = (["5", 1], ["5", 1]), (["new", 1], ["new", 1])  # where the encoders get their CLIP
 given, kept = (one_sampler(["5", 0], before, ["5", 2]) for _ in range(2))
 lora = {"model": ["5", 0], "clip": ["5", 1], "lora_name": "bold.safetensors"}
@@ -424,7 +404,8 @@ causes = {
     "no LoraLoader was added": kept,
 }
 wanted = one_sampler(["new", 0], after, ["5", 2], lora)
-expect_graph("the graph", insert(given, "bold.safetensors", 0.7), wanted, causes)
+found = on_graph(insert_lora, given, "bold.safetensors", 0.7)
+expect_graph("the graph", found, wanted, causes)
 in_place = (
     "the given graph has changed: work on a deep copy. dict(graph) and graph.copy() are shallow: "
     "they share the nodes with the original"
@@ -441,9 +422,9 @@ causes = {
     ),
 }
 given, wanted = two_samplers(*own, ["12", 0]), two_samplers(*rewired, ["new", 0], lora)
-found = insert(given, "thin.safetensors", -0.3)
+found = on_graph(insert_lora, given, "thin.safetensors", -0.3)
 expect_graph("the graph with two samplers and a LoRA", found, wanted, causes)
-again = insert(found, "bold.safetensors", 1.0)
+again = on_graph(insert_lora, found, "bold.safetensors", 1.0)
 lost = "inserting a second LoRA overwrites the first, because both get the same id"
 assert len(again) == len(found) + 1, f"{lost}: choose an id that the graph does not have"
 print("insert_lora: the visible tests pass.")

@@ -177,9 +177,15 @@ class VAELoss(Check):
         mistakes = [
             (error.abs(), "square the error, do not take its absolute value"),
             (-(error**2), "the sign is wrong: a sum of squares is never negative"),
-            (kl_entries(mu, logvar), "return the results in the order total, recon, kl"),
         ]
-        self._compare(got, error**2, mistakes)
+        reduced = [
+            (kl_entries(mu, logvar).sum(1).mean(), ORDER),
+            (
+                _cross_entropy(recon, x).sum() / len(x),
+                'this is the cross-entropy: for the string "mse" recon is the squared error',
+            ),
+        ]
+        self._compare(got, error**2, mistakes, reduced, "(recon - x)^2")
 
     @behaviour('recon for "bce"', 1)
     def bce(self, student: Student, draw: Draw) -> None:
@@ -187,16 +193,25 @@ class VAELoss(Check):
         recon, x, mu, logvar = self._inputs(draw)
         _, got, _ = self._losses(student, recon, x, mu, logvar, 1.0, "bce")
         p, t = recon.double(), x.double()
-        entries = -(t * p.log() + (1 - t) * (1 - p).log())
-        logits = "recon holds probabilities already: use the cross-entropy without logits"
+        entries = _cross_entropy(p, t)
+        logits = (
+            "recon holds probabilities already: use the cross-entropy without logits or sigmoid"
+        )
+        as_it_is = "x is the target as it is: do not round it"
         mistakes = [
             ((p - t) ** 2, 'you returned the squared error: "bce" stands for binary cross-entropy'),
             (F.binary_cross_entropy_with_logits(p, t, reduction="none"), logits),
             (-(p * t.log() + (1 - p) * (1 - t).log()), "recon and x are swapped"),
             (-t * p.log(), "the part for dark pixels, (1 - x) log(1 - recon), is missing"),
             (-entries, "the sign is wrong: a cross-entropy is positive"),
+            (_cross_entropy(p, t.round()), as_it_is),
         ]
-        self._compare(got, entries, mistakes)
+        reduced = [
+            (kl_entries(mu, logvar).sum(1).mean(), ORDER),
+            (0.0, "recon is 0, as F.cross_entropy gives it: a pixel needs F.binary_cross_entropy"),
+        ]
+        entry = "-(x log(recon) + (1 - x) log(1 - recon))"
+        self._compare(got, entries, mistakes, reduced, entry)
 
     @behaviour("kl, without beta", 1)
     def kl(self, student: Student, draw: Draw) -> None:
@@ -204,7 +219,10 @@ class VAELoss(Check):
         recon, x, mu, logvar = self._inputs(draw)
         total, _, got = self._losses(student, recon, x, mu, logvar, 2.5, "mse")
         entries = kl_entries(mu, logvar)
+        twice = "you averaged over the batch twice: kl_divergence does it already"
         mistakes = [
+            (((recon.double() - x) ** 2).sum() / len(x), ORDER),
+            (entries.sum(1).mean() / len(mu), twice),
             (entries.mean(), "sum the KL over the latent dimensions, do not average over them"),
             (entries.sum(), "average the KL over the batch, do not sum over it"),
             (
@@ -217,7 +235,7 @@ class VAELoss(Check):
                 "return the KL without beta: beta is part of the total only",
             ),
             (-entries.sum(1).mean(), "the sign of the KL is wrong: it is never negative"),
-            (total, "return the results in the order total, recon, kl"),
+            (total, ORDER),
         ]
         if not close(got, entries.sum(1).mean()):
             raise WrongAnswer(
@@ -234,7 +252,11 @@ class VAELoss(Check):
                 raise WrongAnswer(
                     "recon or kl is exactly zero, which is impossible for these inputs"
                 )
+            # A third result that includes beta costs its own point; it must not cost this one too.
+            true_kl = float(kl_entries(*inputs[2:]).sum(1).mean())
+            swapped = [(beta * recon + kl, ORDER)] if close(recon, true_kl) else []
             mistakes = [
+                *swapped,
                 (recon + kl, "beta is ignored: total = recon + beta * kl"),
                 (beta * recon + kl, "multiply the KL by beta, not the reconstruction"),
                 (beta * (recon + kl), "multiply only the KL by beta"),
@@ -242,8 +264,6 @@ class VAELoss(Check):
                 (recon + kl / (beta or 1), "you divided the KL by beta: multiply it"),
                 (recon + beta**2 * kl, "beta is applied twice: return kl without beta"),
             ]
-            # A third result that includes beta costs its own point; it must not cost this one too.
-            true_kl = float(kl_entries(*inputs[2:]).sum(1).mean())
             if not any(close(total, recon + beta * value) for value in (kl, true_kl)):
                 otherwise = "total must be your recon plus beta times your kl"
                 raise WrongAnswer(diagnose(total, mistakes, otherwise))
@@ -273,8 +293,13 @@ class VAELoss(Check):
             as_number(v, name) for v, name in zip(result, ("total", "recon", "kl"), strict=True)
         ]
 
-    def _compare(self, got: float, entries: Tensor, mistakes: list) -> None:
-        """Raise WrongAnswer unless recon sums `entries` over pixels and averages over the batch."""
+    def _compare(
+        self, got: float, entries: Tensor, mistakes: list, reduced: list, entry: str
+    ) -> None:
+        """Raise WrongAnswer unless recon sums `entries` over pixels and averages over the batch.
+
+        `mistakes` holds wrong entries, `reduced` wrong sums; `entry` is the formula of an entry.
+        """
         right = entries.sum() / len(entries)
         pixels = "recon is a sum over the pixels of an image and a mean over the batch"
         reductions = [
@@ -292,5 +317,14 @@ class VAELoss(Check):
         wrong += [(value.mean(), f"{hint}; and {pixels}") for value, hint in mistakes]
         if not close(got, right):
             raise WrongAnswer(
-                diagnose(got, reductions + wrong, f"recon has another value: {pixels}")
+                diagnose(got, reductions + reduced + wrong, f"{pixels}, here of {entry}")
             )
+
+
+ORDER = "return the results in the order total, recon, kl"
+
+
+def _cross_entropy(p: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of each pixel, in float64."""
+    p, target = p.double(), target.double()
+    return -(target * p.log() + (1 - target) * (1 - p).log())

@@ -67,7 +67,11 @@ class KLPerDimension(Check):
         pairs = zip(mu.split(1), logvar.split(1), strict=True)
         rows = torch.cat([self._row(student, m, v) for m, v in pairs])
         got = self._values(student, mu, logvar)
-        mistakes = [(rows.sum(0), "average over the batch (dim 0), do not sum over it")]
+        early = "average the KL of the images, not mu and logvar before the formula"
+        mistakes = [
+            (rows.sum(0), "average over the batch (dim 0), do not sum over it"),
+            (self._row(student, mu.mean(0, keepdim=True), logvar.mean(0, keepdim=True))[0], early),
+        ]
         if not close(got, rows.mean(0)):
             raise WrongAnswer(diagnose(got, mistakes, "take the mean over the images of the batch"))
         if close(rows, rows[0].expand_as(rows)):
@@ -114,9 +118,10 @@ class ActiveUnits(Check):
             result = student.call(self.name, mu)
             got = _as_integer(result)
             if got is None:
-                raise WrongAnswer(
-                    f"expected an int, got {kind(result)}: wrap the count in int(...)"
-                )
+                require_finite(result, "the count")
+                many = isinstance(result, list) or getattr(result, "ndim", 0)
+                remedy = "count the dimensions" if many else "wrap the count in int(...)"
+                raise WrongAnswer(f"expected an int, got {kind(result)}: {remedy}")
             if got != active:
                 if got == active + idle:
                     self._require_squared(student, mu)
@@ -155,7 +160,8 @@ class ActiveUnits(Check):
             for active, idle in self._numbers(draw):
                 mu = self._means(draw, [1.0] * active + [below] * idle)
                 got = self._count(student, mu, threshold)
-                if got != active and got == self._count(student, mu, 100.0):
+                ignored = got == self._count(student, mu, 100.0) == self._count(student, mu, -1.0)
+                if got != active and ignored:
                     raise WrongAnswer(
                         "the threshold argument is ignored: compare with it, not with 0.01"
                     )

@@ -42,9 +42,14 @@ class ScalingFactor(Check):
                 (once * size**2, "the factor grows with the latents: it must be 1 / std"),
                 (
                     once / size**2,
-                    "this is 1 / variance: take the square root, the factor is 1 / std",
+                    "the factor falls with the square of the latents' size, as 1 / variance does: "
+                    "take the square root, the factor is 1 / std",
                 ),
-                (once / size**0.5, "you took one square root too many: the factor is 1 / std"),
+                (
+                    once / size**0.5,
+                    "the factor falls with the root of the latents' size, so there is one square "
+                    "root too many: it is 1 / std",
+                ),
                 (once, "the factor does not depend on the size of the latents"),
             ]
             if not close(got, once / size):
@@ -75,6 +80,9 @@ class ScalingFactor(Check):
                     1 / (wide - wide.median()).square().mean().sqrt(),
                     "subtract the mean, not the median",
                 ),
+                (1 / wide.mean(), "you used the mean, not the standard deviation"),
+                (1 / wide.norm(), "you used the norm, a sum: the std is the root of a mean"),
+                (1 / wide.abs().std(), "you used the spread of the sizes: keep the signs"),
                 (1 / (wide - wide.mean()).abs().mean(), MEAN_SIZE),
                 (1 / wide.abs().mean(), MEAN_SIZE),
                 (1 / wide.abs().max(), "you used the largest entry, not the standard deviation"),
@@ -86,8 +94,11 @@ class ScalingFactor(Check):
                 raise WrongAnswer(diagnose(got, mistakes, f"the factor is 1 / std: {over_all}"))
 
     def _latents(self, draw: Draw) -> Tensor:
-        """Return (40, 5); each dimension has its own mean and spread; mean and median differ."""
-        means, spreads = 2.0 + 0.6 * draw.signed(1, 5), draw.uniform(1, 5, low=0.3, high=1.5)
+        """Return (40, 5); each dimension has its own mean and spread; mean and median differ.
+
+        Entries of both signs, so that sizes have another spread.
+        """
+        means, spreads = 0.5 + 0.6 * draw.signed(1, 5), draw.uniform(1, 5, low=0.3, high=1.5)
         latents = means + spreads * draw.signed(40, 5)
         latents[:8] += 4.0
         return latents
@@ -262,7 +273,10 @@ class LatentLoss(Check):
             if larger and all(others):
                 return "an entry of the prediction has no effect: take the mean over all entries"
             if larger:
-                return "the loss stays the same if a prediction grows: do not clip the prediction"
+                return (
+                    "the loss stays the same if a prediction grows: do not clip the prediction, "
+                    "and take the mean, not a median or a largest value"
+                )
         if not 3.5 * once < twice < 4.5 * once:
             kind = ", not its absolute value, a root or a Huber loss" if twice < 4 * once else ""
             return (

@@ -37,6 +37,7 @@ class DropCondition(Check):
         for cond, null, drop in self._cases(draw):
             got, rows = self._drop(student, cond, null, drop), null.expand_as(cond)
             if not close(got[drop], rows[drop]):
+                require_repeatable(student, self.name, cond, null, drop)
                 must = "the rows with drop = True must be null_cond"
                 mistakes = [
                     (torch.where(drop[:, None], cond, rows), FLIPPED),
@@ -56,6 +57,7 @@ class DropCondition(Check):
         for cond, null, drop in self._cases(draw):
             got, rows = self._drop(student, cond, null, drop), null.expand_as(cond)
             if not close(got[~drop], cond[~drop]):
+                require_repeatable(student, self.name, cond, null, drop)
                 must = "the rows with drop = False must keep their cond"
                 of_rows = [
                     (rows[~drop], f"{must}, but they became null_cond"),
@@ -153,6 +155,9 @@ class ApplyGuidance(Check):
                     mistakes = self._mistakes(uncond, cond, scale)
                     mistakes.append((clipped(right, got), NO_CLIP))
                     require_repeatable(student, self.name, uncond, cond, scale)
+                    others = [self._guide(student, uncond, cond, s * scale) for s in (0.3, 2.0)]
+                    if close(*others):
+                        mistakes.append((others[0], "guidance_scale has no effect: use it as s"))
                     raise WrongAnswer(diagnose(got, mistakes, self.RULE))
 
     @behaviour("each row by itself, from both predictions", 1)
@@ -177,12 +182,13 @@ class ApplyGuidance(Check):
     def _cases(self, draw: Draw) -> list[tuple[Tensor, Tensor]]:
         """Return latents (B, D), images (B, 1, H, W) and a batch of one.
 
-        The first entry is so large that clipping always shows.
+        The first entry is so large that clipping always shows; the second has an eps_uncond of 0.
         """
         cases = []
         for shape in ((4, 5), (2, 1, 4, 3), (1, 6)):
             pair = 2 * draw.signed(*shape), 2 * draw.signed(*shape)
             pair[0].view(-1)[0], pair[1].view(-1)[0] = 20.0, -25.0
+            pair[0].view(-1)[1] = 0.0
             cases.append(pair)
         return cases
 
@@ -203,6 +209,17 @@ class ApplyGuidance(Check):
             (s * c, "eps_uncond has no effect: it is not enough to scale eps_cond"),
             (c + (s - 1) * c, "eps_uncond has no effect: it is not enough to scale eps_cond"),
             (s * u + (1 - s) * c, "the two predictions are swapped: s belongs to eps_cond"),
+            (
+                u + (s - 1) * (c - u),
+                "the weight is s itself: s - 1 belongs to the formula from eps_cond",
+            ),
+            (u + s**2 * (c - u), "guidance_scale is squared: s is the weight itself"),
+            (u + s * (c - u).abs(), "keep the sign of the difference eps_cond - eps_uncond"),
+            (c - s * u, "s multiplies the difference eps_cond - eps_uncond, not eps_uncond"),
+            (
+                (u + s * c) / (1 + s),
+                f"this is a weighted mean, but guidance goes further: {self.RULE}",
+            ),
             (c, "this is eps_cond itself: guidance_scale has no effect"),
             (u, "this is eps_uncond itself: guidance_scale has no effect"),
             *((right.clamp(-c, c), NO_CLIP) for c in (1, 2, 3, 5, 10)),

@@ -170,7 +170,8 @@ def as_tensor(value: object, shape: Sequence[int], axes: str) -> Tensor:
     require_finite(value)
     if tuple(value.shape) != tuple(shape):
         raise WrongAnswer(
-            f"expected shape {axes} = {tuple(shape)}, got {tuple(value.shape)}: check `dim`"
+            f"expected shape {axes} = {tuple(shape)}, got {tuple(value.shape)}: check `dim` and "
+            "`keepdim`"
         )
     return value.to(torch.float64)
 
@@ -181,7 +182,7 @@ def as_number(value: object, what: str = "the result") -> float:
     if isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point():
         value = value.item()
     if type(value) is not float and type(value) is not int:
-        raise WrongAnswer(f"expected {what} to be one float, got {kind(value)}")
+        raise WrongAnswer(f"expected {what} to be one number, got {kind(value)}")
     return float(value)
 
 
@@ -199,12 +200,17 @@ def require_gradients(gradients: Sequence[Tensor | None], *names: str) -> list[T
     """Return the gradients; raise WrongAnswer if one did not reach the argument of that name."""
     found = []
     for gradient, name in zip(gradients, names, strict=True):
-        if gradient is None or not any(gradient.flatten().tolist()):
+        if gradient is None:
             raise WrongAnswer(
-                f"no gradient reaches `{name}`: use tensor operations throughout (.item(), "
-                ".detach(), no_grad and a detour through NumPy cut the graph)"
+                f"no gradient reaches `{name}`: it is not used, or .item(), .detach(), .data, "
+                "no_grad or NumPy cuts the gradient"
             )
         require_finite(gradient, f"the gradient for `{name}`")
+        if not any(gradient.flatten().tolist()):
+            raise WrongAnswer(
+                f"the gradient for `{name}` is 0: no gradient reaches `{name}` through a constant, "
+                "a clamp or a rounded value"
+            )
         found.append(gradient)
     return found
 

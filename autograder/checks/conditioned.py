@@ -150,7 +150,7 @@ class EpsMLPCond(Check):
         inputs = self._inputs(draw, self.BATCH)
         large, larger = (
             self._eps(student, self._model(student, draw, head=size), *inputs)
-            for size in (10.0, 20.0)
+            for size in (1e4, 2e4)
         )
         if close(large, larger):
             raise WrongAnswer(f"eps stays the same while the weights of `head` double: {AS_IS}")
@@ -166,7 +166,8 @@ class EpsMLPCond(Check):
             raise WrongAnswer(f"the condition still changes eps when `head` gives zero: {LATE}")
         if close(left, x_t) or close(left, -x_t):
             raise WrongAnswer(
-                "x_t is added to the output: the network must return only the noise, eps"
+                "x_t is added to the output, or eps subtracted from it: the network must return "
+                "only the noise, eps"
             )
         raise WrongAnswer(f"eps is not 0 when `head` gives zero: {AS_IS}")
 

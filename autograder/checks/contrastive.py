@@ -162,6 +162,8 @@ class ContrastiveLoss(Check):
         """Return the values of typical wrong losses, each with its hint."""
         similarity, n = images.double() @ texts.double().T, len(images)
         right, same = self._cross_entropy(images, texts), torch.eye(n, dtype=torch.float64)
+        e = similarity.exp()
+        others = (e.sum(1) - e.diag()).log() - similarity.diag()
         a, b = (F.normalize(side.double(), dim=0) for side in (images, texts))
         pick = "the target of row i is i, torch.arange(B)"
         bce = F.binary_cross_entropy_with_logits
@@ -182,12 +184,33 @@ class ContrastiveLoss(Check):
             ),
             (F.cross_entropy(similarity, similarity.argmax(1)), f"not the most likely one: {pick}"),
             (F.cross_entropy(similarity, 0 * torch.arange(n)), f"not the first column: {pick}"),
+            (
+                F.cross_entropy(similarity, torch.ones(n, dtype=torch.long)),
+                f"not the second column: {pick}",
+            ),
+            (
+                self._both(images, texts, 1 / n),
+                "one norm divides the whole table: each row has its own",
+            ),
+            (
+                self._both(images, texts, -1.0),
+                "the similarities are negated: the match is the largest",
+            ),
+            (right**2, "the two directions are multiplied: take their mean"),
+            (others.mean(), "the match is missing from the denominator of the softmax"),
             (-similarity.diag().mean(), ONLY_PAIRS),
             (F.mse_loss(similarity, same), "use cross-entropy, not a squared error"),
             (-similarity.softmax(1).diag().mean(), "the logarithm of the probability is missing"),
+            (
+                1 - similarity.softmax(1).diag().mean(),
+                "the logarithm of the probability is missing",
+            ),
             (-similarity.flatten().log_softmax(0).view(n, n).diag().mean(), SOFTMAX),
             (F.cross_entropy(similarity.softmax(1), torch.arange(n)), TWICE),
-            *((self._smoothed(similarity, share), SMOOTHED) for share in (0.05, 0.1, 0.2)),
+            *(
+                (self._smoothed(similarity, share), SMOOTHED)
+                for share in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5)
+            ),
         ]
 
     def _smoothed(self, similarity: Tensor, share: float) -> Tensor:

@@ -38,7 +38,9 @@ class DDIMSigma(Check):
         for pair in step_mistakes.draw_pairs(draw):
             got = self._sigma(student, *pair, 1.0)
             if not close(got, step_mistakes.ddim_sigma(*pair, 1.0)):
-                otherwise = "at eta 1, sigma^2 = (1 - abar_prev) / (1 - abar_t) beta_t"
+                otherwise = (
+                    "at eta 1, sigma^2 = (1 - abar_prev) / (1 - abar_t) (1 - abar_t / abar_prev)"
+                )
                 raise WrongAnswer(diagnose(got, step_mistakes.sigma_mistakes(*pair), otherwise))
 
     @behaviour("proportional to eta", 1)
@@ -83,8 +85,9 @@ class DDIMSigma(Check):
                     "sigma is NaN at abar_prev = 1, from 0 / 0 or 0 times infinity: it must be 0"
                 )
             raise WrongAnswer(
-                "sigma is NaN, the square root of a negative number: abar_prev is larger "
-                "than abar_t, so use 1 - abar_t / abar_prev, which is between 0 and 1"
+                "sigma is NaN, the square root of a negative number: abar_prev is larger than "
+                "abar_t, so both (1 - abar_prev) / (1 - abar_t) and 1 - abar_t / abar_prev are "
+                "between 0 and 1: check the brackets, and which is divided by which"
             )
         return as_number(result, "sigma")
 
@@ -163,7 +166,9 @@ class DDIMStep(Check):
                 got = self._step(student, x_t, eps, pair, eta, 0 * noise)
                 moved = got - self._step(student, x_t, eps, pair, 0.0, 0 * noise)
                 right = step_mistakes.ddim_step(x_t, eps, pair, eta, 0 * noise)
+                given = x_t, eps, *pair, eta, 0 * noise
                 if not close(moved, right - step_mistakes.ddim_step(x_t, eps, pair, 0.0, noise)):
+                    require_repeatable(student, self.name, *given)
                     self._require_unbounded(student)
                     mistakes = [
                         (s * eps, h) for s, h in step_mistakes.direction_mistakes(pair, eta)
@@ -217,6 +222,8 @@ class DDIMStep(Check):
             right = step_mistakes.ddpm_step(x_t, eps, betas[t], (abar[t], abar[t - 1]), noise)
             got = self._step(student, x_t, eps, (abar[t], abar[t - 1]), 1.0, noise)
             if not close(got, right):
+                pair = abar[t], abar[t - 1]
+                require_repeatable(student, self.name, x_t, eps, *pair, 1.0, noise)
                 raise WrongAnswer("at eta 1 a step between neighbours must equal the DDPM step")
 
     def _require_unbounded(self, student: Student) -> None:
@@ -261,6 +268,7 @@ class DDIMStep(Check):
         if isinstance(result, Tensor) and result.isnan().any():
             raise WrongAnswer(
                 "the result contains NaN: look for a negative number under a square root. "
-                "If it is 1 - abar_prev - sigma^2, then sigma is too large"
+                "If it is 1 - abar_prev - sigma^2, then sigma is too large, or the arguments of "
+                "ddim_sigma are in another order than abar_t, abar_prev, eta"
             )
         return as_tensor(result, x_t.shape, "of x_t")

@@ -19,6 +19,7 @@ from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
 
 CLIPPED = "do not clip x_t: noise has no bounds"
+AGAIN = "abar is already the cumulative product: do not call cumprod"
 
 
 class AddNoise(Check):
@@ -39,6 +40,7 @@ class AddNoise(Check):
                 ((1 - a[t]) * x0, "scale x0 by sqrt(abar_t), not by 1 - abar_t"),
                 (0 * x0, "x0 has no effect on the result"),
                 *self._mistakes(a, a.cumprod(0), t, x0, "sqrt(abar_t)"),
+                ((1 - a).cumprod(0)[t].sqrt() * x0, AGAIN),
             ]
             given = x0, torch.tensor([t]), 0 * x0, abar
             got = self._noised(student, *given)
@@ -63,6 +65,11 @@ class AddNoise(Check):
                 (0 * noise, "the noise argument has no effect on the result"),
                 (-(1 - a[t]).sqrt() * noise, "you subtracted the noise: add it"),
                 *self._mistakes(1 - a, 1 - a.cumprod(0), t, noise, "sqrt(1 - abar_t)"),
+                ((1 - (1 - a).cumprod(0)[t]).sqrt() * noise, AGAIN),
+                (
+                    (1 - a[t] ** 2).sqrt() * noise,
+                    "do not square abar_t: the scale is sqrt(1 - abar_t)",
+                ),
             ]
             given = 0 * noise, torch.tensor([t]), noise, abar
             got = self._noised(student, *given)
@@ -101,7 +108,7 @@ class AddNoise(Check):
             (share[t] * x, f"the square root is missing: the scale is {name}"),
             (share[t] ** 2 * x, f"take a square root, do not square: the scale is {name}"),
             (x, f"it is added without a scale: the scale is {name}"),
-            (again[t].sqrt() * x, "abar is already the cumulative product: do not call cumprod"),
+            (again[t].sqrt() * x, AGAIN),
         ]
         off = "abar is read at another timestep: t counts from 0, so it is abar[t]"
         others = [i for i in (t - 1, t + 1) if 0 <= i < len(share)]
@@ -131,6 +138,7 @@ class AddNoise(Check):
         alone = [self._noised(student, *row, abar) for row in zip(*parts, strict=True)]
         got = self._noised(student, x0, t, noise, abar)
         if not close(got, torch.cat(alone)):
+            require_repeatable(student, self.name, x0, t, noise, abar)
             at_first = self._noised(student, x0, t[:1].expand(len(t)), noise, abar)
             mistakes = [(at_first, "every row gets the same t: row i has t[i]")]
             otherwise = f"row i of a batch differs from row i alone with t[i]: {self.AXES}"
@@ -157,11 +165,17 @@ class DDPMStep(Check):
             got = self._step(student, x_t, eps, t, betas, abar, 0 * x_t)
             x0_hat = step_mistakes.predict_x0(x_t, eps, abar[t])
             if not close(got, step_mistakes.posterior_mean(x0_hat, x_t, beta, pair)):
+                require_repeatable(student, self.name, x_t, eps, t, betas, abar, 0 * x_t)
                 mistakes = step_mistakes.ddpm_mean_mistakes(x_t, eps, beta, pair)
                 right = step_mistakes.posterior_mean(x0_hat, x_t, beta, pair)
                 mistakes.append(
                     (clipped(right, got), "do not clip the result: noise has no bounds")
                 )
+                if t + 1 < len(abar):
+                    later = abar[t + 1], abar[t]
+                    x0_later = step_mistakes.predict_x0(x_t, eps, later[0])
+                    wrong = step_mistakes.posterior_mean(x0_later, x_t, betas[t + 1], later)
+                    mistakes.append((wrong, "betas and abar are read at t + 1: t counts from 0"))
                 otherwise = "with noise = 0 the step must give the posterior mean of x_{t-1}"
                 raise WrongAnswer(diagnose(got, mistakes, otherwise))
 
@@ -195,7 +209,8 @@ class DDPMStep(Check):
                 )
             x0_hat = step_mistakes.predict_x0(x_t, eps, abar[0])
             wrapped = step_mistakes.posterior_mean(x0_hat, x_t, betas[0], (abar[0], abar[-1]))
-            mistakes = [(wrapped, "at t = 0, abar[t - 1] is abar[-1], the last entry: use 1")]
+            mistakes = [(x_t, "at t = 0 you return x_t: the last step returns x0_hat")]
+            mistakes += [(wrapped, "at t = 0, abar[t - 1] is abar[-1], the last entry: use 1")]
             mistakes.append((clipped(x0_hat, results[0]), "do not clip x0_hat in this cell"))
             if not close(results[0], x0_hat):
                 otherwise = "at t = 0 the mean is x0_hat, because abar_{t-1} = 1"

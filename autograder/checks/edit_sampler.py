@@ -162,7 +162,7 @@ def _about_setting(field: str, now: dict, before: dict, value: object) -> str:
     if field in ("steps", "cfg") and type(now.get(field)) not in (int, float):
         return f"the KSampler's {field} must be a number, got {kind(now.get(field))}"
     if same(now.get(field), before[field]):
-        return f"the KSampler's {field} is unchanged"
+        return f"the KSampler's {field} is unchanged: it is one of the node's inputs"
     if field == "steps" and type(now[field]) is float:
         return "the KSampler's steps must be a whole number, an int"
     return f"the KSampler's {field} must be the argument {field}"

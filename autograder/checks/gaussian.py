@@ -26,6 +26,13 @@ def diagnose_kl(got: Tensor, mu: Tensor, logvar: Tensor) -> str:
         (2 * right, "the factor 1/2 is missing"),
         (right / 2, "a factor 1/2 is applied twice"),
         (right + 0.5, "the term -1 is missing"),
+        (right + 1, "1 is added: the bracket is mu^2 + sigma^2 - 1 - logvar"),
+        (
+            2 * right - m**2 / 2,
+            "the factor 1/2 belongs before the whole bracket, not before mu^2 only",
+        ),
+        (right - (m**2 - m.abs()) / 2, "mu must be squared: do not take its absolute value"),
+        (with_variance((2 * v).exp()) - v / 2, f"logvar is doubled: {variance}"),
         (right - (m**2 - m) / 2, "mu must be squared"),
         (right - m**2 / 2, "the term mu^2 is missing"),
         (right + v / 2, "the term -logvar is missing"),

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 from autograder.checks.base import Draw, kind
 from autograder.checks.student import Student
 from autograder.inside.student import WrongAnswer
+from mnistdiff.course.advice import on_graph_error
 
 Graph = dict[str, dict[str, Any]]
 ENCODER, LORA, SAMPLER = "CLIPTextEncode", "LoraLoader", "KSampler"
@@ -56,16 +57,12 @@ def as_graph(result: object) -> Graph:
 
 
 def call_on_graph(student: Student, name: str, *arguments: object) -> Graph:
-    """Return the graph that a function returns; explain the error of a link used as a key."""
+    """Return the graph that a function returns; say what an error in it means, if that is known."""
     try:
         return as_graph(student.call(name, *arguments))
     except WrongAnswer as wrong:
-        if "unhashable type: 'list'" not in str(wrong):
-            raise
-        raise WrongAnswer(
-            f"{wrong}. A link is a list [id, output]: the key of the graph is its first part, "
-            "link[0]"
-        ) from None
+        why = on_graph_error(str(wrong))
+        raise WrongAnswer(f"{wrong}. {why[:1].upper()}{why[1:]}" if why else str(wrong)) from None
 
 
 def isomorphic(graph: Graph, wanted: Graph) -> bool:

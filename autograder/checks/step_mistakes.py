@@ -131,6 +131,7 @@ def ddpm_scale_mistakes(beta: Tensor, pair: Pair) -> list[tuple]:
         ((1 - a).sqrt(), f"this is all the noise in x_t, not the noise of one step: {tilde}"),
         ((1 - p).sqrt(), f"this is all the noise in x_t, not the noise of one step: {tilde}"),
         (-variance.sqrt(), "you subtracted sigma_t * noise: add it"),
+        ((variance / 2).exp(), f"take the square root of the variance, no exponential: {tilde}"),
         (-b * (p / a / (1 - a)).sqrt(), NOISE_FOR_EPS),
     ]
 
@@ -152,6 +153,12 @@ def sigma_mistakes(abar_t: Tensor, abar_prev: Tensor) -> list[tuple]:
         ((first * (1 - a)).sqrt(), f"use 1 - abar_t / abar_prev instead of 1 - abar_t: {both}"),
         ((first * (p - a)).sqrt(), f"divide the difference by abar_prev: {both}"),
         (first.sqrt() + second.sqrt(), f"multiply the two square roots: {both}"),
+        (-(first * second).sqrt(), "the sign is wrong: a standard deviation is never negative"),
+        (
+            ((1 - p.sqrt()) / (1 - a.sqrt()) * second).sqrt(),
+            f"1 - sqrt(abar) stands where 1 - abar belongs: {both}",
+        ),
+        ((first * second).sqrt() / 2, f"there is a factor 1/2 too many: {both}"),
     ]
 
 
@@ -163,6 +170,7 @@ def x0_mistakes(x_t: Tensor, eps: Tensor, abar_t: Tensor, noise: Tensor) -> list
         (eps, "on the last step you return eps: x0_hat and eps are swapped"),
         (x, "on the last step you return x_t: return x0_hat, without the noise"),
         (x - noise_part, f"divide by sqrt(abar_t): {formula}"),
+        (x - noise_part / a.sqrt(), f"divide the whole difference by sqrt(abar_t): {formula}"),
         ((x - noise_part) * a.sqrt(), f"divide by sqrt(abar_t), do not multiply: {formula}"),
         ((x - noise_part) / a, f"a sqrt is missing: divide by sqrt(abar_t); {formula}"),
         ((x - (1 - a) * eps) / a.sqrt(), f"a sqrt is missing: use sqrt(1 - abar_t) eps; {formula}"),
@@ -193,6 +201,7 @@ def eta_zero_mistakes(
         (p.sqrt() * x0 + (1 - a).sqrt() * eps, f"you used abar_t instead of abar_prev: {right}"),
         (a.sqrt() * x0 + (1 - p).sqrt() * eps, f"you used abar_t instead of abar_prev: {right}"),
         (x_t.double(), f"this is x_t again: use abar_prev in both scales; {right}"),
+        ((p.sqrt() + (1 - p).sqrt()) * x0, f"x0_hat stands where eps belongs: {right}"),
         ((1 - p).sqrt() * x0 + p.sqrt() * eps, f"the two scales are swapped: {right}"),
         (p.sqrt() * eps + (1 - p).sqrt() * x0, f"x0_hat and eps are swapped: {right}"),
         (p.sqrt() * x0 - (1 - p).sqrt() * eps, f"you subtracted the direction along eps: {right}"),

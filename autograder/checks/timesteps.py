@@ -90,12 +90,15 @@ class DDIMTimesteps(Check):
         got = sorted(self._numbers(student.call(self.name, total, count)), reverse=True)
         gap, last = total // count, total - 1
         plain = [total - i * total / count - 1 for i in range(count)]
+        leading = [i * total / count for i in reversed(range(count))]
         even = [i * last / max(count - 1, 1) for i in reversed(range(count))]
         cut = [[math.floor(v) for v in plain], [math.ceil(v) for v in plain]]
         mistakes = [
             ([v + 1 for v in right], "all values are one too high: the highest timestep is T - 1"),
             ([v - 1 for v in right], "all values are one too low: the highest timestep is T - 1"),
             ([i * gap for i in reversed(range(count))], "this is leading spacing: start at T - 1"),
+            *((v, "this is leading spacing: start at T - 1") for v in self._cut(leading)),
+            ([round(v - total / count) for v in plain], "i runs from 0 to S - 1, not from 1 to S"),
             (
                 [i * gap + 1 for i in reversed(range(count))],
                 "this is leading spacing plus one: start at T - 1",
@@ -113,6 +116,10 @@ class DDIMTimesteps(Check):
             *((c, f"round to the nearest, not always up or down: {self.RULE}") for c in cut),
             (plain, f"round to whole timesteps: {self.RULE}"),
         ]
+        if len(got) != count:
+            raise WrongAnswer(
+                f"T = {total}, S = {count}: expected {count} timesteps, got {len(got)}"
+            )
         if got != right:
             hint = next((hint for value, hint in mistakes if value == got), None)
             hint = hint or self._about_gaps(got, total, count)

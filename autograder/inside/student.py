@@ -27,6 +27,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mnistdiff.course.advice import NO_NUMPY, on_error
+
 from .guards import capture, deadline, locate, preserved, seal
 from .stubs import Filled, Settings, Stub, part
 
@@ -101,8 +103,8 @@ def explain(error: BaseException, label: str, file_name: str | None) -> WrongAns
         return WrongAnswer(f"`{label}` is not written yet: replace the line that raises this error")
     if isinstance(error, KeyboardInterrupt):
         return Interrupted(f"`{label}` was interrupted: does it ever end?")
-    if "call numpy() on" in text:  # its own advice, .detach(), is wrong in a loss
-        text = "NumPy cuts the gradient, and so does .detach(): use torch operations throughout"
+    if why := on_error(text):
+        text = why if why == NO_NUMPY else f"{why} ({text})"
     line, trace = "", error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file_name:

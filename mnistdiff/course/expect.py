@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mnistdiff.course.advice import on_error, on_graph_error
+
 Numbers = list | float
 
 AXES = "Which axes do you sum or average over?"
@@ -16,7 +18,7 @@ NOT_FINITE = (
     "Look for the square root of a negative number, the logarithm of 0 or less, a division by 0, "
     "or an exponential of a large number"
 )
-NO_NUMPY = "NumPy cuts the gradient, and so does .detach(): use torch operations throughout"
+CUT = "it is not used, or .item(), .detach(), .data, no_grad or NumPy cuts the gradient"
 
 
 def expect(
@@ -25,21 +27,54 @@ def expect(
     expected: Numbers,
     causes: Mapping[str, Numbers],
     about_shape: str = AXES,
+    rule: str = "compare it with the equation, term by term",
 ) -> None:
     """Raise AssertionError unless an answer equals the expected numbers, to 0.001.
 
     The message shows both and names a likely cause: `causes` maps a sentence about a mistake to
-    the numbers that it gives. `about_shape` ends the message about a wrong shape.
+    the numbers that it gives, to four decimals. Otherwise it says how the numbers differ, and
+    states `rule`, what must hold. `about_shape` ends the message about a wrong shape.
     """
     wanted = torch.as_tensor(expected, dtype=torch.float64)
     found = require_tensor(name, found)
     shape = f"{name} has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}."
     assert found.shape == wanted.shape, f"{shape} {about_shape}"
     values = found.detach().double()
-    close = {why: values.allclose(values.new_tensor(x), atol=1e-3) for why, x in causes.items()}
-    why = next((why for why in close if close[why]), "compare it with the equation, term by term")
+    # Closer than an answer need be: another mistake may come near the numbers of this one.
+    close = {why: values.allclose(values.new_tensor(x), atol=1e-4) for why, x in causes.items()}
+    why = next((f"Likely cause: {why}." for why in close if close[why]), "")
     shown = f"{name} is {values.numpy().round(4).tolist()}, expected {expected}"
-    assert values.allclose(wanted, atol=1e-3), f"{shown}. Likely cause: {why}."
+    why = why or f"{_relation(values, wanted)}{rule[0].upper()}{rule[1:]}."
+    assert values.allclose(wanted, atol=1e-3), f"{shown}. {why}"
+
+
+def _relation(values: Tensor, wanted: Tensor) -> str:
+    """Say how wrong values differ from the expected ones; "" if there is no simple relation."""
+    ratio = float((values * wanted).sum() / wanted.square().sum()) if wanted.any() else 0.0
+    if ratio and values.allclose(ratio * wanted, atol=1e-4):
+        neat = any(abs(x - round(x)) < 1e-3 for x in (ratio, 1 / ratio))
+        if ratio < 0 and abs(ratio + 1) < 1e-3:
+            return "The sign is wrong. "
+        if neat or values.numel() > 2:
+            return f"This is {ratio:.4g} times the expected result. "
+    if values.numel() < 3:
+        return ""
+    low, high = values.min(), values.max()
+    inside = ((values > low) & (values < high)).any()
+    if inside and values.allclose(wanted.clamp(low, high), atol=1e-4):
+        return f"This is the expected result, clipped to [{low:.4g}, {high:.4g}]. "
+    if values.flatten().sort()[0].allclose(wanted.flatten().sort()[0], atol=1e-4):
+        return "These are the expected numbers in another order. "
+    right = int(values.isclose(wanted, atol=1e-3).sum())
+    return f"{right} of {values.numel()} numbers are right. " if right else ""
+
+
+def as_number(found: object) -> object:
+    """Return a plain number, or a tensor of one number, as a scalar tensor; else the answer."""
+    if isinstance(found, Tensor):
+        return found.reshape(()) if found.numel() == 1 else found
+    is_number = hasattr(found, "__float__") and getattr(found, "ndim", 0) == 0
+    return torch.tensor(float(found)) if is_number else found  # pyright: ignore[reportArgumentType]
 
 
 def require_tensor(name: str, found: object) -> Tensor:
@@ -56,14 +91,21 @@ def require_tensor(name: str, found: object) -> Tensor:
     return found
 
 
-def on_copies(function: Callable, *given: object) -> object:
+def on_copies(function: Callable, *given: object, **named: object) -> object:
     """Call a function on copies of its tensors, so that in-place changes spoil no other test."""
+    copies = (value.clone() if isinstance(value, Tensor) else value for value in given)
+    return explained(function, *copies, **named)
+
+
+def explained(function: Callable, *given: object, **named: object) -> object:
+    """Call a function; if an error is raised whose meaning is known, say it in a sentence."""
     try:
-        return function(*(value.clone() if isinstance(value, Tensor) else value for value in given))
-    except RuntimeError as error:
-        if "call numpy() on" not in str(error):  # its own advice, .detach(), is wrong in a loss
-            raise
-        raise AssertionError(f"{NO_NUMPY}.") from error
+        return function(*given, **named)
+    except Exception as error:
+        shown = f"{type(error).__name__}: {error}"
+        if why := on_error(shown):
+            raise AssertionError(f"{why} ({shown}).") from error
+        raise
 
 
 def repeated(name: str, function: Callable, *given: object) -> object:
@@ -76,8 +118,21 @@ def repeated(name: str, function: Callable, *given: object) -> object:
     return found
 
 
+def require_gradients(loss: object, **given: Tensor) -> None:
+    """Raise AssertionError unless a finite, non-zero gradient of the loss reaches each tensor."""
+    together = " and ".join(given)
+    assert isinstance(loss, Tensor), f"the result is of type {type(loss).__name__}, not a tensor"
+    assert loss.requires_grad, f"no gradient reaches {together}: {CUT}."
+    explained(loss.sum().backward)
+    for name, tensor in given.items():
+        gradient = tensor.grad
+        assert gradient is not None, f"no gradient reaches {name}: {CUT}."
+        require_tensor(f"the gradient for {name}", gradient)
+        zero = f"the gradient for {name} is 0: the result does not change with {name}, or a clamp hides it"
+        assert gradient.any(), f"{zero}."
+
+
 Graph = dict[str, dict[str, Any]]
-LINK = 'a link such as ["8", 0] is a list [id, output]: the key of the graph is its first part, link[0]'
 
 
 def expect_graph(name: str, found: object, expected: Graph, causes: dict[str, Graph]) -> None:
@@ -95,17 +150,22 @@ def expect_graph(name: str, found: object, expected: Graph, causes: dict[str, Gr
     raise AssertionError(f"{name} differs from the expected graph. {reason}")
 
 
-def explain_link(error: TypeError) -> Exception:
-    """Return the error of a function on graphs; explain it if a link was used as a key."""
-    if "unhashable type: 'list'" not in str(error):
-        return error
-    return AssertionError(f'{LINK} ({error}).')
+def on_graph(function: Callable, *given: object) -> object:
+    """Call a function on a graph; if an error is raised whose meaning is known, say it."""
+    try:
+        return function(*given)
+    except Exception as error:
+        shown = f"{type(error).__name__}: {error}"
+        if why := on_graph_error(shown):
+            raise AssertionError(f"{why} ({shown}).") from error
+        raise
 
 
 def _as_graph(name: str, found: object) -> Graph:
     """Return the answer as a graph, read back from JSON; raise AssertionError if it is not one."""
     kind = type(found).__name__
-    assert isinstance(found, dict), f"{name} is {kind}, expected a dictionary. Is there a `return`?"
+    assert found is not None, f"{name} is None, expected a dictionary. Is there a `return`?"
+    assert isinstance(found, dict), f"{name} is of type {kind}: return only the graph, a dictionary."
     try:
         graph = json.loads(json.dumps(found))
     except TypeError as error:
@@ -150,9 +210,12 @@ def _fingerprint(graph: Graph) -> list[int]:
 def _difference(graph: Graph, expected: Graph) -> str:
     """Describe the first difference: a missing or an extra node, otherwise an input."""
     ours, wanted = (Counter(n["class_type"] for n in one.values()) for one in (graph, expected))
-    if lost := wanted - ours:
+    lost, extra = wanted - ours, ours - wanted
+    if lost and extra:
+        return f"It has a {min(extra)} where a {min(lost)} is expected."
+    if lost:
         return f"It lacks a {min(lost)}: was it left out, or did a new node take its id?"
-    if extra := ours - wanted:
+    if extra:
         return f"It has one {min(extra)} too many."
     free = [key for key in graph if key not in expected]
     for key, node in expected.items():
