@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 2. The latent dimension: how many numbers is a digit?
 #
-# *Needs: CPU, about 1 minute.*
+# *Needs: CPU, about 2 minutes.*
 #
 # Section 1 changed the price of a code. This section changes its *length*: the number $D$ of latent
 # dimensions. If there are too few, digits are lost. If there are plenty, does the model use them
