@@ -124,6 +124,16 @@ def test_marks_by_a_person_count_and_stand_before_the_programs(records, tmp_path
     assert (ada["student"], ada["total"], ada["state"]) == ("ada", "13.5", "graded")
 
 
+def test_a_penalty_takes_no_more_than_the_points(records, tmp_path):
+    by_hand = {("ada", "explain_ddim"): 3.5}
+    marks = marks_of(records, Given(by_hand, penalties={"ada": 99.0}))
+    ada = next(row for row in marks.rows if row.student == "ada")
+    assert ada.total == 0
+    export("gradescope", records, by_hand, "project3", tmp_path, penalties={"ada": 99.0})
+    written = json.loads((tmp_path / "ada" / "results.json").read_text())
+    assert written["score"] == 0
+
+
 def test_where_nothing_can_be_written_is_told_in_words(records, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "_current", lambda options: [])
     monkeypatch.setattr(cli, "_marks", lambda options, current: marks_of(records))

@@ -101,6 +101,17 @@ def test_bad_file_is_named_in_words(raw, spoil, words):
     assert path.name in str(caught.value)
 
 
+@pytest.mark.parametrize("label", [9, 10])
+def test_labels_are_digits(raw, label):
+    path = raw / "train-labels-idx1-ubyte"
+    path.write_bytes(idx(2049, (4,), bytes([0, label, 4, 1])))
+    if label == 9:
+        assert load_mnist("train").labels.tolist() == [0, 9, 4, 1]
+    else:
+        with pytest.raises(MnistdiffError, match="holds the label 10"):
+            load_mnist("train")
+
+
 @pytest.mark.parametrize("keep", [0.5, 0.999])
 def test_truncated_gzip_is_named_in_words(raw, keep):
     path = raw / "t10k-images-idx3-ubyte.gz"

@@ -30,6 +30,11 @@ def test_finite_numbers_of_any_type_are_read(tmp_path, dtype):
     assert metadata["key"] == 1
 
 
+def test_others_may_read_what_is_saved(tmp_path):
+    save_weights(tmp_path / "w.safetensors", {"a": torch.ones(1)}, {})
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_damaged_pipeline_draws_nothing(tmp_path):
     path = tmp_path / "tiny-mnist-sd.safetensors"
     shutil.copy(PACKAGED / "tiny-mnist-sd-v1.safetensors", path)

@@ -273,6 +273,15 @@ class TestPipeline:
         ]
         assert far[0] < far[1]
 
+    @pytest.mark.parametrize(("strength", "steps"), [(0.01, 1), (0.24, 2), (0.26, 3), (1, 10)])
+    def test_image_to_image_takes_its_share_of_the_last_steps(self, pipeline, strength, steps):
+        seen = []
+        pipeline(
+            "7", image=torch.zeros(1, 1, 28, 28), strength=strength, num_inference_steps=10,
+            callback=lambda i, t, z, z0: seen.append(t),
+        )  # fmt: skip
+        assert seen == [100 * step - 1 for step in range(steps, 0, -1)]
+
     def test_interpolation_starts_and_ends_at_its_prompts(self, pipeline):
         frames = pipeline.interpolate("7", "one", 4, generator=generator()).images
         assert frames.shape == (4, 1, 28, 28)
