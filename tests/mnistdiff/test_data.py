@@ -101,6 +101,17 @@ def test_bad_file_is_named_in_words(raw, spoil, words):
     assert path.name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("shape", "labels"), [((4, 14, 56), 4), ((4, 28, 28), 3), ((2, 28, 28), 4), ((0, 28, 28), 0)]
+)
+def test_images_and_labels_must_belong_together(raw, shape, labels):
+    images = idx(2051, shape, bytes(shape[0] * 784))
+    (raw / "train-images-idx3-ubyte").write_bytes(images)
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(2049, (labels,), bytes(labels)))
+    with pytest.raises(MnistdiffError, match="expected 28x28 images, at least one, and a label"):
+        load_mnist("train")
+
+
 @pytest.mark.parametrize("label", [9, 10])
 def test_labels_are_digits(raw, label):
     path = raw / "train-labels-idx1-ubyte"
