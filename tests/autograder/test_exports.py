@@ -134,6 +134,38 @@ def test_a_penalty_takes_no_more_than_the_points(records, tmp_path):
     assert written["score"] == 0
 
 
+@pytest.mark.parametrize(("marked", "undecided"), [(0, True), (1, True), (2, False), (3, False)])
+def test_a_cell_is_undecided_while_most_of_its_answers_are_unmarked(marked, undecided):
+    names = ["ann", "ben", "cat"]
+    essays = [record(n, "03", verdict=verdict(by_a_person())) for n in names]
+    blank = [record("dan", "03", verdict=verdict(by_a_person(0.0)))]
+    by_hand = {(name, "explain_ddim"): 2.0 for name in names[:marked]}
+    found = marks_of(essays + blank, Given(by_hand)).undecided
+    assert found == ({("03", "explain_ddim")} if undecided else set())
+
+
+def test_what_is_not_graded_cannot_be_explained(records, tmp_path, monkeypatch, capsys):
+    (tmp_path / "course").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_current", lambda options: [])
+    assert cli.main(["explain", "ada"]) == 2
+    assert "nothing is graded yet" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "_marks", lambda options, current: marks_of(records))
+    assert cli.main(["explain", "eve"]) == 2
+    assert "eve: no graded notebook" in capsys.readouterr().err
+    assert cli.main(["explain", "ada"]) == 0
+    assert "the noise is not scaled" in capsys.readouterr().out
+    one = marks_of([], released=points_of(records), students=["ada"])
+    monkeypatch.setattr(cli, "_marks", lambda options, current: one)
+    assert cli.main(["explain", "ada"]) == 2  # known, but without a record
+
+
+def test_a_table_waits_for_the_notebooks_without_a_record(records):
+    by_name = {row.student: row for row in marks_of(records).rows}
+    assert by_name["dan"].waiting == ("03",)
+    assert by_name["ada"].waiting == ()
+
+
 def test_where_nothing_can_be_written_is_told_in_words(records, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "_current", lambda options: [])
     monkeypatch.setattr(cli, "_marks", lambda options, current: marks_of(records))
