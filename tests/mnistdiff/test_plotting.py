@@ -117,6 +117,7 @@ def test_the_ladder_and_the_frontier_show_means_intervals_and_seeds():
     )
     accuracy, ratio = text_to_image.plot_ladder([rung, rung], ("a", "b")).axes
     assert [point[0] for line in lines(accuracy)[:3] for point in line] == [25, 87.5, 50, 75, 62.5]
+    assert accuracy.get_ylim()[1] < 0 < 1.22 < accuracy.get_ylim()[0]  # the first rung on top
     assert [point[0] for line in lines(ratio)[:3] for point in line] == [1, 5, 4, 2, 3]
     assert {point[1] for line in lines(accuracy)[3:] for point in line} == {1, 1.22}
     row = {"accuracy": 0.5, "coverage": 0.9, "recall": 0.8, "fd_ratio": 2.0}

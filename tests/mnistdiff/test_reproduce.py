@@ -315,6 +315,13 @@ def test_list_shows_every_experiment(capsys):
     assert f"About {hours:.0f} hours" in out
 
 
+def test_a_broken_result_file_is_told(tmp_path):
+    for text, words in (("{", "cannot be read"), ("[]", "is not a result file")):
+        (tmp_path / "table2.json").write_text(text)
+        with pytest.raises(MnistdiffError, match=words):
+            read_result(tmp_path, "table2")
+
+
 def test_the_hours_left_follow_what_was_measured(capsys):
     first, second = unit(configuration=SMALL), unit(configuration=SMALL | {"beta": 1.0})
     other = unit("table3")

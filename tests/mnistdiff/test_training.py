@@ -62,6 +62,11 @@ def test_yields_each_step_and_the_epochs_means():
     assert steps[-1].epoch_means["total"] < steps[2].epoch_means["total"]
 
 
+def test_a_seed_gives_its_generator():
+    ours, theirs = seed_everything(3), torch.Generator().manual_seed(3)
+    assert torch.equal(torch.rand(3, generator=ours), torch.rand(3, generator=theirs))
+
+
 def test_a_short_last_batch_counts_by_its_images():
     images = IMAGES[:40]
     steps = list(train(small_vae(), VAELoss(1.0, "mse"), (images,), TrainConfig(1, 32)))

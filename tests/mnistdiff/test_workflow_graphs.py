@@ -48,6 +48,15 @@ def test_a_circle_or_a_strange_node_still_has_a_picture():
     plot_workflow(graph)
 
 
+@pytest.mark.parametrize("text", [None, "{", '{"nodes": []}'])
+def test_a_file_that_is_no_workflow_is_told(tmp_path, text):
+    path = tmp_path / "graph.json"
+    if text:
+        path.write_text(text)
+    with pytest.raises(MnistdiffError, match=r"is (not )?a workflow"):
+        load_workflow(path)
+
+
 def test_an_edited_copy_leaves_the_graph_alone():
     graph = load_workflow("basic")
     before = json.dumps(graph)
