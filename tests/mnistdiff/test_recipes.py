@@ -1,7 +1,9 @@
 """The settings in the code are those that the shipped weights and committed results record."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from mnistdiff.evaluation import CURVE
 from mnistdiff.evaluation.ladder import LADDER, LATENT_DIM, SEEDS
@@ -24,12 +26,14 @@ def result(name: str) -> dict:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
+def as_json(config: Any) -> dict:
+    return json.loads(json.dumps(asdict(config)))
+
+
 def test_the_classifiers_recipes():
     for name, (config, images, seed) in RECIPES.items():
         found = recorded(name)
-        assert {
-            key: tuple(v) if isinstance(v, list) else v for key, v in found["config"].items()
-        } == (vars(config))
+        assert as_json(config) == found["config"]
         recipe = {"train_images": images, "seed": seed, "label_smoothing": LABEL_SMOOTHING}
         assert recipe | TRAINING == {key: found["recipe"][key] for key in (*recipe, *TRAINING)}
 
@@ -55,10 +59,7 @@ def test_the_profile_of_what_ships():
 
 
 def test_the_architectures_of_what_ships():
-    weak = recorded("unet-v1")["weak"]
-    assert {key: tuple(v) if isinstance(v, list) else v for key, v in weak.items()} == vars(
-        WEAK_UNET
-    )
+    assert as_json(WEAK_UNET) == recorded("unet-v1")["weak"]
     latent = recorded("latent-beta0.01-dim50-v1")
     assert latent["weak"]["width"] == WEAK_WIDTH
     assert latent["eps_mlp"]["width"] == PROFILES["ship"].latent.width
