@@ -11,7 +11,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 COMPARISONS = {
@@ -44,7 +44,7 @@ class Mutant:
     before: str
     after: str
     number: int  # the how many-th equal change in this function, from 1
-    source: str = field(repr=False)  # the changed module
+    span: tuple[int, int, int, int]  # first and last line from 0, first and last byte in them
     lines: range  # of the statement; of the function, for a default; none for what runs on import
 
     @property
@@ -52,29 +52,40 @@ class Mutant:
         """What names the mutant in `mutants_equivalent.toml`."""
         return self.file, self.function, self.before, self.after, self.number
 
+    def applied_to(self, source: str) -> str:
+        """Return the module with this change."""
+        lines = source.encode().splitlines(keepends=True)
+        first, last, start, end = self.span
+        middle = lines[first][:start] + self.after.encode() + lines[last][end:]
+        return b"".join([*lines[:first], middle, *lines[last + 1 :]]).decode()
+
 
 def mutants_of(root: Path, file: str) -> list[Mutant]:
     """Every mutant of a module, in the order of its lines."""
     source = (root / file).read_text()
+    rows = source.encode().splitlines(keepends=True)
     seen: Counter[tuple] = Counter()
     found = []
     for place in _Places(file).of(ast.parse(source)):
         node, after = place.node, place.after
-        before = " ".join((ast.get_source_segment(source, node) or "").split())
-        changed = _with(source, node, after)
-        mutant = Mutant(file, place.function, node.lineno, before, after, 1, changed, place.lines)
+        span = (
+            node.lineno - 1,
+            (node.end_lineno or 0) - 1,
+            node.col_offset,
+            node.end_col_offset or 0,
+        )
+        before = " ".join(_text(rows, *span).split())
+        mutant = Mutant(file, place.function, node.lineno, before, after, 1, span, place.lines)
         seen[mutant.key] += 1
         found.append(replace(mutant, number=seen[mutant.key]))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
-def _with(source: str, node: ast.expr | ast.stmt, text: str) -> str:
-    """The source with a node replaced; columns count bytes."""
-    lines = source.encode().splitlines(keepends=True)
-    assert node.end_lineno is not None
-    first, last = lines[node.lineno - 1], lines[node.end_lineno - 1]
-    middle = first[: node.col_offset] + text.encode() + last[node.end_col_offset :]
-    return b"".join([*lines[: node.lineno - 1], middle, *lines[node.end_lineno :]]).decode()
+def _text(rows: list[bytes], first: int, last: int, start: int, end: int) -> str:
+    """Return the source in a span; columns count bytes."""
+    if first == last:
+        return rows[first][start:end].decode()
+    return b"".join([rows[first][start:], *rows[first + 1 : last], rows[last][:end]]).decode()
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,9 @@ class Choice:
         self.root = root
         self.by_name = {test.name: test for test in tests}
         self.by_line: dict[tuple[str, int], set[Test]] = defaultdict(set)
-        self.by_file: dict[str, set[Test]] = defaultdict(set)
-        self.in_file: dict[str, int] = defaultdict(int)
+        self.by_file: dict[str, set[Test]] = defaultdict(set)  # modules, and files of tests
         for test in tests:
-            self.in_file[_file(test)] += 1
+            self.by_file[_file(test)].add(test)
             for file, lines in test.lines.items():
                 self.by_file[file].add(test)
                 for line in lines:
@@ -67,7 +66,7 @@ class Choice:
         return found
 
     def importers(self, mutant: Mutant) -> list[str]:
-        """The measured modules that import the mutant's."""
+        """The measured modules, and files of tests, that import the mutant's."""
         package, _, name = mutant.file.removesuffix(".py").replace("/", ".").rpartition(".")
         words = rf"{re.escape(package)}(\.{name}\b| import .*\b{name}\b)"
         return [file for file in self.by_file if re.search(words, (self.root / file).read_text())]
@@ -77,7 +76,7 @@ class Choice:
         groups: dict[str, list[str]] = defaultdict(list)
         for test in tests:
             groups[_file(test)].append(test.name)
-        share = {file: len(names) / self.in_file[file] for file, names in groups.items()}
+        share = {file: len(names) / len(self.by_file[file]) for file, names in groups.items()}
         return dict(sorted(groups.items(), key=lambda item: -share[item[0]]))
 
 
@@ -88,7 +87,7 @@ def judge(tree: Path, mutant: Mutant, choice: Choice) -> Verdict:
         return Verdict(mutant, "", 0)
     module = tree / mutant.file
     before = module.read_text()
-    module.write_text(mutant.source)
+    module.write_text(mutant.applied_to(before))
     try:
         failed = failing(tree, choice.by_nearness(tests), sum(test.seconds for test in tests))
     finally:
