@@ -1,5 +1,6 @@
 """Marks on their way to other systems, and in words: nothing unknown is zero, nothing is lost."""
 
+import contextlib
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from autograder.reports import similarity
 from autograder.reports.explain import explain as explain_row
 from autograder.reports.export import Target, safe
 from autograder.reports.marks import Marks, tabulate
+from autograder.sandbox import doctor
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 
@@ -158,6 +160,22 @@ def test_what_is_not_graded_cannot_be_explained(records, tmp_path, monkeypatch, 
     one = marks_of([], released=points_of(records), students=["ada"])
     monkeypatch.setattr(cli, "_marks", lambda options, current: one)
     assert cli.main(["explain", "ada"]) == 2  # known, but without a record
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_the_doctor_prints_what_it_found(ok, monkeypatch, capsys):
+    found = [doctor.Finding("memory", "2 GB", "2 GB", ok, "")]
+    monkeypatch.setattr(doctor, "diagnose", lambda fork_server: found)
+    monkeypatch.setattr("autograder.sandbox.process.ForkServer", contextlib.nullcontext)
+    assert cli.main(["doctor"]) == (0 if ok else 1)
+    assert "memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5"])
+def test_a_number_of_workers_is_whole_and_positive(text, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["grade", f"--workers={text}"])
+    assert f"{text!r} is not a whole number >= 1" in capsys.readouterr().err
 
 
 def test_a_table_waits_for_the_notebooks_without_a_record(records):

@@ -100,6 +100,9 @@ def test_quality_is_plotted_against_evaluations_and_seconds():
     assert lines(evaluations)[:2] == [[[10, 9], [50, 2]], [[19, 3]]]
     assert lines(seconds)[:2] == [[[0.5, 9], [2.5, 2]], [[0.7, 3]]]
     assert [tick.get_text() for tick in evaluations.get_yticklabels()] == ["1", "2", "5"]
+    high = [point._replace(row={"fd_ratio": 40 * point.row["fd_ratio"]}) for point in points]
+    ticks = diffusion.plot_quality(high).axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == ["1", "2", "5", "10", "20", "50", "100", "200"]
 
 
 def test_shares_are_plotted_in_percent():
@@ -186,6 +189,8 @@ def test_the_boxes_of_a_workflow_lie_apart_and_inside(name):
     boxes = [patch.get_extents() for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
     boxes = [box.transformed(ax.transData.inverted()) for box in boxes]
     right, bottom = ax.get_xlim()[1], ax.get_ylim()[0]
+    last = max(boxes, key=lambda box: box.y0)  # alone in its row: in the middle
+    assert (last.x0 + last.x1) / 2 == pytest.approx(right / 2, abs=0.04)
     for i, box in enumerate(boxes):
         low, high = sorted((box.y0, box.y1))
         assert -0.01 <= box.x0 < box.x1 <= right
