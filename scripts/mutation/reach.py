@@ -6,6 +6,7 @@ the unchanged code say nothing about a mutant, and are left out.
 
 import json
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ context = ${{PYTEST_CURRENT_TEST-}}
 sigterm = true
 patch = _exit
 """
+PHASE = re.compile(r" \((setup|call|teardown)\)$")  # what pytest adds in PYTEST_CURRENT_TEST
 OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--durations=0", "--tb=line"]
 
 
@@ -113,7 +115,7 @@ def _combine(data: Path, tree: Path, tests: dict[str, dict]) -> None:
             name = str(Path(path).relative_to(tree))
             for line, contexts in found.contexts_by_lineno(path).items():
                 for context in contexts:
-                    test = tests.get(context.rsplit(" (", 1)[0])
+                    test = tests.get(PHASE.sub("", context))
                     if test is not None:
                         rows = test["lines"].setdefault(name, [])
                         if line not in rows[-3:]:
