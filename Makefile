@@ -10,7 +10,7 @@ export PYTHONHASHSEED := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book shots sections notebooks course test lint format bench serve results clean grade-demo soak
+.PHONY: help setup book shots sections notebooks course test mutate lint format bench serve results clean grade-demo soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ test: lint ## lint and the whole test suite
 
 soak: setup ## the same at length: fifty kills of each process, answers over 1,000 seeds (hours)
 	MNISTDIFF_SOAK=1 $(PY) -m pytest -n 2 --dist worksteal tests/autograder/test_crash.py tests/autograder/test_fixtures.py tests/autograder/test_strangers.py
+
+mutate: setup ## change 300 things in the code, one at a time: do the tests notice? (an hour)
+	$(PY) scripts/mutate.py --measure
+	$(PY) scripts/mutate.py --n 300 --seed 0
 
 bench: setup ## side-by-side measurements against peers
 	$(PY) benchmarks/vae_training.py

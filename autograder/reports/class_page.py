@@ -68,7 +68,7 @@ def _decided(marks: Marks) -> tuple[list[tuple[Row, float]], float]:
     for row in marks.rows:
         points = sum_if_known([row.points[key] for key in columns])
         if points is not None:
-            found.append((row, max(0.0, points - row.penalty)))
+            found.append((row, row.after_penalty(points)))
     return found, sum(marks.most[key] for key in columns)
 
 
@@ -201,4 +201,4 @@ def _sum(row: Row) -> str:
 
 
 def _known(row: Row) -> float:
-    return max(0.0, row.so_far - row.penalty)
+    return row.after_penalty(row.so_far)

@@ -241,7 +241,7 @@ def _gradescope(marks: Marks, folder: Path) -> list[str]:
             raise AutograderError(f"{row.student!r} cannot be the name of a folder: rename it.")
         records = row.records.values()
         result = {
-            "score": round(max(0.0, row.so_far - row.penalty), 2),
+            "score": round(row.after_penalty(row.so_far), 2),
             "tests": [_test(row, key, marks.most[key]) for key in marks.most if _known(row, key)],
             "output": "\n".join(map(one_line, row.reasons())),
             "visibility": "after_published",

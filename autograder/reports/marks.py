@@ -31,7 +31,11 @@ class Row:
     def total(self) -> float | None:
         """The points minus the late penalty; None while any are unknown."""
         points = sum_if_known(self.points.values())
-        return None if points is None else max(0.0, points - self.penalty)
+        return None if points is None else self.after_penalty(points)
+
+    def after_penalty(self, points: float) -> float:
+        """Take the late penalty off; never more than the points."""
+        return max(0.0, points - self.penalty)
 
     @cached_property
     def to_mark(self) -> list[Column]:

@@ -30,7 +30,7 @@ def plot_similarity(
     """Show the cosine of each named prompt (row) with each digit's mean embedding (column)."""
     figure, axes = new_figure(1, len(matrices), (3.5 * len(matrices) + 1.2, 3.7))
     for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
-        shown = ax.imshow(matrix, cmap="cividis", vmin=limits[0], vmax=limits[1])
+        shown = ax.imshow(matrix.numpy(), cmap="cividis", vmin=limits[0], vmax=limits[1])
         for (row, column), value in _entries(matrix):
             light = value < sum(limits) / 2
             text = f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")

@@ -1,5 +1,6 @@
 """Marks on their way to other systems, and in words: nothing unknown is zero, nothing is lost."""
 
+import contextlib
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from autograder.reports import similarity
 from autograder.reports.explain import explain as explain_row
 from autograder.reports.export import Target, safe
 from autograder.reports.marks import Marks, tabulate
+from autograder.sandbox import doctor
 
 ANSWERS = Path(__file__).parents[1] / "answers"
 
@@ -122,6 +124,64 @@ def test_marks_by_a_person_count_and_stand_before_the_programs(records, tmp_path
     export("csv", records, by_hand, "project3", tmp_path / "m.csv", penalties={"ada": 1.0})
     ada = rows(tmp_path / "m.csv")[1]
     assert (ada["student"], ada["total"], ada["state"]) == ("ada", "13.5", "graded")
+
+
+def test_a_penalty_takes_no_more_than_the_points(records, tmp_path):
+    by_hand = {("ada", "explain_ddim"): 3.5}
+    marks = marks_of(records, Given(by_hand, penalties={"ada": 99.0}))
+    ada = next(row for row in marks.rows if row.student == "ada")
+    assert ada.total == 0
+    export("gradescope", records, by_hand, "project3", tmp_path, penalties={"ada": 99.0})
+    written = json.loads((tmp_path / "ada" / "results.json").read_text())
+    assert written["score"] == 0
+
+
+@pytest.mark.parametrize(("marked", "undecided"), [(0, True), (1, True), (2, False), (3, False)])
+def test_a_cell_is_undecided_while_most_of_its_answers_are_unmarked(marked, undecided):
+    names = ["ann", "ben", "cat"]
+    essays = [record(n, "03", verdict=verdict(by_a_person())) for n in names]
+    blank = [record("dan", "03", verdict=verdict(by_a_person(0.0)))]
+    by_hand = {(name, "explain_ddim"): 2.0 for name in names[:marked]}
+    found = marks_of(essays + blank, Given(by_hand)).undecided
+    assert found == ({("03", "explain_ddim")} if undecided else set())
+
+
+def test_what_is_not_graded_cannot_be_explained(records, tmp_path, monkeypatch, capsys):
+    (tmp_path / "course").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_current", lambda options: [])
+    assert cli.main(["explain", "ada"]) == 2
+    assert "nothing is graded yet" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "_marks", lambda options, current: marks_of(records))
+    assert cli.main(["explain", "eve"]) == 2
+    assert "eve: no graded notebook" in capsys.readouterr().err
+    assert cli.main(["explain", "ada"]) == 0
+    assert "the noise is not scaled" in capsys.readouterr().out
+    one = marks_of([], released=points_of(records), students=["ada"])
+    monkeypatch.setattr(cli, "_marks", lambda options, current: one)
+    assert cli.main(["explain", "ada"]) == 2  # known, but without a record
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_the_doctor_prints_what_it_found(ok, monkeypatch, capsys):
+    found = [doctor.Finding("memory", "2 GB", "2 GB", ok, "")]
+    monkeypatch.setattr(doctor, "diagnose", lambda fork_server: found)
+    monkeypatch.setattr("autograder.sandbox.process.ForkServer", contextlib.nullcontext)
+    assert cli.main(["doctor"]) == (0 if ok else 1)
+    assert "memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1.5"])
+def test_a_number_of_workers_is_whole_and_positive(text, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["grade", f"--workers={text}"])
+    assert f"{text!r} is not a whole number >= 1" in capsys.readouterr().err
+
+
+def test_a_table_waits_for_the_notebooks_without_a_record(records):
+    by_name = {row.student: row for row in marks_of(records).rows}
+    assert by_name["dan"].waiting == ("03",)
+    assert by_name["ada"].waiting == ()
 
 
 def test_where_nothing_can_be_written_is_told_in_words(records, tmp_path, monkeypatch, capsys):

@@ -1,9 +1,11 @@
 """Do the checks give a verdict whatever the student's process answers?"""
 
 import random
+from copy import deepcopy
 
 import pytest
 import torch
+from submissions import cell_of, released
 
 from autograder.checks import find, registry
 from autograder.grading import notebook_run
@@ -12,6 +14,7 @@ from autograder.grading.remote_student import RemoteStudent, plain_values
 from autograder.inside import wire
 from autograder.inside.stubs import Filled, Settings, Stub
 from autograder.inside.student import Foreign, Handle, Interrupted, WrongAnswer
+from autograder.submissions.rebuild import Rebuilt
 from autograder.text import encodable
 
 FLOATS = [0.0, -1.0, 1e30, float("nan"), float("inf"), -float("inf"), 0.5]
@@ -85,6 +88,27 @@ def _is_plain(value: object) -> None:
         float(value)
     if isinstance(value, str):
         value.encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "points", "state", "words"),
+    [
+        (TypeError("odd"), None, "by hand", "its result could not be judged (TypeError)"),
+        (WrongAnswer("it broke"), 0.0, "ended", "ddim_step: it broke"),
+    ],
+)
+def test_a_check_that_fails_itself_costs_no_points(monkeypatch, error, points, state, words):
+    def fail(self, student, seed):
+        raise error
+
+    notebook = deepcopy(released())
+    run = notebook_run.Run(Rebuilt(notebook), ("project3", "ann"), None, {})
+    monkeypatch.setattr(find("ddim_step"), "run", fail)
+    run._judge(cell_of(notebook, "test_ddim_step"), Liar(0))
+    result = run.results["test_ddim_step"]
+    assert (result["points"], result["state"]) == (points, state)
+    assert words in result["lines"][0]
+    assert words in cell_of(notebook, "test_ddim_step").outputs[0].text
 
 
 def test_a_check_has_a_limit_in_all() -> None:

@@ -106,6 +106,30 @@ def test_pictures_in_a_text_are_kept_and_nothing_else_that_is_pasted():
     assert not [c for c in built.cells if c.source == "mine" and "attachments" in c]
 
 
+def test_a_text_beside_a_blank_written_answer_may_be_it():
+    for place, blank in (("visible_ddim_step", True), ("explain_ddim", False)):
+        notebook = deepcopy(released())
+        at = notebook.cells.index(cell_of(notebook, place))
+        notebook.cells.insert(at, new_markdown_cell("Because the noise is kept."))
+        assert ("explain_ddim" in rebuild(released(), notebook).blank) == blank
+
+
+def test_an_answer_in_two_cells_is_not_blank_because_one_is():
+    notebook = deepcopy(released())
+    second = deepcopy(cell_of(notebook, "ddim_step"))
+    second.source, second.id = "def ddim_step():\n    return 2", "second"
+    notebook.cells.insert(notebook.cells.index(cell_of(notebook, "ddim_step")) + 1, second)
+    assert "ddim_step" not in rebuild(released(), notebook).blank
+
+
+def test_own_code_counts_as_the_students():
+    notebook = filled()
+    insert(notebook, "ddim_step", "helper = 1")
+    built = rebuild(released(), notebook)
+    (place,) = [i for i, c in enumerate(built.notebook.cells) if c.source == "helper = 1"]
+    assert place in built.own
+
+
 def test_an_earlier_release_is_no_tampering():
     """Its cells still fit the checksums that nbgrader gave them."""
     earlier = filled()

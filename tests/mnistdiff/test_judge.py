@@ -17,6 +17,17 @@ from mnistdiff.metrics import (
 from mnistdiff.storage import PACKAGED, read_weights, save_weights
 
 
+def test_digits_are_shifted_by_up_to_two_pixels_in_every_direction():
+    dot = torch.zeros(800, 1, 28, 28)
+    dot[:, 0, 14, 14] = 1
+    generator = torch.Generator().manual_seed(0)
+    moved = torch.cat([random_shift(dot, generator) for _ in range(30)])
+    assert (moved.sum(dim=(1, 2, 3)) == 1).all()
+    rows, columns = moved.nonzero()[:, 2:].T
+    for places in (rows, columns):
+        assert set(places.tolist()) == {12, 13, 14, 15, 16}
+
+
 def test_judge_meets_its_gates_on_full_mnist(full_mnist):
     result = evaluate_judge()
     assert result["n"] == 10_000

@@ -92,6 +92,16 @@ def test_memorisation_finds_planted_copies():
     assert memorisation(torch.cat([fresh, copy]), train)["memorised_share"] == pytest.approx(0.01)
 
 
+@pytest.mark.parametrize(("near", "copied"), [(49, 1.0), (51, 0.0)])
+def test_a_copy_is_a_third_as_far_as_the_second_nearest(near, copied):
+    train = torch.ones(6, 1, 28, 28)
+    train[:2] = 0
+    train[0, 0, 0, 0], train[1, 0, 0, 1] = near / 255, 150 / 255
+    found = memorisation(torch.zeros(1, 1, 28, 28), train)
+    assert found["memorised_share"] == copied
+    assert found["median_distance"] == pytest.approx(near / 255)
+
+
 def test_kl_per_dimension_sums_to_the_kl():
     torch.manual_seed(0)
     mu, logvar = torch.randn(5, 3), torch.randn(5, 3)

@@ -50,6 +50,14 @@ def test_networks_keep_the_shape_and_depend_on_time_and_input_alone(network, sha
     torch.testing.assert_close(out, alone, atol=1e-5, rtol=1e-4)
 
 
+def test_clips_similarities_start_at_the_papers_scale_and_stop_at_its_limit():
+    clip = CLIP(CLIP_CONFIG)
+    assert clip.logit_scale.item() == pytest.approx(1 / 0.07)  # Radford et al., 2021, section 2.4
+    with torch.no_grad():
+        clip.log_scale.fill_(5.0)
+    assert clip.logit_scale.item() == pytest.approx(100)
+
+
 def test_every_parameter_gets_a_gradient():
     for network, shape in ((UNet(UNetConfig((8, 16), 16)), (1, 28, 28)), (EpsMLP(), (50,))):
         randomised(network)

@@ -10,8 +10,10 @@ import textwrap
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mnistdiff.cli import main
 from mnistdiff.data import cache_folder
@@ -28,6 +30,7 @@ from mnistdiff.reproduce import (
     reproduce,
     runner,
     select,
+    units,
 )
 from mnistdiff.reproduce.catalogue import find_profile
 from mnistdiff.reproduce.choices import (
@@ -36,6 +39,7 @@ from mnistdiff.reproduce.choices import (
     choose_steps,
     choose_vae,
 )
+from mnistdiff.reproduce.runner import TAKEN, Progress
 from mnistdiff.reproduce.units import KINDS, run_unit
 from mnistdiff.reproduce.verify import MODELS, compare_hashes, evaluate_again, verify, widen
 from mnistdiff.reproduce.worker import describe
@@ -304,6 +308,84 @@ def test_list_shows_every_experiment(capsys):
     assert main(["reproduce", "--list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["experiment"] for row in rows] == [e.name for e in CATALOGUE]
+    assert main(["reproduce", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert all(experiment.name in out for experiment in CATALOGUE)
+    hours = sum(each.experiment.hours for each in plan(CATALOGUE))
+    assert f"About {hours:.0f} hours" in out
+
+
+def test_a_broken_result_file_is_told(tmp_path):
+    for text, words in (("{", "cannot be read"), ("[]", "is not a result file")):
+        (tmp_path / "table2.json").write_text(text)
+        with pytest.raises(MnistdiffError, match=words):
+            read_result(tmp_path, "table2")
+
+
+def test_the_hours_left_follow_what_was_measured(capsys):
+    first, second = unit(configuration=SMALL), unit(configuration=SMALL | {"beta": 1.0})
+    other = unit("table3")
+    progress = Progress(3, 3)
+    assert progress.hours_left([first, other], 1) == pytest.approx(0.5 + 0.5)
+    assert progress.hours_left([first, other], 2) == pytest.approx(0.5)
+    progress.finish(first, {"run": {"seconds": 900}}, [second, other], 1)  # half of its estimate
+    assert progress.hours_left([second], 1) == pytest.approx(0.25)
+    assert progress.hours_left([other], 1) == pytest.approx(0.25)
+    progress.finish(second, {"error": "it broke"}, [other], 1)
+    progress.finish(other, {TAKEN: True})
+    found = progress.summary()
+    assert found.pop("seconds") >= 0
+    assert found == {
+        "units": 3, "ran": 1, "done_before": 0, "with_another_command": 1,
+        "failed": {second.label: "it broke"}, "ok": False,
+    }  # fmt: skip
+    assert "[1/3] table2, beta 0.5, latent_dim 3, seed 0: 900 s; about 0.5 h left" in (
+        capsys.readouterr().err
+    )
+
+
+def test_parts_are_drawn_from_seeds_of_their_own_and_once(tmp_path, monkeypatch):
+    drawn = []
+
+    def fake(model, n, sampler, steps, eta, seed):
+        drawn.append((n, seed))
+        return SimpleNamespace(images=torch.full((n, 1), float(seed)), seconds=2.0)
+
+    monkeypatch.setattr(units, "generate", fake)
+    model = SimpleNamespace(model=torch.nn.Linear(1, 1))
+    for _ in range(2):
+        images, seconds = units.draw_in_parts(model, 250, "ddim", 5, 0.0, 3, tmp_path)
+        assert images[:, 0].tolist() == [3e6] * 100 + [3e6 + 1] * 100 + [3e6 + 2] * 50
+        assert seconds == 6.0
+    assert drawn == [(100, 3_000_000), (100, 3_000_001), (50, 3_000_002)]
+
+
+def test_our_text_recipe_is_measured_on_as_many_digits_of_each_kind(tmp_path, monkeypatch):
+    seen = {}
+    record = dict.fromkeys(("seeds", "data", "commit", "hardware", "torch", "worst_digit"))
+    run = SimpleNamespace(
+        pipeline=None, vae_row={"seconds": 1.0},
+        fit=SimpleNamespace(seconds=2.0), clip_fit=SimpleNamespace(seconds=4.0),
+    )  # fmt: skip
+
+    def evaluate(pipeline, **options):
+        seen.update(options)
+        return record | {"memorised_against": "", "accuracy": 0.5}
+
+    def draw(pipeline, prompts, *rest):
+        seen["prompts"] = prompts
+        return torch.zeros(len(prompts), 1, 28, 28)
+
+    monkeypatch.setattr(units, "fit_tiny_sd", lambda profile, seed: run)
+    monkeypatch.setattr(units, "evaluate_tiny_sd", evaluate)
+    monkeypatch.setattr(units, "draw_prompts", draw)
+    smoke = find_profile("smoke")
+    text = replace(unit("figure7_ours", {}), profile=replace(smoke, samples=57))
+    outcome = KINDS["text"](text, tmp_path)
+    assert seen["n"] == 50
+    assert len(outcome.pictures["samples"]) == len(seen["prompts"]) == 10 * units.PER_DIGIT
+    assert outcome.measures == {"accuracy": 0.5}
+    assert outcome.train_seconds == 7.0
 
 
 @pytest.mark.parametrize(

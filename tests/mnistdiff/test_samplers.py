@@ -593,7 +593,9 @@ def test_timesteps_may_be_a_tensor_or_an_array(sampler):
     ("call", "words"),
     [
         (lambda x, s: ddpm_step(x, x, -1, s.betas, s.alphas_cumprod, x), "t is -1"),
+        (lambda x, s: ddpm_step(x, x, 1000, s.betas, s.alphas_cumprod, x), "t is 1000.* <= 999"),
         (lambda x, s: ddpm_step(x, x, 5, s.betas, s.alphas_cumprod, x, t_prev=9), "t_prev 9"),
+        (lambda x, s: ddpm_step(x, x, 5, s.betas, s.alphas_cumprod, x, t_prev=5), "t_prev 5"),
         (lambda x, s: ddim_step(x, x, 0.9, 0.5, 1.0, x), "less noisy"),
         (lambda x, s: ddim_step(x, x, 0.5, 0.9, 1.0), "needs noise"),
         (lambda x, s: ddim_step(x, x, 0.5, 1.5, 1.0, x), "abar_prev 1.5"),

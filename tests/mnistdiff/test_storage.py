@@ -4,12 +4,13 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from mnistdiff.diffusion import load_latent_model, load_pixel_model
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.metrics.classifier import load_judge, load_second_classifier
 from mnistdiff.pipeline import TextToImagePipeline
-from mnistdiff.storage import PACKAGED, read_weights, save_weights
+from mnistdiff.storage import PACKAGED, check_writable, read_weights, save_weights
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -28,6 +29,35 @@ def test_finite_numbers_of_any_type_are_read(tmp_path, dtype):
     tensors, metadata = read_weights(path)
     assert tensors["a"].dtype == dtype
     assert metadata["key"] == 1
+
+
+def test_others_may_read_what_is_saved(tmp_path):
+    save_weights(tmp_path / "w.safetensors", {"a": torch.ones(1)}, {})
+    assert (tmp_path / "w.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+def test_the_shipped_models_hold_the_weights_of_their_files():
+    for model, file, parts in (
+        (load_pixel_model(), "unet-v1", {"unet": "model", "weak": "weak"}),
+        (load_latent_model(), "latent-beta0.01-dim50-v1", {"vae": "vae", "eps_mlp": "model"}),
+    ):
+        tensors = load_file(PACKAGED / f"{file}.safetensors")
+        for prefix, name in parts.items():
+            held = getattr(model, name).state_dict()
+            held = {key.removeprefix("network."): value for key, value in held.items()}
+            given = {key for key in tensors if key.startswith(f"{prefix}.")}
+            assert given
+            for key in given:
+                assert torch.equal(held[key.removeprefix(f"{prefix}.")], tensors[key])
+
+
+def test_whether_a_file_can_be_written_is_found_out_before_the_work(tmp_path):
+    path = tmp_path / "a" / "b" / "c.png"
+    check_writable(path)
+    check_writable(path)
+    assert list(path.parent.iterdir()) == []
+    with pytest.raises(MnistdiffError, match="it is a folder"):
+        check_writable(path.parent)
 
 
 def test_a_damaged_pipeline_draws_nothing(tmp_path):

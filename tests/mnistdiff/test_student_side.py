@@ -121,6 +121,11 @@ def test_a_syntax_errors_line_is_that_of_its_cell(tmp_path, source, said):
         assert kernel.run(source, 20) == ("SyntaxError", f"invalid syntax ({said})")
 
 
+def test_a_cell_that_asks_for_input_does_not_wait_for_it(tmp_path):
+    with self_check.Kernel(tmp_path) as kernel:
+        assert kernel.run("input()", 20).error == "StdinNotImplementedError"
+
+
 def test_an_answer_that_needs_an_unwritten_one_says_so(book, tmp_path):
     answer(book, "active_units", "return kl_per_dimension(x)")
     found = self_check.check(save(book, tmp_path))["exercises"]["active_units"]

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch.nn.functional as F
 
 from mnistdiff.cli import main
 from mnistdiff.clip import CLIP, CLIPConfig, contrastive_loss, zero_shot_accuracy
+from mnistdiff.diffusion import encode_means
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.evaluation import ladder
-from mnistdiff.experiments import get_profile
+from mnistdiff.experiments import get_profile, load_digits
 from mnistdiff.latent import EpsMLPCond, EpsMLPCondConfig, drop_condition
 from mnistdiff.lora import inject_lora, lora_state_dict, merge_lora
 from mnistdiff.pictures import FORMATS, read_grey, save_grid
@@ -25,6 +27,7 @@ from mnistdiff.prompts import (
     HELD_OUT_TEMPLATES,
     NEUTRAL_WORDS,
     TEMPLATES,
+    VOCABULARY,
     digit_in,
     prompts_for,
     random_prompt,
@@ -276,6 +279,24 @@ class TestPipeline:
             for s in (0.02, 1.0)
         ]
         assert far[0] < far[1]
+
+    def test_guidance_0_leaves_only_the_unconditional_prediction(self, pipeline):
+        seven, one = (
+            pipeline(prompt, guidance_scale=0, num_inference_steps=3, generator=generator()).latents
+            for prompt in ("7", "1")
+        )
+        torch.testing.assert_close(seven, one)
+        with pytest.raises(MnistdiffError, match=r"guidance_scale is -0\.1"):
+            pipeline("7", guidance_scale=-0.1)
+
+    @pytest.mark.parametrize(("strength", "steps"), [(0.01, 1), (0.24, 2), (0.26, 3), (1, 10)])
+    def test_image_to_image_takes_its_share_of_the_last_steps(self, pipeline, strength, steps):
+        seen = []
+        pipeline(
+            "7", image=torch.zeros(1, 1, 28, 28), strength=strength, num_inference_steps=10,
+            callback=lambda i, t, z, z0: seen.append(t),
+        )  # fmt: skip
+        assert seen == [100 * step - 1 for step in range(steps, 0, -1)]
 
     def test_interpolation_starts_and_ends_at_its_prompts(self, pipeline):
         frames = pipeline.interpolate("7", "one", 4, generator=generator()).images
@@ -681,6 +702,29 @@ def test_sample_tells_in_words_what_is_wrong(tmp_path, pipeline, capsys, argumen
     pipeline.save_pretrained(tmp_path)
     assert main(["sample", *arguments, "--model", str(tmp_path)]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_prompt_ends_and_is_padded_with_the_vocabularys_own_tokens():
+    words = [[VOCABULARY[token] for token in row] for row in tokenize(["a seven", "7"]).tolist()]
+    assert words == [["a", "seven", "<end>"], ["7", "<end>", "<pad>"]]
+
+
+def test_rungs_change_what_they_say():
+    profile = get_profile("smoke")
+    torch.manual_seed(0)
+    network = VAE(VAEConfig(4, 16, 1))
+    bank = torch.randn(10, 3, 6)
+    cond, noise = bank[:, 0], torch.randn(10, 4)
+    latents = encode_means(network, load_digits(profile, quiet=True)[0].images)
+    for rung in (ladder.LADDER[0], ladder.LADDER[-1]):
+        model, factor, fit = ladder.fit_rung(rung, profile, network, bank, 0)
+        assert factor == pytest.approx(1 / float(latents.std()) if rung.scaled else 1.0, rel=1e-3)
+        assert isinstance(model, EpsMLPCond) == rung.adaptive
+        assert len(fit.history) == profile.ladder.epochs
+        drawn = ladder.draw_rung(rung, model, cond, noise, 5)
+        plain = ladder.draw_rung(replace(rung, guidance_scale=1.0), model, cond, noise, 5)
+        assert torch.equal(drawn, plain) == (rung.guidance_scale == 1)
+        assert torch.equal(drawn, ladder.draw_rung(rung, model, cond, noise, 5))  # eta is 0
 
 
 def test_the_ladders_result_has_every_seed_and_intervals_over_them(monkeypatch):

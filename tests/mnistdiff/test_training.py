@@ -2,6 +2,7 @@
 
 import ast
 import fcntl
+import itertools
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from types import ModuleType
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.latent import EpsMLP, EpsMLPConfig
@@ -58,6 +60,48 @@ def test_yields_each_step_and_the_epochs_means():
     mean = sum(float(s.losses["total"]) for s in steps[:3]) / 3
     assert steps[2].epoch_means["total"] == pytest.approx(mean, rel=1e-5)
     assert steps[-1].epoch_means["total"] < steps[2].epoch_means["total"]
+
+
+def test_a_seed_gives_its_generator():
+    ours, theirs = seed_everything(3), torch.Generator().manual_seed(3)
+    torch.rand(1)  # from torch's own generator, which has the same seed
+    assert torch.equal(torch.rand(3, generator=ours), torch.rand(3, generator=theirs))
+
+
+def test_a_short_last_batch_counts_by_its_images():
+    images = IMAGES[:40]
+    steps = list(train(small_vae(), VAELoss(1.0, "mse"), (images,), TrainConfig(1, 32)))
+    full, short = (float(step.losses["total"]) for step in steps)
+    by_hand = (32 * full + 8 * short) / 40
+    assert steps[-1].epoch_means["total"] == pytest.approx(by_hand, rel=1e-5)
+
+
+class Weight(nn.Module):
+    """One weight; with a constant gradient, each of Adam's steps is one learning rate long."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, dtype=torch.float64))
+
+
+def falls(model, images, generator):
+    return {"total": model.weight.sum()}
+
+
+@pytest.mark.parametrize("cosine_decay", [False, True])
+def test_the_learning_rate_of_each_step_is_that_of_pytorchs_schedule(cosine_decay):
+    model = Weight()
+    config = TrainConfig(2, 32, learning_rate=0.1, cosine_decay=cosine_decay)
+    places = [0.0] + [model.weight.item() for _ in train(model, falls, (IMAGES,), config)]
+    moves = [before - after for before, after in itertools.pairwise(places)]
+    theirs = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(theirs, T_max=6)
+    rates = []
+    for _ in range(6):
+        rates += schedule.get_last_lr() if cosine_decay else [0.1]
+        theirs.step()
+        schedule.step()
+    assert moves == pytest.approx(rates, rel=1e-6)
 
 
 def test_same_seed_same_weights_other_seed_other_weights():

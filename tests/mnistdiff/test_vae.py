@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as torch_kl
+from torchvision.transforms import Normalize
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.storage import (
@@ -31,6 +32,21 @@ def test_kl_equals_torch_distributions(posterior):
     mu, logvar = posterior
     oracle = torch_kl(Normal(mu, (logvar / 2).exp()), Normal(0.0, 1.0)).sum(1).mean()
     torch.testing.assert_close(kl_divergence(mu, logvar), oracle)
+
+
+def test_the_encoder_sees_digits_of_mean_0_and_variance_1():
+    """Normalised as in torchvision's examples, with MNIST's mean and standard deviation."""
+    model = VAE(VAEConfig(392, 8, 1))
+    model.encoder = torch.nn.Identity()
+    x = torch.rand(2, 1, 28, 28)
+    theirs = Normalize((0.1307,), (0.3081,))(x).flatten(1)
+    torch.testing.assert_close(torch.cat(model.encode(x), dim=1), theirs)
+
+
+def test_sizes_have_a_limit():
+    assert VAEConfig(width=10_000).width == 10_000
+    with pytest.raises(MnistdiffError, match="10001; it must be a whole number from 1 to 10,000"):
+        VAEConfig(width=10_001)
 
 
 def test_loss_has_the_reports_reductions(posterior):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mnistdiff.comfyui.graph import load_workflow, with_inputs
+from mnistdiff.comfyui.workflow import run_workflow
 from mnistdiff.course.expect import expect_graph
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.plotting.workflow import depths, links, plot_workflow
@@ -46,6 +47,21 @@ def test_a_circle_or_a_strange_node_still_has_a_picture():
     graph = with_inputs(load_workflow("basic"), "6", latent_image=["7", 0])
     graph["7"]["class_type"] = "Strange"
     plot_workflow(graph)
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"nodes": []}'])
+def test_a_file_that_is_no_workflow_is_told(tmp_path, text):
+    path = tmp_path / "graph.json"
+    if text:
+        path.write_text(text)
+    with pytest.raises(MnistdiffError, match=r"is (not )?a workflow"):
+        load_workflow(path)
+
+
+@pytest.mark.parametrize("steps", [0, 10_001])
+def test_steps_have_the_limits_of_comfyuis_own_sampler(steps):
+    with pytest.raises(MnistdiffError, match=rf"{steps} must be a whole number from 1 to 10000"):
+        run_workflow(with_inputs(load_workflow("basic"), "6", steps=steps))
 
 
 def test_an_edited_copy_leaves_the_graph_alone():
