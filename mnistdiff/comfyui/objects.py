@@ -112,11 +112,11 @@ def model_object(pipeline: TextToImagePipeline) -> comfy.model_patcher.ModelPatc
 def _with_largest_seed(sample: Callable[..., Tensor], *arguments: Any) -> Tensor:
     """Sample as ComfyUI does, also with the largest seed.
 
-    Some versions take the noise of a step from seed + 1, and torch refuses 2**64. To torch, -1 is
-    the same seed as 2**64 - 1.
+    Newer versions take the noise of a step from seed + 1, and torch refuses 2**64. The starting
+    noise has been drawn before, so the picture is still that of a seed of its own.
     """
     *others, seed = arguments
-    return sample(*others, -1 if seed == 2**64 - 1 else seed)
+    return sample(*others, min(seed, 2**64 - 2))
 
 
 def _sigmas(abar: Tensor) -> Tensor:
