@@ -1,6 +1,7 @@
 """Digits as picture files."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,21 @@ def convert_images(images: Float[Tensor, "n 1 28 28"], output_type: str) -> Any:
     return [Image.fromarray(a, mode="L") for a in (array[..., 0] * 255).round().astype("uint8")]
 
 
-def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scale: int = 1) -> None:
+def save_grid(
+    path: Path,
+    images: Float[Tensor, "n 1 h w"],
+    columns: int,
+    scale: int = 1,
+    text: Mapping[str, str] | None = None,
+) -> None:
     """Write images in [0, 1] side by side, `columns` in a row, each pixel `scale` pixels wide.
+
+    A PNG also keeps `text`, keywords with their texts.
 
     Raises MnistdiffError as `check_grid`, and if rows are not full or images hold NaN.
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     path = Path(path)
     check_grid(path, len(images), scale)
@@ -67,14 +77,19 @@ def save_grid(path: Path, images: Float[Tensor, "n 1 28 28"], columns: int, scal
         )
     rows = len(images) // columns
     levels = (images.float().cpu().clamp(0, 1) * 255).round().byte()
-    sheet = levels.reshape(rows, columns, 28, 28).transpose(1, 2).reshape(rows * 28, columns * 28)
+    height, width = images.shape[-2:]
+    sheet = levels.reshape(rows, columns, height, width).transpose(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width)
     picture = Image.fromarray(sheet.numpy(), mode="L")
     picture = picture.resize(
         (picture.width * scale, picture.height * scale), Image.Resampling.NEAREST
     )
+    chunks = PngInfo()
+    for keyword, content in (text or {}).items():
+        chunks.add_text(keyword, content)
     buffer = io.BytesIO()
-    try:
-        picture.save(buffer, format=path.suffix[1:].upper(), **OPTIONS)
+    try:  # a format ignores the options of another
+        picture.save(buffer, format=path.suffix[1:].upper(), pnginfo=chunks, **OPTIONS)
     except ValueError as error:  # each format has its own largest side
         raise MnistdiffError(
             f"{path.suffix} cannot store this picture ({error}); use .png for {path}."

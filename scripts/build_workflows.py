@@ -1,4 +1,4 @@
-"""Write the ComfyUI workflows in API and UI format, and their preview images.
+"""Write the ComfyUI workflows in API and UI format, their thumbnails, and the pack's icon.
 
 python scripts/build_workflows.py [--check]
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 PACK = Path(__file__).parents[1] / "mnistdiff" / "comfyui"
 OUTPUTS = {  # the outputs of each node
@@ -24,7 +24,9 @@ OUTPUTS = {  # the outputs of each node
     "EmptyLatentImage": ("LATENT",),
     "KSampler": ("LATENT",),
     "VAEDecode": ("IMAGE",),
+    "ImageScale": ("IMAGE",),
     "SaveImage": (),
+    "PreviewImage": (),
 }
 TYPES = {
     "model": "MODEL",
@@ -37,6 +39,7 @@ TYPES = {
     "conditioning_2": "CONDITIONING",
     "latent_image": "LATENT",
     "samples": "LATENT",
+    "image": "IMAGE",
     "images": "IMAGE",
 }
 PLACES = {  # position and size of each node; no link runs behind a node
@@ -47,6 +50,8 @@ PLACES = {  # position and size of each node; no link runs behind a node
     "KSampler": ((1060, 190), (300, 270)),
     "VAEDecode": ((1400, 60), (220, 50)),
     "SaveImage": ((1660, 60), (340, 400)),
+    "ImageScale": ((1400, 160), (220, 130)),
+    "PreviewImage": ((1700, 510), (300, 400)),
 }
 SEVERAL = {  # title and position of each node of a kind, in the graph's order, and their size
     "CLIPTextEncode": (
@@ -67,10 +72,20 @@ SEVERAL = {  # title and position of each node of a kind, in the graph's order, 
     ),
 }
 COLUMN = 340  # width of the LoRA's column, which other workflows omit
-DRAWN = ("basic", "lora", "span")  # workflows of our model, whose preview ComfyUI shows
+TITLES = {"ImageScale": "Enlarge, for the eye", "PreviewImage": "Preview, enlarged"}
+ENLARGED = 280  # pixels of the side of a digit in the preview
+DRAWN = ("basic", "lora", "span")  # workflows of our model, which the thumbnails show
 PAGES = {name: f"tiny_mnist_sd_{name}" for name in DRAWN}  # ComfyUI has its own "lora"
-SIDE = 336  # pixels of a preview
-TOLERANCE = 4  # mean grey levels by which a preview may differ between machines
+SIDE = 336  # pixels of a thumbnail
+SHADE = {  # of the outputs' links in the thumbnail of a workflow whose pictures we cannot draw
+    "MODEL": "#7790b5",
+    "CLIP": "#b59b2f",
+    "VAE": "#b05a5a",
+    "CONDITIONING": "#c47f3d",
+    "LATENT": "#a56fa5",
+    "IMAGE": "#5a8fb0",
+}
+TOLERANCE = 4  # mean grey levels by which a thumbnail may differ between machines
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -152,6 +167,19 @@ def workflows() -> dict[str, dict[str, dict[str, Any]]]:
         "0,1,2,3,4,5,6,7,8,9",
         "blurry, unclear, other digits",
     )  # as in the report's Figure 10a
+    detailed = (
+        "the numbers 0 to 9 as an image of 8*10 numbers, 8 identical numbers in each column, "
+        "columns numbered in order, black background, white text",
+        "vehicles, objects, animals, plants, scenery, or any other non-numerical",
+    )
+    # the report does not name its LoRAs: put files of your own into models/loras
+    styles = {"pixel_art": "pixel-art", "detail": "add-detail", "3d": "3d-render"}
+    puppies = {
+        f"sd15_figure_12_{style}": graph(
+            theirs, "a puppy", "", 512, usual, f"sd15_puppy_{style}", f"{file}.safetensors"
+        )
+        for style, file in styles.items()
+    }
     return {
         "basic": graph(ours, "a handwritten seven", "", 16, quick, "digit"),
         "lora": graph(
@@ -164,6 +192,28 @@ def workflows() -> dict[str, dict[str, dict[str, Any]]]:
         "sd15_lora": graph(
             theirs, "a puppy, pixel art", "blurry", 512, usual, "sd15_lora", "pixel-art.safetensors"
         ),
+        "sd15_figure_10b": graph(theirs, *detailed, 512, usual, "sd15_digits"),
+        "sd15_figure_10c": graph(
+            theirs, *detailed, 512, usual, "sd15_digits_lora", "add-detail.safetensors"
+        ),
+        "sd15_figure_11": graph(theirs, "a puppy", "", 512, usual, "sd15_puppy"),
+        **puppies,
+    }
+
+
+def with_preview(api: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the graph with an enlarged preview: 28 pixels are small on ComfyUI's page."""
+    scale, preview = (str(max(map(int, api)) + i) for i in (1, 2))
+    return api | {
+        scale: node(
+            "ImageScale",
+            image=["7", 0],
+            upscale_method="nearest-exact",
+            width=ENLARGED,
+            height=ENLARGED,
+            crop="disabled",
+        ),
+        preview: node("PreviewImage", images=[scale, 0]),
     }
 
 
@@ -178,7 +228,8 @@ def page(api: dict[str, dict[str, Any]]) -> dict[str, Any]:
             text, place = next(several[kind])
             size, title = SEVERAL[kind][1], {"title": text}
         else:
-            (place, size), title = PLACES[kind], {}
+            (place, size) = PLACES[kind]
+            title = {"title": TITLES[kind]} if kind in TITLES else {}
         outputs = [{"name": t, "type": t, "links": [], "slot_index": i}
                    for i, t in enumerate(OUTPUTS[kind])]  # fmt: skip
         nodes[name] = {
@@ -224,21 +275,47 @@ def widgets(entry: dict[str, Any]) -> list[Any]:
     return values
 
 
-def picture(api: dict[str, dict[str, Any]]) -> bytes:
-    """Return a workflow's enlarged image as JPEG."""
+def picture(api: dict[str, dict[str, Any]], file_format: str = "JPEG") -> bytes:
+    """Return a workflow's enlarged image."""
     from mnistdiff.comfyui import run_workflow
 
     grey = (run_workflow(api)[0, 0].clamp(0, 1) * 255).round().byte().numpy()
     target = io.BytesIO()
-    Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.NEAREST).save(target, "JPEG")
+    Image.fromarray(grey).resize((SIDE, SIDE), Image.Resampling.NEAREST).save(target, file_format)
     return target.getvalue()
+
+
+def sketch(shown: dict[str, Any]) -> bytes:
+    """Return a small picture of a page's boxes and links as JPEG."""
+    nodes = {one["id"]: one for one in shown["nodes"]}
+    width, height = (
+        max(one["pos"][axis] + one["size"][axis] for one in nodes.values()) + 40 for axis in (0, 1)
+    )
+    scale, top = 2 * SIDE / width, (2 * SIDE - height * 2 * SIDE / width) / 2
+    sheet = Image.new("RGB", (2 * SIDE, 2 * SIDE), "#202020")
+    pen = ImageDraw.Draw(sheet)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return x * scale, top + y * scale
+
+    for _, source, slot, target, into, kind in shown["links"]:
+        start, end = nodes[source], nodes[target]
+        start_at = at(start["pos"][0] + start["size"][0], start["pos"][1] + 14 + 20 * slot)
+        pen.line([start_at, at(end["pos"][0], end["pos"][1] + 14 + 20 * into)], SHADE[kind], 3)
+    for one in nodes.values():
+        (x, y), (wide, high) = one["pos"], one["size"]
+        pen.rectangle([at(x, y - 30), at(x + wide, y + high)], "#505050", "#909090", 2)
+        pen.rectangle([at(x, y - 30), at(x + wide, y)], "#707070", "#909090", 2)
+    target_file = io.BytesIO()
+    sheet.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(target_file, "JPEG")
+    return target_file.getvalue()
 
 
 def is_current(path: Path, wanted: bytes) -> bool:
     """Return whether a file is current; images may differ slightly between machines."""
     if not path.is_file():
         return False
-    if path.suffix != ".jpg":
+    if path.suffix == ".json":
         return path.read_bytes() == wanted
     shown, ours = (np.asarray(Image.open(file), float) for file in (path, io.BytesIO(wanted)))
     return shown.shape == ours.shape and bool(np.abs(shown - ours).mean() <= TOLERANCE)
@@ -248,11 +325,12 @@ def files() -> dict[Path, bytes]:
     """Return every file of the two folders with its content."""
     found = {}
     for name, api in workflows().items():
-        shown = PACK / "example_workflows" / PAGES.get(name, name)
-        for path, content in ((PACK / "workflows_api" / name, api), (shown, page(api))):
+        place = PACK / "example_workflows" / PAGES.get(name, name)
+        shown = page(with_preview(api) if name in DRAWN else api)
+        for path, content in ((PACK / "workflows_api" / name, api), (place, shown)):
             found[path.with_suffix(".json")] = (json.dumps(content, indent=1) + "\n").encode()
-        if name in DRAWN:
-            found[shown.with_suffix(".jpg")] = picture(api)
+        found[place.with_suffix(".jpg")] = picture(api) if name in DRAWN else sketch(shown)
+    found[PACK / "icon.png"] = picture(workflows()["basic"], "PNG")
     return found
 
 

@@ -781,7 +781,9 @@ Markdown(
 #
 # If you have the weights, you can repeat the experiments: `load_workflow("sd15_basic")` and
 # `load_workflow("sd15_lora")` are the same two graphs for the real model, with the report's
-# prompts. You can check that the basic graphs are the same:
+# prompts. The others are `sd15_figure_10b`, `sd15_figure_10c`, `sd15_figure_11`, and
+# `sd15_figure_12_pixel_art`, `_detail` and `_3d`. (The report does not name its LoRA files. Write
+# the names of yours.) You can check that the basic graphs are the same:
 
 # %% tags=["hide-input"]
 rows, theirs = [], load_workflow("sd15_basic")
@@ -804,17 +806,27 @@ Markdown(
 # %% [markdown]
 # ## In the real program
 #
-# If ComfyUI is on your machine (`git clone`, then its own `requirements.txt`; it runs on a CPU),
-# link this course's node pack into it, and start it:
+# If ComfyUI (0.3.23 or later) is on your machine (`git clone`, then its own `requirements.txt`; it
+# runs on a CPU), the Python that runs it needs this course's package. Install it there, link the
+# node pack into ComfyUI, and start it:
 #
 # ```
+# python -m pip install git+https://github.com/mnistdiff/mnistdiff
 # mnistdiff comfyui install path/to/ComfyUI
 # python path/to/ComfyUI/main.py --cpu
 # ```
 #
-# Its workflows are then among the templates (*Workflow > Browse Templates > mnistdiff*), and every
-# edit of this section is a click. The program is also a server: you can send it the graph that ran
-# above.
+# Its workflows are then among the templates (*Workflow > Browse Templates > mnistdiff-nodes*), and
+# every edit of this section is a click. There they have two more nodes, which show the digit ten
+# times as large. `mnistdiff comfyui uninstall path/to/ComfyUI` removes the pack.
+#
+# ComfyUI has some forty samplers and nine schedulers. The results page shows what each sampler
+# draws. With 20 steps, cfg 3 and the scheduler `simple`, all of
+# them draw digits. The description of the loader names
+# the pairs that do not. Weights in a prompt, such as `(seven:1.2)`, have no effect on our model: a
+# whole prompt becomes one vector.
+#
+# The program is also a server: you can send it the graph that ran above.
 
 # %%
 import os

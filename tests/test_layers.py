@@ -53,7 +53,8 @@ def imports(path: Path, package: str) -> set[tuple[str, str]]:
         if isinstance(node, ast.ImportFrom):
             module = node.module or ""
             if node.level:  # relative, as in autograder.inside
-                parent = module_of(path).split(".")[: -node.level]
+                inside = path.relative_to(ROOT).with_suffix("").parts
+                parent = inside[: -node.level]
                 module = ".".join([*parent, *([module] if module else [])])
             if module.split(".")[0] != package:
                 continue

@@ -54,6 +54,7 @@ FILES = {  # prefix of tables and figures: file
     "tiny-sd": "tiny_sd",
     "clip": "clip",
     "lora": "loras",
+    "comfyui-samplers": "comfyui_samplers",
     "comfyui": "comfyui",
 }
 TABLES = (

@@ -5,6 +5,7 @@ from typing import Any
 from results_tables import markdown, threads
 
 Results = dict[str, Any]
+GOOD = 0.98  # below this share of right digits the table names the scheduler
 
 
 def quality(run: Results) -> str:
@@ -37,6 +38,32 @@ def differences(run: Results) -> str:
     return markdown(head, rows, "lrr")
 
 
+def samplers(run: Results) -> str:
+    """Show, by sampler, the lowest share of right digits over the schedulers, for each setting."""
+    rows = []
+    for sampler in next(iter(run["right"].values())):
+        cells = []
+        for found in run["right"].values():
+            scheduler, right = min(found[sampler].items(), key=lambda item: item[1])
+            good = right >= GOOD * run["n"]
+            cells.append(f"{right / run['n']:.0%}" + ("" if good else f" (`{scheduler}`)"))
+        rows.append([f"`{sampler}`", *cells])
+    head = ["sampler; its worst scheduler", *run["right"]]
+    return markdown(head, rows, "l" + "r" * len(run["right"]))
+
+
+def samplers_run(run: Results) -> str:
+    """Show the versions, the hardware and the commit of the run over all samplers."""
+    facts = {
+        "ComfyUI": f"{run['comfyui']}, torch {run['torch']}",
+        "digits per sampler and scheduler": f"{run['n']}",
+        "judge": run["judge"],
+        "hardware": threads(run["hardware"]),
+        "commit": f"`{run['commit'][:12]}`",
+    }
+    return markdown(["the run", ""], [[k, v] for k, v in facts.items()], "ll")
+
+
 def provenance(run: Results) -> str:
     """Show versions, judge, hardware and commit of the run."""
     facts = {
@@ -52,4 +79,6 @@ TABLES = {
     "comfyui-quality": quality,
     "comfyui-differences": differences,
     "comfyui-run": provenance,
+    "comfyui-samplers": samplers,
+    "comfyui-samplers-run": samplers_run,
 }

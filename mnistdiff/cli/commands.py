@@ -299,20 +299,31 @@ def export_web(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def comfyui_install(options: argparse.Namespace) -> dict[str, Any]:
-    """Link the node pack into a ComfyUI installation."""
+    """Link the node pack into a ComfyUI installation, in place of an earlier link or copy."""
     from mnistdiff.comfyui.install import install
 
-    return {"linked": str(install(options.path))}
+    return {"installed": str(install(options.path))}
+
+
+def comfyui_uninstall(options: argparse.Namespace) -> dict[str, Any]:
+    """Remove the node pack from a ComfyUI installation."""
+    from mnistdiff.comfyui.install import uninstall
+
+    return {"removed": [str(place) for place in uninstall(options.path)]}
 
 
 def comfyui_run(options: argparse.Namespace) -> dict[str, Any]:
-    """Run an API-format workflow, here or on a ComfyUI server, and save its images."""
+    """Run a workflow, here or on a ComfyUI server, and save its images."""
+    from mnistdiff.comfyui.files import read_workflow
+    from mnistdiff.comfyui.server import widget_names
     from mnistdiff.comfyui.workflow import run_workflow
     from mnistdiff.pictures import check_grid, save_grid
     from mnistdiff.storage import check_writable
 
     check_grid(options.output, 1)
     check_writable(options.output)
-    images = run_workflow(options.workflow, server=options.server)
-    save_grid(options.output, images, len(images))
+    names = {} if options.server is None else {"widgets": widget_names(options.server)}
+    workflow = read_workflow(options.workflow, **names)
+    images = run_workflow(workflow, server=options.server)
+    save_grid(options.output, images, len(images), text=workflow.text_chunks())
     return {"image": str(options.output), "images": len(images)}

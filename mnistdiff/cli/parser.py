@@ -279,8 +279,16 @@ def _add_export(export: Any) -> None:
 def _add_comfyui(comfyui: Any) -> None:
     install = _command(comfyui, "install", commands.comfyui_install)
     install.add_argument("path", type=Path, help="the folder that holds ComfyUI's main.py")
+    uninstall = _command(comfyui, "uninstall", commands.comfyui_uninstall)
+    uninstall.add_argument("path", type=Path, help="the folder that holds ComfyUI's main.py")
     run = _command(comfyui, "run", commands.comfyui_run)
-    run.add_argument("workflow", help="an API-format file, or one of ours: basic, lora, span")
+    run.add_argument(
+        "workflow",
+        help="a file that ComfyUI saved or exported, or one of ours: basic, lora, span; with the "
+        "weights of Stable Diffusion and --server also sd15_basic, sd15_lora, sd15_figure_10b, "
+        "sd15_figure_10c, sd15_figure_11, sd15_figure_12_pixel_art, sd15_figure_12_detail, "
+        "sd15_figure_12_3d",
+    )
     run.add_argument("--server", help="address of a running ComfyUI (default: run here)")
     run.add_argument(
         "-o", "--output", type=Path, default=Path("workflow.png"), help="default workflow.png"

@@ -9,6 +9,10 @@ from torch import Tensor
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.samplers.loop import Model, guided_predictor
 
+NO_WEIGHTS = (
+    "parentheses and weights, such as (seven:1.2), have no effect. tiny-mnist-sd turns a whole "
+    "prompt into one vector; change cfg for a stronger or weaker effect."
+)
 LAST = 999  # the timestep at the start of ComfyUI's trajectory; it ends at 0
 
 

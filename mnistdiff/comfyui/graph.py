@@ -1,10 +1,8 @@
 """ComfyUI's API-format graphs: the known nodes, and checks that name the node and the input."""
 
-import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mnistdiff.errors import MnistdiffError
@@ -13,6 +11,7 @@ from mnistdiff.pipeline import LORAS, NAME
 Graph = dict[str, dict[str, Any]]
 COMFYUI_SAMPLERS = ("ddim", "euler", "ddpm", "dpmpp_2m")
 SCHEDULERS = ("simple", "ddim_uniform")  # those whose steps are timesteps of our schedule
+SCALING = ("nearest-exact", "bilinear", "area", "bicubic")  # those that torch has
 MAX_SIDE = 16_384  # pixels
 SEED_COUNT = 2**64
 
@@ -41,7 +40,7 @@ def lora_names() -> tuple[str, ...]:
 
 
 def nodes() -> dict[str, Node]:
-    """Return the nodes that run without ComfyUI: ours and twelve of the stock ones."""
+    """Return the nodes that run without ComfyUI: ours and thirteen of the stock ones."""
     link, text = Input, Input("STRING")
     conditioning, share = link("CONDITIONING"), Input("FLOAT", 0, 1)
     side, batch = Input("INT", 16, MAX_SIDE), Input("INT", 1, 4_096)
@@ -66,6 +65,14 @@ def nodes() -> dict[str, Node]:
         "strength_clip": strength,
     }
     model_only = {k: v for k, v in lora.items() if k not in ("clip", "strength_clip")}
+    enlarged = Input("INT", 1, MAX_SIDE)
+    scale = {
+        "image": link("IMAGE"),
+        "upscale_method": Input("CHOICE", choices=SCALING),
+        "width": enlarged,
+        "height": enlarged,
+        "crop": Input("CHOICE", choices=("disabled",)),
+    }
     encoder = {"pixels": link("IMAGE"), "vae": link("VAE")}
     return {
         "MnistdiffLoader": Node(
@@ -84,6 +91,7 @@ def nodes() -> dict[str, Node]:
         "KSampler": Node(sampler, ("LATENT",)),
         "VAEDecode": Node({"samples": link("LATENT"), "vae": link("VAE")}, ("IMAGE",)),
         "VAEEncode": Node(encoder, ("LATENT",)),
+        "ImageScale": Node(scale, ("IMAGE",)),
         "LoadImage": Node({"image": text}, ("IMAGE", "MASK")),
         "SaveImage": Node({"images": link("IMAGE"), "filename_prefix": text}, ()),
         "PreviewImage": Node({"images": link("IMAGE")}, ()),
@@ -93,24 +101,25 @@ def nodes() -> dict[str, Node]:
 OUTPUT_NODES = ("SaveImage", "PreviewImage")
 
 
-def load_workflow(path: str | Path) -> Graph:
-    """Read an API-format graph: a file, or one of ours by name ("basic", "lora", "span").
+def as_graph(workflow: Any) -> Graph:
+    """Return a workflow as an API-format graph, also from the body of a request to /prompt.
 
-    Raises MnistdiffError if the file is not an API-format workflow.
+    Raises MnistdiffError if a node's id, class_type or inputs are missing or of a wrong type.
     """
-    own = Path(__file__).parent / "workflows_api" / f"{path}.json"
-    path = own if own.is_file() else Path(path)
-    try:
-        graph = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise MnistdiffError(
-            f"{path} is not a workflow ({error}). Give an API-format file, or one of ours: "
-            f"{', '.join(sorted(file.stem for file in own.parent.glob('*.json')))}."
-        ) from error
-    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
-        raise MnistdiffError(
-            f"{path} is a workflow in the UI format; export it with Workflow > Export (API)."
-        )
+    wrapped = isinstance(workflow, dict) and isinstance(workflow.get("prompt"), dict)
+    graph = workflow["prompt"] if wrapped and "class_type" not in workflow["prompt"] else workflow
+    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
+        raise MnistdiffError("the workflow is not an API-format graph, {id: node, ...}.")
+    for name, node in graph.items():
+        if not isinstance(name, str):
+            raise MnistdiffError(f"node {name!r}: the id of a node must be a string.")
+        if not isinstance(node.get("class_type"), str):
+            raise MnistdiffError(
+                f"node {name}: it has no class_type, the name of the node as a string, such as "
+                '"KSampler".'
+            )
+        if not isinstance(node.get("inputs"), dict):
+            raise MnistdiffError(f"{describe_node(graph, name)}: it has no inputs.")
     return graph
 
 
@@ -161,15 +170,6 @@ def check_wiring(graph: Graph) -> None:
     These are a wrong format, a link to a missing node or output, and a cycle. Nodes that no output
     needs are checked too, although ComfyUI ignores them.
     """
-    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
-        raise MnistdiffError("the workflow is not an API-format graph, {number: node, ...}.")
-    for name, node in graph.items():
-        if not isinstance(name, str) or not isinstance(node.get("class_type"), str):
-            raise MnistdiffError(
-                f"{describe_node(graph, name)}: a node's number and its class_type must be strings."
-            )
-        if not isinstance(node.get("inputs"), dict):
-            raise MnistdiffError(f"{describe_node(graph, name)}: it has no inputs.")
     known = nodes()
     for name, node in graph.items():
         for field, value in node["inputs"].items():

@@ -1,33 +1,85 @@
 """Installation of the node pack in ComfyUI."""
 
+import shutil
+import tomllib
 from pathlib import Path
 
 from mnistdiff.errors import MnistdiffError
 
-LINK = "mnistdiff"
+PACK = Path(__file__).parent.resolve()
+# ComfyUI before 0.3.28 imports a pack under the name of its folder: this one must differ from that
+# of the library, which it would hide. It is also the name in the pack's pyproject.toml.
+NAME = "mnistdiff-nodes"
+FORMER_NAME = "mnistdiff"
 
 
 def install(comfyui: Path) -> Path:
-    """Link this folder into `custom_nodes` of a ComfyUI and return the link.
+    """Link the pack into `custom_nodes` of a ComfyUI, or copy it there, and return its place.
 
-    A second call changes nothing. Raises MnistdiffError if `comfyui` is not a ComfyUI folder, if
-    the name is taken, or if the link cannot be made.
+    A link or a copy of an earlier installation is replaced. Raises MnistdiffError if `comfyui` is
+    not a ComfyUI folder, if the name is taken, or if the folder cannot be written.
     """
-    nodes, pack = comfyui / "custom_nodes", Path(__file__).parent.resolve()
+    place = _custom_nodes(comfyui) / NAME
+    if (
+        place.is_symlink()
+        and place.resolve() == PACK
+        and not _is_ours(place.with_name(FORMER_NAME))
+    ):
+        return place
+    if not _is_ours(place) and (place.exists() or place.is_symlink()):
+        raise MnistdiffError(f"{place} exists and is not our node pack. Move it and try again.")
+    uninstall(comfyui)
+    try:
+        place.symlink_to(PACK, target_is_directory=True)
+    except OSError:  # Windows lets only some users make links
+        _copy(place)
+    return place
+
+
+def uninstall(comfyui: Path) -> list[Path]:
+    """Remove the pack's links and copies from `custom_nodes` of a ComfyUI, and return their places.
+
+    Raises MnistdiffError if `comfyui` is not a ComfyUI folder, or if one cannot be removed.
+    """
+    nodes = _custom_nodes(comfyui)
+    found = [place for name in (NAME, FORMER_NAME) if _is_ours(place := nodes / name)]
+    for place in found:
+        try:
+            place.unlink() if place.is_symlink() else shutil.rmtree(place)
+        except OSError as error:
+            raise MnistdiffError(
+                f"{place} cannot be removed ({error.strerror or error}). Close ComfyUI and remove "
+                "it by hand."
+            ) from error
+    return found
+
+
+def _custom_nodes(comfyui: Path) -> Path:
+    nodes = comfyui / "custom_nodes"
     if not (comfyui / "nodes.py").is_file() or not nodes.is_dir():
         raise MnistdiffError(
             f"{comfyui} is not a ComfyUI folder: it has no nodes.py beside a folder custom_nodes. "
             "Give the folder that holds ComfyUI's main.py."
         )
-    link = nodes / LINK
-    if link.is_symlink() and link.resolve() == pack:
-        return link
-    if link.exists() or link.is_symlink():
-        raise MnistdiffError(f"{link} exists and is not our link. Move it away and try again.")
+    return nodes
+
+
+def _is_ours(place: Path) -> bool:
+    """Return whether this is a link to the pack of any clone, also a moved one, or a copy of it."""
+    if place.is_symlink():
+        return place.readlink().parts[-2:] == PACK.parts[-2:]
     try:
-        link.symlink_to(pack, target_is_directory=True)
+        settings = tomllib.loads((place / "pyproject.toml").read_text())
+    except (OSError, ValueError):
+        return False
+    return settings.get("project", {}).get("name") == NAME
+
+
+def _copy(place: Path) -> None:
+    try:
+        shutil.copytree(PACK, place, ignore=shutil.ignore_patterns("__pycache__"))
     except OSError as error:
         raise MnistdiffError(
-            f"{link} cannot be made ({error.strerror or error}). Copy {pack} to {link} instead."
+            f"{place} cannot be written ({error.strerror or error}). Fix the permissions of "
+            f"{place.parent} and try again."
         ) from error
-    return link

@@ -10,12 +10,14 @@ import urllib.request
 import uuid
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mnistdiff.comfyui.files import Workflow
 from mnistdiff.comfyui.graph import Graph, check_wiring, describe_node
 from mnistdiff.comfyui.nodes import NODE_CLASS_MAPPINGS
+from mnistdiff.comfyui.page import WidgetNames
+from mnistdiff.comfyui.workflow import join_images
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.pictures import read_grey
 
@@ -24,28 +26,52 @@ TIMEOUT = 600  # seconds that a graph may take
 MAX_ABSENT = 5  # polls in a row in which the graph may be neither waiting, running nor done
 
 
-def run_on_server(graph: Graph, server: str) -> Float[Tensor, "n 1 28 28"]:
-    """Submit a graph, wait with a progress bar, and return its images as grey in [0, 1].
+def run_on_server(workflow: Workflow, server: str) -> Float[Tensor, "n 1 h w"]:
+    """Submit a workflow, wait with a progress bar, and return its images as grey in [0, 1].
 
-    Raises MnistdiffError if the server does not answer, if it refuses the graph (naming node and
-    input), or if the run fails there.
+    These are the saved images, or the previewed ones if none is saved. Raises MnistdiffError if the
+    server does not answer, if it refuses the graph (naming node and input), or if the run fails.
     """
+    graph, server = workflow.graph, _address(server)
     check_wiring(graph)  # some broken links stop ComfyUI's worker for good
-    server = server.rstrip("/") if "://" in server else f"http://{server.rstrip('/')}"
-    answer = _request_json(
-        server, "/prompt", {"prompt": graph, "client_id": uuid.uuid4().hex}, graph
-    )
+    body: dict[str, Any] = {"prompt": graph, "client_id": uuid.uuid4().hex}
+    if workflow.page is not None:  # for the saved pictures
+        body["extra_data"] = {"extra_pnginfo": {"workflow": workflow.page}}
+    answer = _request_json(server, "/prompt", body, graph)
     if "prompt_id" not in answer:
         raise MnistdiffError(f"{server} does not answer like ComfyUI (no prompt_id).")
     history = _wait(server, answer["prompt_id"], graph)
-    images = [
-        _fetch(server, image)
-        for output in history["outputs"].values()
-        for image in output.get("images", [])
-    ]
+    if problems := _node_problems(answer.get("node_errors"), graph):
+        raise MnistdiffError(f"ComfyUI at {server} ran only a part of the workflow: {problems}.")
+    images = [image for output in history["outputs"].values() for image in output.get("images", [])]
+    saved = [image for image in images if image.get("type") == "output"]
     if not images:
         raise MnistdiffError("the workflow ran but saved no image: add SaveImage.")
-    return torch.cat(images)
+    return join_images([_fetch(server, image) for image in saved or images])
+
+
+def widget_names(server: str) -> WidgetNames:
+    """Return a function that asks a server for the names of a node's widgets."""
+
+    def names(kind: str) -> list[str] | None:
+        path = f"/object_info/{urllib.parse.quote(kind, safe='')}"
+        found = _request_json(_address(server), path).get(kind)
+        if found is None:
+            return None
+        given = found["input"]
+        inputs = {**given.get("required", {}), **given.get("optional", {})}
+        return [name for name, (kind, *_) in inputs.items() if _is_widget(kind)]
+
+    return names
+
+
+def _is_widget(kind: Any) -> bool:
+    """Return whether an input's type in /object_info is one that the page shows as a widget."""
+    return isinstance(kind, list) or kind in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+
+
+def _address(server: str) -> str:
+    return server.rstrip("/") if "://" in server else f"http://{server.rstrip('/')}"
 
 
 def _wait(server: str, prompt_id: str, graph: Graph) -> dict[str, Any]:
@@ -124,15 +150,20 @@ def _open(server: str, path: str, data: dict[str, Any] | None = None) -> Any:
 def _refusal_message(server: str, error: urllib.error.HTTPError, graph: Graph) -> str:
     try:
         answer = json.loads(error.read())
-        problems = [
-            f"{describe_node(graph, name)}, input {problem['details']}: {problem['message']}"
-            for name, node in dict(answer["node_errors"]).items()
-            for problem in node["errors"]
-        ]
-        message = "; ".join(problems) or _workflow_error(answer["error"], graph)
+        problems = _node_problems(answer["node_errors"], graph)
+        message = problems or _workflow_error(answer["error"], graph)
     except (ValueError, KeyError, TypeError):
         message = str(error)
     return f"ComfyUI at {server} refuses the workflow: {message.rstrip('.')}."
+
+
+def _node_problems(node_errors: Any, graph: Graph) -> str:
+    """Return what ComfyUI found wrong with single nodes, "" if nothing."""
+    return "; ".join(
+        f"{describe_node(graph, name)}, input {problem['details']}: {problem['message']}"
+        for name, node in dict(node_errors or {}).items()
+        for problem in node["errors"]
+    )
 
 
 def _workflow_error(error: dict[str, Any], graph: Graph) -> str:

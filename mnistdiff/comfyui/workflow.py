@@ -1,6 +1,7 @@
 """Running an API-format graph: here with our own functions, or on a ComfyUI server."""
 
 import re
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -8,11 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mnistdiff.comfyui.conditioning import Conditioning, Part, guided_by, set_range
-from mnistdiff.comfyui.graph import Graph, check_graph, describe_node, is_link, load_workflow, nodes
+from mnistdiff.comfyui.conditioning import (
+    NO_WEIGHTS,
+    Conditioning,
+    Part,
+    guided_by,
+    set_range,
+)
+from mnistdiff.comfyui.files import Workflow, read_workflow
+from mnistdiff.comfyui.graph import Graph, check_graph, describe_node, is_link, nodes
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.lora import merge_lora
 from mnistdiff.pictures import read_grey, save_grid
@@ -20,7 +29,6 @@ from mnistdiff.pipeline import LORAS, TextToImagePipeline
 from mnistdiff.samplers import as_eps, sample_ddim, sample_dpmpp_2m
 from mnistdiff.storage import read_weights
 
-__all__ = ["Model", "load_workflow", "run_workflow"]
 SIDE = 16  # pixels of the empty latent; its (16, 2, 2) hold our 64 numbers
 
 
@@ -33,26 +41,26 @@ class Model:
 
 
 def run_workflow(
-    graph: Graph | str | Path,
+    workflow: Workflow | Graph | str | Path,
     *,
     server: str | None = None,
     output: str | Path | None = None,
     pipeline: TextToImagePipeline | None = None,
 ) -> Float[Tensor, "n 1 28 28"]:
-    """Return the images, in [0, 1], that an API-format graph saves or previews.
+    """Return the images, in [0, 1], that a workflow saves; those it previews if it saves none.
 
-    `graph` may be a file or the name of one of ours ("basic", "lora", "span"). With `server`, such
-    as "http://127.0.0.1:8188", it runs on a real ComfyUI. Otherwise it runs here with `pipeline`,
-    by default the shipped one, and SaveImage writes into the folder `output` if that is given.
-    Raises MnistdiffError, naming node and input, if the graph cannot run.
+    `workflow` is a graph, a file in the API or the UI format, or the name of one of ours, such as
+    "basic". With `server`, such as "http://127.0.0.1:8188", it runs on a real ComfyUI. Otherwise it
+    runs here with `pipeline`, by default the shipped one, and SaveImage writes into the folder
+    `output` if that is given. Raises MnistdiffError, naming node and input, if it cannot run.
     """
-    if isinstance(graph, str | Path):
-        graph = load_workflow(graph)
     if server is not None:
-        from mnistdiff.comfyui.server import run_on_server
+        from mnistdiff.comfyui.server import run_on_server, widget_names
 
-        return run_on_server(graph, server)
-    runner = _Runner(pipeline, None if output is None else Path(output))
+        return run_on_server(read_workflow(workflow, widget_names(server)), server)
+    workflow = read_workflow(workflow)
+    graph = workflow.graph
+    runner = _Runner(pipeline, None if output is None else Path(output), workflow.text_chunks())
     results: dict[str, tuple] = {}
     for name in check_graph(graph):
         wanted, inputs = nodes()[graph[name]["class_type"]].inputs, graph[name]["inputs"]
@@ -65,15 +73,18 @@ def run_workflow(
             results[name] = NODES[graph[name]["class_type"]](runner, **given)
         except MnistdiffError as error:
             raise MnistdiffError(f"{describe_node(graph, name)}: {error}") from error
-    return torch.cat(runner.shown)
+    return join_images(runner.saved or runner.previewed)
 
 
 class _Runner:
     """The nodes as methods: inputs by ComfyUI's names, outputs as a tuple."""
 
-    def __init__(self, pipeline: TextToImagePipeline | None, output: Path | None) -> None:
-        self.pipeline, self.output = pipeline, output
-        self.shown: list[Tensor] = []
+    def __init__(
+        self, pipeline: TextToImagePipeline | None, output: Path | None, text: dict[str, str]
+    ) -> None:
+        self.pipeline, self.output, self.text = pipeline, output, text
+        self.saved: list[Tensor] = []
+        self.previewed: list[Tensor] = []
 
     def loader(self, model_name: str) -> tuple:
         pipeline = self.pipeline or TextToImagePipeline.from_pretrained(model_name)
@@ -146,6 +157,11 @@ class _Runner:
         return (vae.vae.decode(samples),)
 
     def encode(self, pixels: Tensor, vae: TextToImagePipeline) -> tuple:
+        if tuple(pixels.shape[2:]) != (28, 28):
+            raise MnistdiffError(
+                f"the picture is {pixels.shape[3]}x{pixels.shape[2]}; tiny-mnist-sd needs 28x28. "
+                "Put an Upscale Image node (ImageScale, 28x28) before it."
+            )
         return (vae.encode(pixels) / vae.scaling_factor,)
 
     def load_image(self, image: str) -> tuple:
@@ -157,16 +173,31 @@ class _Runner:
             ) from error
         return grey, torch.zeros_like(grey)
 
-    def save(self, images: Tensor, filename_prefix: str = "") -> tuple:
-        self.shown.append(images)
-        if self.output is not None and filename_prefix:
+    def scale(
+        self, image: Tensor, upscale_method: str, width: int, height: int, crop: str
+    ) -> tuple:
+        return (F.interpolate(image, (height, width), mode=upscale_method),)
+
+    def preview(self, images: Tensor) -> tuple:
+        self.previewed.append(images)
+        return ()
+
+    def save(self, images: Tensor, filename_prefix: str) -> tuple:
+        self.saved.append(images)
+        if self.output is not None:
             if ".." in Path(filename_prefix).parts or Path(filename_prefix).is_absolute():
                 raise MnistdiffError(
                     f"input filename_prefix: {filename_prefix!r} is outside the output folder."
                 )
+            if not filename_prefix.isprintable():
+                raise MnistdiffError(
+                    f"input filename_prefix: {filename_prefix!r} has a character that no file name "
+                    "can have; use letters, digits, _ and -."
+                )
             first = _last_number(self.output / f"{filename_prefix}_") + 1
             for i, image in enumerate(images, start=first):
-                save_grid(self.output / f"{filename_prefix}_{i:05}_.png", image[None], 1)
+                path = self.output / f"{filename_prefix}_{i:05}_.png"
+                save_grid(path, image[None], 1, text=self.text)
         return ()
 
 
@@ -181,10 +212,22 @@ NODES: dict[str, Callable[..., tuple]] = {
     "KSampler": _Runner.sample,
     "VAEDecode": _Runner.decode,
     "VAEEncode": _Runner.encode,
+    "ImageScale": _Runner.scale,
     "LoadImage": _Runner.load_image,
     "SaveImage": _Runner.save,
-    "PreviewImage": _Runner.save,
+    "PreviewImage": _Runner.preview,
 }
+
+
+def join_images(images: list[Tensor]) -> Float[Tensor, "n 1 h w"]:
+    """Return all images as one tensor. Raises MnistdiffError if their sizes differ."""
+    sizes = sorted({f"{image.shape[3]}x{image.shape[2]}" for image in images})
+    if len(sizes) > 1:
+        raise MnistdiffError(
+            f"the workflow returns pictures of different sizes ({', '.join(sizes)}). Save those of "
+            "one size with SaveImage, and show the others with PreviewImage."
+        )
+    return torch.cat(images)
 
 
 def _last_number(prefix: Path) -> int:
@@ -195,7 +238,9 @@ def _last_number(prefix: Path) -> int:
 
 
 def _without_weights(text: str) -> str:
-    """Remove ComfyUI's weights, as in "(seven:1.2)", which our text encoder does not support."""
+    """Remove ComfyUI's weights, as in "(seven:1.2)", and warn: our text encoder has none."""
+    if re.search(r"(?<!\\)\(", text):
+        warnings.warn(f"{text!r:.60}: {NO_WEIGHTS}", stacklevel=2)
 
     def replacement(found: re.Match) -> str:
         try:

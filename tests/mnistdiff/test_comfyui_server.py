@@ -90,6 +90,21 @@ CASES = {
     "an answer cut off": ({"/prompt": None}, "no ComfyUI answers at"),
     "a failing node": (done({}, FAILED), r"node 3 \(CLIPTextEncode\): a cat"),
     "a stop": (done({}, ["execution_interrupted", {}]), "workflow was stopped"),
+    "a part of it": (
+        done({})
+        | {
+            "/prompt": (
+                200,
+                {
+                    "prompt_id": "p",
+                    "node_errors": {
+                        "6": {"errors": [{"details": "steps", "message": "too few"}]},
+                    },
+                },
+            )
+        },
+        r"ran only a part of the workflow: node 6 \(KSampler\), input steps: too few\.",
+    ),
     "no picture": (done({}), "saved no image"),
     "a lost picture": (done(PICTURE), "x.png is not at"),
     "a picture that is none": (done(PICTURE) | {"/view": (200, "text")}, "x.png is not at"),

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from mnistdiff.comfyui.graph import load_workflow, with_inputs
+from mnistdiff.comfyui.files import load_workflow
+from mnistdiff.comfyui.graph import with_inputs
 from mnistdiff.comfyui.workflow import run_workflow
 from mnistdiff.course.expect import expect_graph
 from mnistdiff.errors import MnistdiffError
