@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from mnistdiff.errors import MnistdiffError
 from mnistdiff.layers import at_least_float32, check_images, check_latents, residual_mlp
+from mnistdiff.storage import LARGEST
 
 LOSS_TYPES = ("mse", "bce")
 IMAGE_SHAPE = (1, 28, 28)
 PIXELS = 28 * 28
-LARGEST = 10_000  # width or latent dimension: more would fill the memory
 PIXEL_MEAN, PIXEL_STD = 0.1307, 0.3081  # of MNIST's training images
 LOGIT_SCALE = 4.0  # most pixels are near 0 or 1: training reaches large logits sooner
 
