@@ -821,10 +821,9 @@ Markdown(
 # times as large. `mnistdiff comfyui uninstall path/to/ComfyUI` removes the pack.
 #
 # ComfyUI has some forty samplers and nine schedulers. The results page shows what each sampler
-# draws. With 20 steps, cfg 3 and the scheduler `simple`, all of
-# them draw digits. The description of the loader names
-# the pairs that do not. Weights in a prompt, such as `(seven:1.2)`, have no effect on our model: a
-# whole prompt becomes one vector.
+# draws. With 20 steps, cfg 3 and the scheduler `simple`, all of them draw digits. The loader's
+# description names the pairs of sampler and scheduler that do not. Weights in a prompt, such as
+# `(seven:1.2)`, have no effect on our model: a whole prompt becomes one vector.
 #
 # The program is also a server: you can send it the graph that ran above.
 
