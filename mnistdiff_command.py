@@ -7,7 +7,9 @@ import sys
 
 def main() -> int:
     """Import the command, which takes seconds, run it, and return its exit code."""
-    handler = signal.signal(signal.SIGINT, _stop)
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:  # not where the caller ignores Ctrl-C, as nohup does
+        signal.signal(signal.SIGINT, _stop)
     from mnistdiff.cli import main as run
 
     signal.signal(signal.SIGINT, handler)

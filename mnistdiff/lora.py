@@ -22,7 +22,7 @@ PREFIXES = re.compile(
     r"(base_model\.model\.|diffusion_model\.|unet\.|transformer\.|lora_unet_|lora_transformer_)+"
 )
 # kohya and ComfyUI say down and up, PEFT and diffusers A and B
-PART = re.compile(r"(.+?)\.(?:lora_(down|up|A|B)(?:\.default)?\.weight|(alpha))")
+PART = re.compile(r"(.+?)\.(?:lora[_.](down|up|A|B)(?:\.default)?\.weight|(alpha))")
 SAME_PART = {"A": "down", "B": "up"}
 
 
@@ -90,7 +90,7 @@ def merge_lora(network: nn.Module, adapters: Mapping[str, Tensor], strength: flo
         raise MnistdiffError(f"a LoRA's strength is {strength!r}; it must be a finite number.")
     weights = dict(network.named_parameters())
     additions = []
-    for name, parts in sorted(_by_layer(adapters, weights).items()):
+    for name, parts in sorted(by_layer(adapters, network).items()):
         weight = weights.get(f"{name}.weight")
         up, down = parts.get("up"), parts.get("down")
         if weight is None or up is None or down is None or not _shapes_fit(weight, up, down):
@@ -104,19 +104,25 @@ def merge_lora(network: nn.Module, adapters: Mapping[str, Tensor], strength: flo
                 f"the LoRA is broken at {name}: it holds NaN or infinity, or alpha is not one "
                 "number. Train it again."
             )
-        additions.append((weight, up @ down, strength * float(alpha) / len(down)))
+        merged = weight + strength * float(alpha) / len(down) * (up @ down).to(weight)
+        if not merged.isfinite().all():
+            raise MnistdiffError(
+                f"strength {strength} of the LoRA is too large: weights at {name} overflow."
+            )
+        additions.append((weight, merged))
     with torch.no_grad():
-        for weight, addition, scale in additions:
-            weight.add_(addition.to(weight), alpha=scale)
+        for weight, merged in additions:
+            weight.copy_(merged)
 
 
-def _by_layer(
-    adapters: Mapping[str, Tensor], weights: Mapping[str, Tensor]
-) -> dict[str, dict[str, Tensor]]:
-    """Return the parts "up", "down" and "alpha" of each layer, under the network's own names."""
-    if not any("lora_" in key for key in adapters):
+def by_layer(adapters: Mapping[str, Tensor], network: nn.Module) -> dict[str, dict[str, Tensor]]:
+    """Return the parts "up", "down" and "alpha" of each layer, under the network's own names.
+
+    Raises MnistdiffError for a key of another kind.
+    """
+    if not any("lora_" in key or ".lora." in key for key in adapters):
         raise MnistdiffError("the file holds no LoRA: none of its keys ends in .lora_up.weight.")
-    with_underscores = {name.replace(".", "_"): name for name in weights}
+    with_underscores = {name.replace(".", "_"): name for name, _ in network.named_parameters()}
     layers: dict[str, dict[str, Tensor]] = {}
     for key, tensor in adapters.items():
         match = PART.fullmatch(key)

@@ -46,6 +46,7 @@ LORAS = PACKAGED / "loras"  # a separate folder, which ComfyUI lists
 GUIDANCE_SCALE = 1.4  # chosen with the second classifier
 GUIDANCE_SPAN = EVERYWHERE  # guidance acts at these timesteps of 1000
 NUM_INFERENCE_STEPS = 50
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 CHUNK = 250  # images sampled together: larger batches do not fit the processor's cache
 FACTOR = "scaling_factor"  # metadata of a file
 BETAS = "schedule.betas"  # tensor name in a file; without it the shipped schedule is used
@@ -81,6 +82,8 @@ _NO_SCHEDULER = (
     f"{', '.join(SAMPLERS)}, or to a function; `pipeline.schedule` holds the betas."
 )
 LOAD_OPTIONS = {
+    "dtype": "call `.to(dtype)` on the pipeline",
+    "use_safetensors": "weights are always safetensors",
     "torch_dtype": "call `.to(dtype)` on the pipeline",
     "device_map": "call `.to(device)` on the pipeline",
     "scheduler": "set `pipeline.sampler`",
@@ -199,7 +202,9 @@ class TextToImagePipeline:
         floating-point.
         """
         try:
-            nn.Linear(1, 1).to(*args, **kwargs)
+            moved = nn.Linear(1, 1).to(*args, **kwargs).weight.dtype
+            if moved not in DTYPES:
+                raise TypeError(f"the networks do not work in {moved}")
         except (AssertionError, RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
             raise MnistdiffError(
@@ -247,10 +252,19 @@ class TextToImagePipeline:
         self._without_lora = self._without_lora or before
 
     def unload_lora_weights(self) -> None:
-        """Restore the noise predictor as it was before the first LoRA."""
-        if self._without_lora is not None:
-            self.eps_mlp.load_state_dict(self._without_lora)
-            self._without_lora = None
+        """Restore the noise predictor as it was before the first LoRA.
+
+        Raises MnistdiffError if it has other layers now.
+        """
+        if self._without_lora is None:
+            return
+        if self._without_lora.keys() != self.eps_mlp.state_dict().keys():
+            raise MnistdiffError(
+                "the noise predictor has got other layers since the first LoRA, such as adapters "
+                "of `inject_lora`; load the pipeline again with `from_pretrained`."
+            )
+        self.eps_mlp.load_state_dict(self._without_lora)
+        self._without_lora = None
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Float[Tensor, "n e"]:
@@ -364,7 +378,9 @@ class TextToImagePipeline:
             noise.expand(frames, -1),
             guidance_scale=guidance_scale,
             guidance_span=guidance_span,
-            num_inference_steps=num_inference_steps,
+            sampler=self.sampler,
+            generator=generator,
+            **_steps(num_inference_steps, self.sampler, eta=0.0),
         )
 
     @torch.no_grad()

@@ -88,8 +88,9 @@ def velocity(
 
 def _roots(abar: Tensor, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """Return sqrt(abar_t) and sqrt(1 - abar_t), (B, 1, ...), in the type and place of `like`."""
-    kept = append_dims(abar.to(like.device)[t.to(like.device)], like.ndim)
-    return kept.sqrt().to(like.dtype), (1 - kept).sqrt().to(like.dtype)
+    kept = append_dims(abar.to(like.device)[torch.as_tensor(t, device=like.device)], like.ndim)
+    dtype = like.dtype if like.is_floating_point() else kept.dtype
+    return kept.sqrt().to(dtype), (1 - kept).sqrt().to(dtype)
 
 
 def predict_x0(

@@ -31,7 +31,10 @@ class Ask(SphinxDirective):
     option_spec: ClassVar[dict[str, Any]] = {"graph": directives.flag, "state": directives.flag}
 
     def run(self) -> list[nodes.Node]:
+        from mnistdiff.pipeline import shipped_loras
+
         attributes = "".join(f" data-{name}" for name in self.options)
+        attributes += f' data-loras="{",".join(shipped_loras())}"'
         if self.content:
             presets = json.dumps(json.loads("\n".join(self.content)))
             escaped = presets.replace("&", "&amp;").replace("'", "&#39;")

@@ -39,11 +39,13 @@ def install(comfyui: Path) -> Path:
 def uninstall(comfyui: Path) -> list[Path]:
     """Remove the pack's links and copies from `custom_nodes` of a ComfyUI, and return their places.
 
-    Raises MnistdiffError if `comfyui` is not a ComfyUI folder, or if one cannot be removed.
+    Raises MnistdiffError if `comfyui` is not a ComfyUI folder, or if a copy holds
+    other files, or if one cannot be removed.
     """
     nodes = _custom_nodes(comfyui)
     found = [place for name in (NAME, FORMER_NAME) if _is_ours(place := nodes / name)]
     for place in found:
+        _refuse_changed(place)
         try:
             place.unlink() if place.is_symlink() else shutil.rmtree(place)
         except OSError as error:
@@ -72,7 +74,21 @@ def _is_ours(place: Path) -> bool:
         settings = tomllib.loads((place / "pyproject.toml").read_text())
     except (OSError, ValueError):
         return False
-    return settings.get("project", {}).get("name") == NAME
+    project = settings.get("project")
+    return isinstance(project, dict) and project.get("name") == NAME
+
+
+def _refuse_changed(place: Path) -> None:
+    """Raise MnistdiffError if a copy of the pack holds files of the user."""
+    if place.is_symlink():
+        return
+    own = [p for p in place.rglob("*") if "__pycache__" not in p.parts and p.is_file()]
+    foreign = [p for p in own if not (PACK / p.relative_to(place)).is_file()]
+    if foreign:
+        raise MnistdiffError(
+            f"{place} is a copy of the node pack that holds other files, such as "
+            f"{foreign[0].relative_to(place)}. Move them away and try again."
+        )
 
 
 def _copy(place: Path) -> None:

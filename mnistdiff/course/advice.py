@@ -49,14 +49,14 @@ _TENSORS = {
         "a tensor of floats is used as an index, but only integers, such as t, can be one: are two "
         "arguments swapped?"
     ),
-    "is out of bounds for dimension": (
-        "an index is past the end: the T timesteps are counted from 0 to T - 1"
+    "is out of bounds for": (
+        "an index is past the end: n entries, such as T timesteps, are counted from 0 to n - 1"
     ),
     "is out of bounds": f"a target is not among the scores: {_TARGETS}",
     "to match target batch_size": f"there are too few or too many targets: {_TARGETS}",
     "arget dtype to be Long": "targets are whole numbers, as from torch.arange: without .float()",
     "missing 1 required positional argument: 't'": (
-        "the network takes two arguments, model(z_t, t)"
+        "a function that also takes the timestep t, as model(z_t, t) does, was called without it"
     ),
     "'float' object has no attribute": (
         "a Python float has no tensor methods: use x ** 0.5, `math`, or torch.as_tensor"

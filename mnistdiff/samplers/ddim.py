@@ -63,8 +63,8 @@ def sample_ddim(
             x_prev.add_(draw_noise(shape, generator).to(x_t), alpha=sigma)
         return x_prev
 
-    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span)
     x_t = initial_noise(network, shape, generator, noise)
+    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span, like=x_t)
     observe = noise_observer(callback, timesteps, abar, predicted)
     return run_loop(predict, step, timesteps, x_t, observe)
 
@@ -102,8 +102,8 @@ def invert_ddim(
         keep, direction, _ = plan[i]
         return torch.add(keep * x_t, eps, alpha=direction)
 
-    predict = guided_predictor(model, cond=None, uncond=None, guidance_scale=1.0)
     x_t = initial_noise(model, x0.shape, None, x0)
+    predict = guided_predictor(model, cond=None, uncond=None, guidance_scale=1.0, like=x_t)
     return run_loop(predict, step, [timesteps[0], *timesteps[:-1]], x_t)
 
 

@@ -93,13 +93,14 @@ def guided_predictor(
     uncond: Tensor | None,
     guidance_scale: float,
     guidance_span: tuple[float, float] | None = None,
+    like: Tensor | None = None,
 ) -> Model:
     """Return the guided model as a function of x_t and t that checks the prediction's shape.
 
-    The model gets its inputs in the type and on the device of its weights; the prediction has the
-    type of x_t. Outside the timesteps low <= t < high of guidance_span, only the prediction given
-    cond is made (Kynkaanniemi et al., 2024). Raises MnistdiffError if guidance_scale is not
-    finite, or not 1 while there is no cond, or if guidance_span is not a pair.
+    The model gets its inputs in the type and on the device of `like`, by default of its weights;
+    the prediction has the type of x_t. Outside the timesteps low <= t < high of guidance_span, only
+    the prediction given cond is made (Kynkaanniemi et al., 2024). Raises MnistdiffError if
+    guidance_scale is not finite, or not 1 without a cond, or if guidance_span is not a pair.
     """
     if guidance_span is not None:
         check_guidance_span(guidance_span)
@@ -128,7 +129,7 @@ def guided_predictor(
         eps_uncond, eps_cond = both.chunk(2)
         return apply_guidance(eps_uncond, eps_cond, guidance_scale)
 
-    weights = first_weight(model)
+    weights = first_weight(model) if like is None else like
     if weights is not None:
         cond, uncond = (None if c is None else c.to(weights) for c in (cond, uncond))
     branches = None if uncond is None or cond is None else torch.cat([uncond, cond])
@@ -173,6 +174,7 @@ def initial_noise(
         raise MnistdiffError(f"noise has shape {tuple(noise.shape)}, expected {tuple(shape)}.")
     weights = first_weight(model)
     x_t = draw_noise(shape, generator) if noise is None else noise
+    x_t = x_t if x_t.is_floating_point() else x_t.float()
     return x_t if weights is None else x_t.to(weights)
 
 

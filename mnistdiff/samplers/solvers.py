@@ -67,8 +67,8 @@ def sample_dpmpp_2m(
         shrink = -math.expm1(-length[i])
         return torch.add(noise_ratio * x_t, ahead, alpha=signal * shrink)
 
-    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span)
     x_t = initial_noise(network, shape, generator, noise)
+    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span, like=x_t)
     observe = noise_observer(callback, timesteps, abar, predicted)
     return run_loop(predict, step, timesteps, x_t, observe)
 
@@ -101,7 +101,8 @@ def sample_heun(
     abar = kept_abar(schedule, timesteps)
     phi = [math.acos(a**0.5) for a in abar]
     network, predicted = predictor(model)
-    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span)
+    x_t = initial_noise(network, shape, generator, noise)
+    predict = guided_predictor(network, cond, uncond, guidance_scale, guidance_span, like=x_t)
 
     def velocity(i: int, x_t: Tensor, prediction: Tensor) -> Tensor:
         return prediction if predicted == "v_prediction" else v_from_eps(x_t, prediction, abar[i])
@@ -116,7 +117,6 @@ def sample_heun(
         v_ahead = velocity(i + 1, x_ahead, predict(x_ahead, t_ahead))
         return torch.add(x_t, v + v_ahead, alpha=turn / 2)
 
-    x_t = initial_noise(network, shape, generator, noise)
     observe = noise_observer(callback, timesteps, abar, predicted)
     return run_loop(predict, step, timesteps, x_t, observe)
 
@@ -160,7 +160,7 @@ def sample_flow(
             callback(i, round(times[i] * total) - 1, x_t, x_t - times[i] * flow)
 
     x_t = initial_noise(model, shape, generator, noise)
-    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span)
+    predict = guided_predictor(model, cond, uncond, guidance_scale, guidance_span, like=x_t)
     return run_loop(predict, step, [time * total for time in times], x_t, observe)
 
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
 from mnistdiff.clip import HEADS
 from mnistdiff.errors import MnistdiffError
-from mnistdiff.lora import merge_lora
+from mnistdiff.lora import PREFIX, by_layer, merge_lora
 from mnistdiff.pipeline import (
     BETAS,
     GUIDANCE_SCALE,
@@ -45,13 +46,15 @@ def export_web(
     _check_networks(pipeline)
     for lora in loras:
         path = find_lora(lora)
-        adapters[path.stem.removesuffix("-v1")] = read_weights(path)[0]
+        adapters[path.stem.removesuffix("-v1").replace(".", "-")] = read_weights(path)[0]
     for tensors in adapters.values():
         merge_lora(deepcopy(pipeline.eps_mlp), tensors)
     payload = base64.b64encode(_weights(pipeline, adapters)).decode()
     script = f'"use strict";\nwindow.mnistdiff.receive("{payload}");\n'
     contents = {f"{NAME}.js": script.encode()}
     contents |= {path.name: path.read_bytes() for path in sorted(STATIC.iterdir())}
+    page = contents["index.html"].replace(b"LORAS", ",".join(adapters).encode())
+    contents["index.html"] = page
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return [folder / name for name in contents]
@@ -83,7 +86,7 @@ def _weights(
     meta = {key: value for key, value in meta.items() if not key.endswith("history")}
     tensors = {key: value for key, value in tensors.items() if key.startswith(SAMPLED)}
     for name, adapters in loras.items():
-        tensors |= {f"loras.{name}.{key}": value.half() for key, value in adapters.items()}
+        tensors |= _adapter_tensors(f"loras.{name}", by_layer(adapters, pipeline.eps_mlp))
     meta["prompts"] = {
         "vocabulary": VOCABULARY,
         "digit_names": DIGIT_NAMES,
@@ -97,3 +100,20 @@ def _weights(
     }
     contiguous = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     return save(contiguous, dump_metadata(meta))
+
+
+def _adapter_tensors(prefix: str, layers: Mapping[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return a LoRA under the names that the engine reads, whatever program wrote it.
+
+    Raises MnistdiffError if a number is too large for half precision.
+    """
+    tensors: dict[str, Tensor] = {}
+    for layer, parts in layers.items():
+        stem = f"{prefix}.{PREFIX}{layer}"
+        for part in ("up", "down"):
+            half = tensors[f"{stem}.lora_{part}.weight"] = parts[part].half()
+            if not half.isfinite().all():
+                raise MnistdiffError(f"the LoRA's numbers at {layer} do not fit half precision.")
+        alpha = parts.get("alpha", torch.tensor(len(parts["down"])))
+        tensors[f"{stem}.alpha"] = alpha.float().reshape(())
+    return tensors

@@ -489,6 +489,23 @@ class TestTypesAndDevices:
         assert found.device.type == "meta"
         assert set(seen) == {"meta"}
 
+    def test_whole_numbers_become_floats(self):
+        ones, t, abar = torch.ones(2, 3).long(), [10, 500], LINEAR.alphas_cumprod
+        for mix in (add_noise, velocity):
+            expected = mix(ones.float(), torch.tensor(t), ones.float(), abar)
+            assert torch.equal(mix(ones, t, ones.float(), abar), expected)
+        found = sample_ddim(gaussian(LINEAR), LINEAR, (2, 3), num_inference_steps=2, noise=ones)
+        assert found.dtype == torch.float32
+
+    @pytest.mark.parametrize("sampler", ALL)
+    def test_a_function_gets_the_type_of_its_noise(self, sampler):
+        layer = torch.nn.Linear(3, 3).half()
+        noise = draw(shape=(2, 3)).half()
+        found = sampler(
+            lambda x_t, t: layer(x_t), LINEAR, (2, 3), num_inference_steps=3, noise=noise
+        )
+        assert found.dtype == torch.float16
+
     def test_the_noise_of_a_function_keeps_its_type(self):
         noise = draw(shape=(2, 3)).double()
         found = sample_ddim(gaussian(LINEAR), LINEAR, (2, 3), num_inference_steps=3, noise=noise)

@@ -305,6 +305,13 @@ class TestPipeline:
             alone = pipeline(prompt, generator=generator()).images
             torch.testing.assert_close(frames[frame], alone[0], atol=1e-5, rtol=1e-4)
 
+    def test_interpolation_uses_the_pipelines_sampler(self, pipeline):
+        ddim = pipeline.interpolate("7", "one", 2, generator=generator()).images
+        pipeline.sampler = "heun"
+        assert not torch.equal(
+            ddim, pipeline.interpolate("7", "one", 2, generator=generator()).images
+        )
+
     def test_callback_sees_every_step(self, pipeline):
         seen = []
         pipeline("7", num_inference_steps=4, callback=lambda i, t, z, z0: seen.append((i, t)))
@@ -388,6 +395,13 @@ class TestPipeline:
             assert not torch.equal(
                 before["blocks.0.inner.weight"], pipeline.eps_mlp.blocks[0].inner.weight
             )
+        other = TextToImagePipeline(pipeline.clip, tiny_network(), pipeline.vae, 1.5)
+        other.load_lora_weights(adapters)
+        inject_lora(other.eps_mlp)
+        with pytest.raises(MnistdiffError, match="other layers"):
+            other.unload_lora_weights()
+        with pytest.raises(MnistdiffError, match="overflow"):
+            pipeline.load_lora_weights(adapters, 1e39)
         pipeline.unload_lora_weights()
         after = pipeline.eps_mlp.state_dict()
         assert all(torch.equal(before[name], after[name]) for name in before)
@@ -461,7 +475,7 @@ class TestPipeline:
             everything = [*network.parameters(), *network.buffers()]
             assert {each.device.type for each in everything} == {"meta"}
 
-    @pytest.mark.parametrize("place", ["cuda:99", torch.int64, "nowhere"])
+    @pytest.mark.parametrize("place", ["cuda:99", torch.int64, torch.complex64, "nowhere"])
     def test_a_place_that_is_not_there_gets_a_sentence(self, pipeline, place):
         with pytest.raises(MnistdiffError, match="cannot be moved"):
             pipeline.to(place)
@@ -545,6 +559,7 @@ class TestLoRA:
             ("base_model.model.", ".", "lora_B.weight", "lora_A.weight"),  # PEFT
             ("base_model.model.", ".", "lora_B.default.weight", "lora_A.default.weight"),
             ("unet.", ".", "lora_B.weight", "lora_A.weight"),  # diffusers
+            ("unet.", ".", "lora.up.weight", "lora.down.weight"),  # diffusers before PEFT
             ("transformer.", ".", "lora_B.weight", "lora_A.weight"),
             ("lora_unet_", "_", "lora_up.weight", "lora_down.weight"),  # kohya
             ("", ".", "lora_up.weight", "lora_down.weight"),

@@ -20,6 +20,7 @@ from mnistdiff.metrics import load_second_classifier, read_digits
 from mnistdiff.pictures import read_grey
 from mnistdiff.pipeline import TextToImagePipeline, shipped_loras
 from mnistdiff.prompts import HELD_OUT_TEMPLATES, TEMPLATES, prompts_for
+from mnistdiff.storage import read_weights, save_weights
 from mnistdiff.web import export_web
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -223,6 +224,18 @@ class TestEngine:
     )
     def test_options_out_of_range_get_a_sentence(self, loaded, options, words):
         assert words in loaded.evaluate(MESSAGE, ["seven", options])
+
+    def test_a_refused_strength_and_a_second_request_leave_the_loras_alone(self, loaded):
+        bold, plain, *again = loaded.evaluate(
+            "async () => { const draw = (loras, more) => mnistdiff.sample('4', {steps: 4, loras, "
+            "...more}).then((x) => Array.from(x), () => null); const slow = () => new Promise((f) "
+            "=> setTimeout(f, 5)); const bold = await draw({bold: 1}); await draw({bold: NaN}); "
+            "const plain = await draw({}); await draw({bold: 1}); await draw({bold: NaN}); "
+            "const after = await draw({bold: 1}); return [bold, plain, after, ...await Promise.all("
+            "[draw({bold: 1}, {onStep: slow}), draw({}, {onStep: slow})])]; }"
+        )
+        assert bold != plain
+        assert again == [bold, bold, plain]
 
 
 class TestPage:
@@ -442,6 +455,38 @@ class TestExport:
         assert main(["export", "web", str(tmp_path / "page"), "--lora", "bold"]) == 0
         assert "tiny-mnist-sd.js" in capsys.readouterr().out
         assert (tmp_path / "page" / "index.html").is_file()
+
+    def test_loras_of_any_program_draw_in_the_page_under_a_safe_name(
+        self, browser, shipped, tmp_path
+    ):
+        tensors, meta = read_weights(shipped_loras()["bold"])
+        renamed = {
+            key.replace("diffusion_model.", "base_model.model.")
+            .replace("lora_down", "lora_A")
+            .replace("lora_up", "lora_B"): value
+            for key, value in tensors.items()
+            if not key.endswith("alpha")
+        }
+        save_weights(tmp_path / "my.style.safetensors", renamed, dict(meta))
+        export_web(shipped, tmp_path / "web", [tmp_path / "my.style.safetensors"])
+        page = browser.new_page()
+        page.goto((tmp_path / "web" / "index.html").as_uri())
+        assert page.locator("[name^=lora-]").count() == 1
+        found = torch.tensor(page.evaluate(WHOLE, ["4", {"loras": {"my-style": 0.8}}]))
+        page.close()
+        pipeline = TextToImagePipeline.from_pretrained()
+        pipeline.load_lora_weights(renamed, 0.8)
+        expected = pipeline("4", generator=seeded(0)).images.flatten()
+        assert (found - expected).abs().max() < 2e-3
+
+    def test_a_lora_too_large_for_half_precision_is_refused(self, shipped, tmp_path):
+        tensors, meta = read_weights(shipped_loras()["bold"])
+        key = next(key for key in tensors if key.endswith("lora_up.weight"))
+        tensors = {k: v.float() for k, v in tensors.items()}
+        tensors[key][0, 0] = 1e6
+        save_weights(tmp_path / "large.safetensors", tensors, dict(meta))
+        with pytest.raises(MnistdiffError, match="half precision"):
+            export_web(shipped, tmp_path / "web", [tmp_path / "large.safetensors"])
 
     def test_a_network_that_the_engine_does_not_know_is_refused(self, own, tmp_path):
         class Other(type(own.eps_mlp)):

@@ -1,14 +1,15 @@
 // "Ask for a digit": a form around the engine, in every element of the class `ask`.
 "use strict";
 (() => {
-  const { mnistdiff } = window;
+  /* global mnistdiff */
   const SIZE = "4.7 MB"; // of the weights, before the first click
   const NAMES = "zero one two three four five six seven eight nine".split(" ");
   const SAMPLERS = { ddim: "DDIM", ddpm: "DDPM", dpmpp_2m: "DPM-Solver++(2M)" };
   const NODES = ["Load Checkpoint", "CLIP Text Encode", "Empty Latent Image", "KSampler", "VAE Decode", "Save Image"];
   const DEFAULTS = { prompt: "seven", negative: "", guidance: 1.4, steps: 20, sampler: "ddim", eta: 0, seed: 0 };
-  const STYLES = ["bold", "slanted", "thin"];
+  const STYLES = document.querySelector("[data-loras]").dataset.loras.split(",").filter(Boolean);
   const PLAIN = { ...DEFAULTS, ...Object.fromEntries(STYLES.map((style) => [`lora-${style}`, 0])) };
+  const PATH = '<svg viewBox="-1.1 -1.1 2.2 2.2" role="img" aria-label="path of the latent in two dimensions"></svg><figcaption>path of z_t</figcaption>';
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
   function make(tag, attributes = {}, ...children) {
@@ -58,7 +59,7 @@
 
   function build(host) {
     const form = make("form", { className: "ask-form" });
-    const digits = row(...NAMES.map((name, digit) => button(digit, name, { ariaLabel: `Draw a ${name}` })));
+    const digits = row(...NAMES.map((name, digit) => button(digit, name, { ariaLabel: `Draw: ${name}` })));
     const draw = make("button", { className: "ask-draw" }, `Draw (loads ${SIZE})`);
     const prompt = field("Prompt", "prompt", { autocomplete: "off" });
     const settings = make("details", { className: "ask-settings" }, make("summary", {}, "Settings"), make("div", { className: "ask-grid" },
@@ -68,18 +69,15 @@
       field("Seed", "seed", { type: "number", min: 0, max: 4294967295, step: 1 }),
       ...STYLES.map((style) => slider(`Style: ${style}`, `lora-${style}`, -1.5, 1.5, 0.1)),
       field("Compare with guidance 1", "compare", { type: "checkbox" }),
-      field("Your own model (or drop its file here)", "file", { type: "file", accept: ".safetensors,.js" })));
+      field("Your own model (or drop it here)", "file", { type: "file", accept: ".js" })));
     const views = [canvas("noisy latent, decoded"), canvas("predicted digit"), canvas("digit with guidance 1")];
-    const path = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    path.setAttribute("viewBox", "-1.1 -1.1 2.2 2.2");
-    path.setAttribute("role", "img");
-    path.setAttribute("aria-label", "path of the latent from noise to digit, in two dimensions");
+    const drawing = make("figure", { innerHTML: PATH }), path = drawing.firstChild;
     const play = button("Play", "", { name: "play" });
     const at = make("input", { type: "range", name: "at", min: 0, step: 1, ariaLabel: "Step" }), shown = make("output");
     const captions = ["z_t, decoded", "predicted z_0", "guidance 1"];
     const stage = make("div", { className: "ask-stage", hidden: true },
       make("div", { className: "ask-views" }, ...views.map((view, i) => make("figure", { hidden: i === 2 }, view, make("figcaption", {}, captions[i]))),
-        make("figure", {}, path, make("figcaption", {}, "path of z_t"))),
+        drawing),
       row(play, at, shown));
     const share = row(...["Copy as Python", "Copy as shell", "Download as ComfyUI workflow"].map((text, i) => button(text, `${i}`)));
     const status = make("p", { className: "ask-status", role: "status" });
@@ -90,20 +88,24 @@
     host.append(form);
 
     let frames = [], timer = 0, turn = 0;
-    const light = (...lit) => [...graph.children].forEach((node, i) => node.classList.toggle("lit", lit.includes(i)));
+    const light = (...lit) => { // and let the browser paint it
+      [...graph.children].forEach((node, i) => node.classList.toggle("lit", lit.includes(i)));
+      return graph.hidden || new Promise((done) => setTimeout(done, 80));
+    };
     const say = (text, wrong = false) => {
       status.textContent = text;
       status.classList.toggle("wrong", wrong);
     };
 
     function write(state) {
-      for (const [name, value] of Object.entries(state)) if (form.elements[name]) form.elements[name].value = value;
+      for (const name in PLAIN) form.elements[name].value = state[name] ?? form.elements[name].value;
       form.querySelectorAll("label input[type=range]").forEach((input) => input.dispatchEvent(new Event("input")));
     }
 
     function read() {
       const { elements } = form, state = {};
       for (const [name, value] of Object.entries(DEFAULTS)) state[name] = typeof value === "number" ? Number(elements[name].value || NaN) : elements[name].value;
+      if (state.sampler !== "ddim") state.eta = 0; // DDPM has its own, and DPM-Solver++ none
       state.loras = Object.fromEntries(STYLES.map((s) => [s, Number(elements[`lora-${s}`].value)]).filter(([, strength]) => strength));
       return state;
     }
@@ -139,11 +141,12 @@
       stop();
       try {
         say(draw.textContent === "Draw" ? "Drawing." : `Loading the weights (${SIZE}).`);
-        light(0);
+        await light(0);
         const model = await mnistdiff.load();
         draw.textContent = "Draw";
         say("Drawing.");
-        light(1, 2);
+        await light(1, 2);
+        await light(3);
         const seen = [], options = { negative, guidanceScale: guidance, steps, sampler, eta, seed, loras };
         const onStep = ({ t, latent, x0 }) => seen.push({ t, latent, noisy: model.decode(latent), clean: model.decode(x0) });
         await mnistdiff.sample(text, { ...options, onStep });
@@ -157,7 +160,8 @@
         host.querySelector("img")?.setAttribute("hidden", "");
         at.max = frames.length - 1;
         show(frames.length - 1);
-        light(3, 4, 5);
+        await light(4);
+        await light(5);
         const changed = Object.entries({ ...state, loras: undefined, ...Object.fromEntries(Object.entries(loras).map(([s, v]) => [`lora-${s}`, v])) });
         history.replaceState(null, "", `#${new URLSearchParams(changed.filter(([name, value]) => value !== undefined && value !== DEFAULTS[name] || name === "prompt"))}`);
         say(`Drawn: ${text}, in ${steps} steps.`);
@@ -206,7 +210,8 @@
         const file = new Blob([JSON.stringify(workflow(state), null, 1)], { type: "application/json" });
         const link = make("a", { href: URL.createObjectURL(file), download: "digit.json" });
         link.click();
-        return say("Saved digit.json: drop it onto ComfyUI with the node pack.");
+        const fresh = state.eta || state.sampler === "ddpm" ? " There, fresh noise gives another digit." : "";
+        return say(`Saved digit.json: drop it onto ComfyUI with the node pack.${fresh}`);
       }
       const text = value === "0" ? python(state) : shell(state);
       try {
@@ -249,23 +254,26 @@ ${styles}images = pipeline(
 
   function shell({ prompt, negative, guidance, steps, sampler, eta, seed, loras }) {
     const styles = Object.entries(loras).map(([name, strength]) => ` --lora ${name}:${strength}`).join("");
-    return `mnistdiff sample ${word(prompt)} --negative ${word(negative)} --guidance ${guidance} --steps ${steps}` +
-      ` --sampler ${sampler} --eta ${eta} --seed ${seed}${styles} --output digit.png\n`;
+    return `mnistdiff sample --negative=${word(negative)} --guidance ${guidance} --steps ${steps}` +
+      ` --sampler ${sampler} --eta ${eta} --seed ${seed}${styles} --output digit.png -- ${word(prompt)}\n`;
   }
 
+  const node = (class_type, inputs) => ({ class_type, inputs });
+
   function workflow({ prompt, negative, guidance, steps, sampler, seed, loras }) {
-    const graph = { 1: { class_type: "MnistdiffLoader", inputs: { model_name: "tiny-mnist-sd" } } };
+    const graph = { 1: node("MnistdiffLoader", { model_name: "tiny-mnist-sd" }) };
     let last = "1";
     for (const [name, strength] of Object.entries(loras)) {
-      const inputs = { model: [last, 0], clip: [last, 1], lora_name: `${name}-v1.safetensors`, strength_model: strength, strength_clip: strength };
-      graph[(last = String(10 + STYLES.indexOf(name)))] = { class_type: "LoraLoader", inputs };
+      const at = `${10 + STYLES.indexOf(name)}`;
+      graph[at] = node("LoraLoader", { model: [last, 0], clip: [last, 1], lora_name: `${name}-v1.safetensors`, strength_model: strength, strength_clip: strength });
+      last = at;
     }
-    graph[3] = { class_type: "CLIPTextEncode", inputs: { text: prompt, clip: [last, 1] } };
-    graph[4] = { class_type: "CLIPTextEncode", inputs: { text: negative, clip: [last, 1] } };
-    graph[5] = { class_type: "EmptyLatentImage", inputs: { width: 16, height: 16, batch_size: 1 } };
-    graph[6] = { class_type: "KSampler", inputs: { model: [last, 0], seed, steps, cfg: guidance, sampler_name: sampler, scheduler: "simple", positive: ["3", 0], negative: ["4", 0], latent_image: ["5", 0], denoise: 1 } };
-    graph[7] = { class_type: "VAEDecode", inputs: { samples: ["6", 0], vae: ["1", 2] } };
-    graph[8] = { class_type: "SaveImage", inputs: { images: ["7", 0], filename_prefix: "digit" } };
+    graph[3] = node("CLIPTextEncode", { text: prompt, clip: [last, 1] });
+    graph[4] = node("CLIPTextEncode", { text: negative, clip: [last, 1] });
+    graph[5] = node("EmptyLatentImage", { width: 16, height: 16, batch_size: 1 });
+    graph[6] = node("KSampler", { model: [last, 0], seed, steps, cfg: guidance, sampler_name: sampler, scheduler: "simple", positive: ["3", 0], negative: ["4", 0], latent_image: ["5", 0], denoise: 1 });
+    graph[7] = node("VAEDecode", { samples: ["6", 0], vae: ["1", 2] });
+    graph[8] = node("SaveImage", { images: ["7", 0], filename_prefix: "digit" });
     return graph;
   }
 

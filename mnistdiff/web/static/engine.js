@@ -191,8 +191,7 @@
   class Model {
     constructor(buffer) {
       const { tensors, meta } = readSafetensors(buffer);
-      const missing = ["clip", "eps_mlp", "vae", "scaling_factor", "prompts", "defaults"].filter((key) => !(key in meta));
-      if (missing.length || !("schedule.betas" in tensors)) {
+      if (!meta.prompts || !tensors["schedule.betas"]) {
         throw new Error("The file is not a tiny-mnist-sd for the page. Write one with `mnistdiff export web`.");
       }
       Object.assign(this, { tensors, meta, plain: new Map(), strengths: "{}" });
@@ -205,17 +204,18 @@
     }
 
     get loras() {
-      return Object.keys(this.tensors).filter((name) => name.startsWith("loras."))
-        .map((name) => name.split(".")[1]).filter((name, i, all) => all.indexOf(name) === i);
+      const names = Object.keys(this.tensors).filter((name) => name.startsWith("loras."));
+      return [...new Set(names.map((name) => name.split(".")[1]))];
     }
 
     setLoras(strengths) { // W + strength alpha / rank B A, from the plain weights
       const unknown = Object.keys(strengths).find((name) => !this.loras.includes(name));
       if (unknown) throw new Error(`there is no LoRA ${quoted(unknown)}. The model has: ${this.loras.join(", ") || "none"}.`);
+      const wrong = Object.values(strengths).find((strength) => !Number.isFinite(strength));
+      if (wrong !== undefined) throw new Error(`a LoRA's strength is ${wrong}; it must be a finite number.`);
       if (JSON.stringify(strengths) === this.strengths) return;
       this.plain.forEach((data, name) => (this.tensors[name].data = data));
       for (const [lora, strength] of Object.entries(strengths)) {
-        if (!Number.isFinite(strength)) throw new Error(`a LoRA's strength is ${strength}; it must be a finite number.`);
         for (const key of Object.keys(this.tensors)) {
           const match = key.match(/^loras\.([^.]+)\.diffusion_model\.(.+)\.lora_down\.weight$/);
           if (match?.[1] === lora) this.merge(match[2], key.replace(".lora_down.weight", ""), strength);
@@ -424,7 +424,7 @@
 
   // ---- The interface: window.mnistdiff -------------------------------------------------------
 
-  let loading = null, received = null;
+  let loading = null, received = null, last = Promise.resolve();
 
   function bytesOf(base64) {
     const text = atob(base64), bytes = new Uint8Array(text.length);
@@ -437,7 +437,7 @@
       const script = document.createElement("script");
       received = null;
       script.src = url;
-      script.onload = () => (received ? resolve(received) : reject(new Error(`The weights at ${url} are cut off. Load the page again, or export them again.`)));
+      script.onload = () => (received ? resolve(received) : reject(new Error(`The weights at ${url} are cut off. Load the page again.`)));
       script.onerror = () => reject(new Error(`The weights could not be loaded from ${url}. Check the connection, and try again.`));
       document.head.append(script);
     });
@@ -453,7 +453,6 @@
   window.mnistdiff = {
     SAMPLERS,
     Generator,
-    folder,
     // Load the weights once and return the model; a file or a URL replaces the shipped ones.
     async load(source) {
       if (!source && loading) return loading;
@@ -462,8 +461,10 @@
       next.catch(() => (loading = before)); // another try is possible
       return next;
     },
-    async sample(prompt, options) {
-      return sampleWith(await window.mnistdiff.load(), prompt, options);
+    sample(prompt, options) { // one at a time: a LoRA changes the weights
+      const run = last.then(() => window.mnistdiff.load()).then((model) => sampleWith(model, prompt, options));
+      last = run.catch(() => {});
+      return run;
     },
     receive(base64) { // called by the script of weights
       received = base64;
