@@ -202,7 +202,7 @@ class TextToImagePipeline:
         floating-point.
         """
         try:
-            moved = nn.Linear(1, 1).to(*args, **kwargs).weight.dtype
+            moved = torch.zeros(1).to(*args, **kwargs).dtype
             if moved not in DTYPES:
                 raise TypeError(f"the networks do not work in {moved}")
         except (AssertionError, RuntimeError, TypeError) as error:

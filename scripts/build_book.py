@@ -139,7 +139,7 @@ def folded_title(source: str, role: dict[str, Any]) -> str | None:
 
 
 def open_with_figure(notebook: NotebookNode, name: str) -> None:
-    """Repeat a figure of the page below its first paragraph. Raises BuildError if it is missing."""
+    """Repeat a figure of the page below its title. Raises BuildError if the figure is missing."""
     for cell in notebook.cells:
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
@@ -155,7 +155,10 @@ def open_with_figure(notebook: NotebookNode, name: str) -> None:
             words = nbformat.v4.new_markdown_cell(
                 f"From this section: {{numref}}`{name}`.", id="lead-words"
             )
-            notebook.cells[1:1] = [nbformat.from_dict(lead), nbformat.from_dict(words)]
+            title, _, rest = notebook.cells[0].source.partition("\n")
+            notebook.cells[0].source = title
+            below = nbformat.v4.new_markdown_cell(rest.strip(), id="below-title")
+            notebook.cells[1:1] = [nbformat.from_dict(cell) for cell in (lead, words, below)]
             return
     raise BuildError(f"no cell draws the figure {name!r}, which opens the page. Mend LEADS.")
 

@@ -18,6 +18,8 @@ from pathlib import Path
 import build_book
 import build_notebooks
 
+from mnistdiff.results import save_result
+
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "book" / "results" / "notebooks.json"
 
@@ -39,9 +41,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*names, []], help="notebooks; default: all")
     for name in parser.parse_args().names or names:
-        seconds = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        seconds = json.loads(RESULT.read_text())["seconds"] if RESULT.exists() else {}
         seconds[name] = round(measure(name), 1)
-        RESULT.write_text(json.dumps(seconds, indent=1, sort_keys=True) + "\n")
+        save_result(RESULT, {"seconds": seconds})
         print(f"{name}: {seconds[name]} s on one core", flush=True)
 
 

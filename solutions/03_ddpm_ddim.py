@@ -51,7 +51,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mnistdiff.course.expect import as_number, expect, explained, on_copies, repeated
+from mnistdiff.course.expect import expect, explained, on_copies, repeated
 from mnistdiff.experiments import get_profile, load_digits
 
 settings = get_profile(profile)
@@ -536,7 +536,9 @@ def ddim_sigma(abar_t: Tensor, abar_prev: Tensor, eta: float) -> Tensor:
 # %% nbgrader={"grade": false, "grade_id": "visible_ddim_sigma", "locked": true, "schema_version": 3, "solution": false, "task": false}
 def sigma_of(abar_t: float, abar_prev: float, eta: float) -> object:
     """Call ddim_sigma; turn a plain number into a tensor."""
-    return as_number(on_copies(ddim_sigma, torch.tensor(abar_t), torch.tensor(abar_prev), eta))
+    found = on_copies(ddim_sigma, torch.tensor(abar_t), torch.tensor(abar_prev), eta)
+    is_number = not isinstance(found, Tensor) and hasattr(found, "__float__")
+    return torch.tensor(float(found)) if is_number else found
 
 
 nan = (

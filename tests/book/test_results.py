@@ -78,7 +78,7 @@ def build(folder, pages):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     options = {
-        "extensions": ["myst_nb", "sphinx_design", "results"],
+        "extensions": ["myst_nb", "sphinx_design", "results", "living_page"],
         "myst_enable_extensions": MYST,
         "nb_execution_mode": "off",
         "html_theme": "basic",

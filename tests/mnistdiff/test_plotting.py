@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.patches import FancyBboxPatch
 
-from mnistdiff.comfyui.graph import load_workflow
+from mnistdiff.comfyui.files import load_workflow
 from mnistdiff.data import Digits
 from mnistdiff.plotting import canvas, clip, diffusion, text_to_image, vae
 from mnistdiff.plotting.workflow import plot_workflow

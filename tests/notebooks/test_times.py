@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = json.loads((ROOT / "book" / "results" / "notebooks.json").read_text())
+SECONDS = json.loads((ROOT / "book" / "results" / "notebooks.json").read_text())["seconds"]
 NEEDS = re.compile(r"^# \*Needs: CPU, about (\d+) minutes?[.;]", re.M)
 
 
