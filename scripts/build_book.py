@@ -145,6 +145,7 @@ def open_with_figure(notebook: NotebookNode, name: str) -> None:
         pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
         if figure.get("name") == name and pictures:
             lead = nbformat.v4.new_code_cell(
+                "# the figure that opens this page",  # MyST-NB leaves out an empty cell
                 id="lead",
                 outputs=pictures[-1:],
                 metadata={
@@ -152,13 +153,10 @@ def open_with_figure(notebook: NotebookNode, name: str) -> None:
                     "mystnb": {"image": cell.metadata["mystnb"]["image"]},
                 },
             )
-            words = nbformat.v4.new_markdown_cell(
-                f"From this section: {{numref}}`{name}`.", id="lead-words"
-            )
             title, _, rest = notebook.cells[0].source.partition("\n")
             notebook.cells[0].source = title
             below = nbformat.v4.new_markdown_cell(rest.strip(), id="below-title")
-            notebook.cells[1:1] = [nbformat.from_dict(cell) for cell in (lead, words, below)]
+            notebook.cells[1:1] = [nbformat.from_dict(cell) for cell in (lead, below)]
             return
     raise BuildError(f"no cell draws the figure {name!r}, which opens the page. Mend LEADS.")
 
