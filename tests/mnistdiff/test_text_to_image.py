@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers import DDIMScheduler, UniPCMultistepScheduler
 
 from mnistdiff.cli import main
 from mnistdiff.clip import CLIP, CLIPConfig, contrastive_loss, zero_shot_accuracy
@@ -38,11 +39,6 @@ from mnistdiff.schedules import NoiseSchedule, cosine_beta_schedule, linear_beta
 from mnistdiff.storage import save_weights
 from mnistdiff.training import ContrastiveLoss, TextToImageLoss
 from mnistdiff.vae import VAE, VAEConfig
-
-DDIMScheduler, UniPCMultistepScheduler = (
-    getattr(pytest.importorskip("diffusers"), name)
-    for name in ("DDIMScheduler", "UniPCMultistepScheduler")
-)
 
 SCHEDULE = NoiseSchedule(cosine_beta_schedule(1000))
 

@@ -10,6 +10,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 from torch import nn
 
 from mnistdiff.cli import main
@@ -46,10 +48,9 @@ def folder(shipped, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
     if not CHROMIUM:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
+        pytest.skip("no Chromium on this machine: install the Debian package chromium")
+    with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -421,13 +422,12 @@ class TestPage:
     @pytest.mark.parametrize("width", [360, 1280])
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_it_is_accessible_and_fits_a_phone(self, browser, folder, width, scheme):
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
         page.goto((folder / "index.html").as_uri())
         page.click("summary")
         page.click("button[value=two]")
         wait_for(page, "Drawn: two")
-        found = axe.Axe().run(page).response["violations"]
+        found = Axe().run(page).response["violations"]
         assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.close()
